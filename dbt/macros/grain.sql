@@ -1,0 +1,22 @@
+{# What stands in a grain column for a value from outside. 'all' is ours and names the total: a
+   value that is called so, or so and '(reported)', gets one more '(reported)', so that no two
+   values ever meet. #}
+{% macro grain_label(column) -%}
+    case
+        when regexp_full_match({{ column }}, 'all( \(reported\))*') then {{ column }} || ' (reported)'
+        else {{ column }}
+    end
+{%- endmacro %}
+
+{# The grain columns of a query that groups by grain_sets. #}
+{% macro grain_columns() -%}
+    coalesce(studio, 'all') as studio, coalesce(game, 'all') as game, coalesce(platform, 'all') as platform
+{%- endmacro %}
+
+{# Groups by each game and platform and by every total: per game, per studio, of everything. #}
+{% macro grain_sets(keys) -%}
+    {%- set keys = keys | join(', ') -%}
+    grouping sets (
+        ({{ keys }}, studio, game, platform), ({{ keys }}, studio, game), ({{ keys }}, studio), ({{ keys }})
+    )
+{%- endmacro %}

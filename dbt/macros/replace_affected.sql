@@ -1,0 +1,60 @@
+{# The incremental strategy of all models: within its window a model becomes what its query now
+   gives, rows whose keys vanish included, and rows that stay equal are not written.
+
+   Settings, in the model's `meta`:
+     window: {relation, period, column}   the periods recomputed (else `incremental_predicates`, a
+                                          condition on the rows; without either the whole model)
+     publish: {period, column}            changed periods are noted in lake.changed_periods
+     note_changes_in                      changed rows are noted in this table of the schema lake
+   All of it is one transaction: whoever finds a note finds the change, and the other way round. #}
+{% macro get_incremental_replace_affected_sql(arg_dict) %}
+    {%- set target_relation = arg_dict['target_relation'] -%}
+    {%- set meta = config.get('meta', {}) -%}
+    {%- set columns = arg_dict['dest_columns'] | map(attribute='quoted') | join(', ') -%}
+    {%- set removed = this.identifier ~ '__removed' -%}
+    {%- set added = this.identifier ~ '__added' -%}
+    {%- set old_rows -%}
+        select {{ columns }} from {{ target_relation }}
+        where {{ replaced_rows(meta, arg_dict['incremental_predicates']) }}
+    {%- endset -%}
+    {%- set new_rows -%} select {{ columns }} from {{ arg_dict['temp_relation'] }} {%- endset %}
+
+    create or replace temp table {{ removed }} as {{ old_rows }} except all {{ new_rows }};
+    create or replace temp table {{ added }} as {{ new_rows }} except all {{ old_rows }};
+
+    {% if meta.get('publish') %} {{ note_periods(meta['publish'], removed, added) }} {% endif %}
+    {% if meta.get('note_changes_in') %}
+        insert into lake.{{ meta['note_changes_in'] }} by name
+        select 'removed' as change, * from {{ removed }}
+        union all by name select 'added' as change, * from {{ added }};
+    {% endif %}
+
+    delete from {{ target_relation }} as t using {{ removed }} as r
+    where {% for key in arg_dict['unique_key'] %} t.{{ key }} = r.{{ key }} {{ 'and' if not loop.last }} {% endfor %};
+    insert into {{ target_relation }} ({{ columns }})
+    select {{ columns }} from {{ added }} order by {{ meta.get('order_by', arg_dict['unique_key'] | join(', ')) }};
+
+    drop table {{ removed }};
+    drop table {{ added }};
+{% endmacro %}
+
+{% macro replaced_rows(meta, predicates) -%}
+    {%- if meta.get('window') -%}
+        {%- set window = meta['window'] -%}
+        {%- set relation = api.Relation.create(
+            database=this.database, schema='staging', identifier=window['relation']) -%}
+        {{ return(window_predicate(window['column'], relation, window['period'])) }}
+    {%- endif -%}
+    {{ return(predicates | join(' and ') if predicates else 'true') }}
+{%- endmacro %}
+
+{% macro note_periods(publish, removed, added) -%}
+    {%- set periods -%}
+        {%- if publish['period'] == 'all' -%} null::timestamp
+        {%- else -%} date_trunc('{{ 'day' if publish['period'] == 'date' else publish['period'] }}', {{ publish['column'] }})
+        {%- endif -%}
+    {%- endset -%}
+    insert into lake.changed_periods
+    select distinct '{{ this.identifier }}', {{ periods }}
+    from (from {{ removed }} union all from {{ added }});
+{%- endmacro %}

@@ -1,0 +1,16 @@
+{{ config(
+    unique_key=['date', 'service_name', 'device', 'version'],
+    meta={'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'}}
+) }}
+select
+    event_at::date as date,
+    service_name,
+    device,
+    version,
+    min(event_at) as first_seen_at,
+    max(event_at) as last_seen_at,
+    count(*) as sightings
+from {{ ref('attributed_events') }}
+where version is not null and player_id is not null
+    and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+group by all

@@ -1,0 +1,39 @@
+{{ config(
+    unique_key=['service_name', 'version'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with recent as (
+    select service_name, version, device, player_id, source, session_id, session_started_at
+    from {{ ref('attributed_events') }}
+    where version is not null and player_id is not null
+        and event_at >= (select now_at - interval 28 day from {{ ref('processed_through') }})
+        and event_at < (select now_at from {{ ref('processed_through') }})
+),
+services as (
+    select service_name, count(distinct player_id) as service_players
+    from recent group by service_name
+),
+versions as (
+    select
+        service_name,
+        version,
+        count(distinct player_id) as players,
+        count(distinct device) as devices,
+        count(distinct (source, session_id, session_started_at))
+            filter (where session_started_at is not null) as sessions,
+        count(*) as sightings
+    from recent group by service_name, version
+)
+select
+    service_name,
+    version,
+    d.first_seen_at,
+    d.last_seen_at,
+    v.players,
+    v.players / s.service_players as share_of_players,
+    v.devices,
+    v.sessions,
+    v.sightings
+from versions v
+join services s using (service_name)
+join {{ ref('dim_version') }} d using (service_name, version)

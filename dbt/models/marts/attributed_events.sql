@@ -1,0 +1,43 @@
+{{ config(
+    unique_key=['event_id'],
+    meta={
+        'window': {'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at'},
+        'order_by': 'event_at'
+    }
+) }}
+with distinct_events as (
+    select * from {{ ref('stg_cleaned_events') }}
+    where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
+    -- Copies in several ingest hours are one event.
+    qualify row_number() over (partition by event_id order by partition_id) = 1
+)
+select
+    e.event_id,
+    e.source,
+    e.studio,
+    e.game,
+    e.service_name,
+    e.session_id,
+    s.started_at as session_started_at,
+    case when e.session_id is null then e.own_player_id else s.player_id end as player_id,
+    coalesce(s.platform, e.own_platform, 'unknown') as platform,
+    coalesce(e.own_device, s.device, 'unknown') as device,
+    e.transaction_id,
+    e.event_name,
+    e.event_at,
+    e.event_name not in ('Install', 'Notification') as is_activity,
+    e.version,
+    {{ finite_number('e.amount_text') }} as amount,
+    e.currency,
+    r.usd_per_unit is not null as has_rate,
+    case
+        when abs({{ finite_number('e.amount_text') }} * r.usd_per_unit) <= {{ var('purchase_limit_usd') }}
+        then try_cast({{ finite_number('e.amount_text') }} * r.usd_per_unit as decimal(18, 6))
+    end as revenue_usd
+from distinct_events e
+left join {{ source('lake', 'sessions') }} s
+    on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
+    and e.event_at between s.started_at and s.ended_at
+left join {{ ref('stg_exchange_rates') }} r
+    on r.currency = e.currency
+    and e.event_at >= r.valid_from and (r.valid_to is null or e.event_at < r.valid_to)

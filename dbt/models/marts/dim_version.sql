@@ -1,0 +1,12 @@
+{{ config(
+    unique_key=['service_name', 'version'],
+    meta={'publish': {'period': 'all'}}
+) }}
+select
+    service_name,
+    version,
+    min(first_seen_at) as first_seen_at,
+    max(last_seen_at) as last_seen_at,
+    sum(sightings)::bigint as sightings
+from {{ ref('version_days') }}
+group by service_name, version

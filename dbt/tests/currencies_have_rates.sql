@@ -1,0 +1,7 @@
+{{ config(severity='warn') }}
+-- Purchases in these currencies bring no revenue until seeds/exchange_rates.csv knows them.
+select currency, count(*) as purchases
+from {{ ref('attributed_events') }}
+where amount is not null and not has_rate
+    and date_trunc('hour', event_at) in (select hour from {{ ref('affected_event_hours') }})
+group by currency

@@ -1,0 +1,108 @@
+"""Lines of JSON -> the six fields of a telemetry line.
+
+Belongs here: what a JSON line must look like. Does not: judging the fields' contents.
+"""
+
+import json
+import re
+from collections.abc import Iterable
+
+import polars as pl
+
+FIELDS = ("Category", "Timestamp", "ServiceName", "SessionId", "TransactionId", "BodyMessage")
+# The scanner of the standard library recurses: deeper lines are no lines of ours.
+MAX_DEPTH = 500
+
+_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
+_BLANKS = re.compile(r"[ \t\r\n]*+")
+
+
+def read_objects(lines: Iterable[str | None]) -> pl.DataFrame:
+    """Return the six fields (columns `FIELDS`) of each line, all null if it lacks one of them.
+
+    A line is one JSON object; other names in it are ignored, of duplicates the last counts. Text
+    stands for itself, null for the empty text, a number for its source text; only `BodyMessage`
+    may be an object or a list, of which the exact source text is taken.
+    """
+    rows = [None if line is None else _fields(line) for line in lines]
+    empty = (None,) * len(FIELDS)
+    schema = dict.fromkeys(FIELDS, pl.String)
+    return pl.DataFrame([row or empty for row in rows], schema=schema, orient="row")
+
+
+def _fields(line: str) -> tuple[str, ...] | None:
+    if line.count("{") + line.count("[") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
+        return None
+    try:
+        members = _members(line)
+    except (ValueError, StopIteration, IndexError):
+        return None
+    if members is None or any(name not in members for name in FIELDS):
+        return None
+    return tuple(members[name] for name in FIELDS)
+
+
+def _members(line: str) -> dict[str, str] | None:
+    """Walk the top level of the object; IndexError, StopIteration, ValueError: it is none."""
+    at = _skip(line, 0)
+    if line[at] != "{":
+        return None
+    members: dict[str, str] = {}
+    separator = ","
+    while separator == ",":
+        at = _skip(line, at + 1)
+        if line[at] != '"':
+            return None
+        name, at = json.decoder.scanstring(line, at + 1, False)
+        at = _skip(line, at)
+        if line[at] != ":":
+            return None
+        start = _skip(line, at + 1)
+        value, end = _scan(line, start)
+        if name in FIELDS:
+            text = _text(value, line[start:end])
+            if text is None and name != "BodyMessage":
+                return None
+            members[name] = line[start:end] if text is None else text
+        at = _skip(line, end)
+        separator = line[at]
+    return members if separator == "}" and _skip(line, at + 1) == len(line) else None
+
+
+def _text(value: object, source: str) -> str | None:
+    """The text of a scalar; None for objects and lists."""
+    if isinstance(value, dict | list):
+        return None
+    if value is None:
+        return ""
+    return _whole(value) if isinstance(value, str) and source[0] == '"' else source
+
+
+def _whole(text: str) -> str:
+    """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+def _skip(line: str, at: int) -> int:
+    blanks = _BLANKS.match(line, at)
+    return at if blanks is None else blanks.end()
+
+
+def _depth(line: str) -> int:
+    depth = deepest = 0
+    for token in _TOKEN.finditer(line):
+        depth += (token[0] in "{[") - (token[0] in "}]")
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _refuse(constant: str) -> str:
+    raise ValueError(f"{constant} is no JSON")
+
+
+# Numbers stay text: nothing is computed, and thousands of digits cost nothing.
+_scan = json.JSONDecoder(
+    parse_int=str, parse_float=str, parse_constant=_refuse, strict=False
+).scan_once

@@ -1,0 +1,166 @@
+"""Telemetry files of one ingest hour -> readable lines and quarantined lines, none lost.
+
+Belongs here: the way of a file through reading, splitting and judging. Does not: those steps
+themselves (the modules beside), and the decoding of bodies.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.arrivals.decompress import FileRead
+from kpi_platform.arrivals.event_names import read_event_names
+from kpi_platform.arrivals.fields import is_no_line, split_by_blanks, split_by_tabs, split_json
+from kpi_platform.arrivals.lines import (
+    BLOCK_BYTES,
+    KEPT_BYTES,
+    Block,
+    cut_blocks,
+    kept_text,
+    read_lines,
+)
+from kpi_platform.arrivals.reasons import Origin, judge, judge_usual
+from kpi_platform.schemas.tables import QuarantinedEvents, RawTelemetry
+
+_ROWS = RawTelemetry.to_polars_schema()
+_QUARANTINED = QuarantinedEvents.to_polars_schema()
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """A file, or a block of one: `lines` = height of `rows` + height of `quarantined`, always.
+
+    `rows`: columns of `raw_telemetry`; `quarantined`: of `quarantined_events`, stage `read`; both
+    in the order of lines. `truncated` and `unreadable` are true on a file's last block only.
+    """
+
+    rows: pl.DataFrame
+    quarantined: pl.DataFrame
+    truncated: bool = False
+    unreadable: bool = False
+
+    @property
+    def lines(self) -> int:
+        """Lines that count: neither blank nor a header."""
+        return self.rows.height + self.quarantined.height
+
+
+def parse_file(
+    content: bytes,
+    source: str,
+    file_name: str,
+    ingest_hour: datetime,
+    late_limit: timedelta,
+    future_limit: timedelta,
+) -> ParsedFile:
+    """Parse a whole file held in memory; `parse_blocks` is the same in bounded memory."""
+    origin = Origin(source, file_name, ingest_hour, late_limit, future_limit)
+    blocks = list(parse_blocks([content], origin))
+    return ParsedFile(
+        rows=pl.concat([block.rows for block in blocks]),
+        quarantined=pl.concat([block.quarantined for block in blocks]),
+        truncated=blocks[-1].truncated,
+        unreadable=blocks[-1].unreadable,
+    )
+
+
+def parse_blocks(
+    content: Iterable[bytes], origin: Origin, block_bytes: int = BLOCK_BYTES
+) -> Iterator[ParsedFile]:
+    """Parse a file that arrives in pieces, block by block; at least one block, never raises.
+
+    The name's ending says how the file is compressed and whether its lines are JSON. Of a file
+    cut short the last line, if it has no line end, cannot be trusted: it is quarantined as
+    `line_too_long`, `not_utf8`, or else `wrong_field_count`.
+    """
+    file = FileRead(content, origin.file_name)
+    waiting: Block | None = None
+    for block in cut_blocks(file, block_bytes):
+        if waiting is not None:
+            yield _parse_block(waiting, origin)
+        waiting = block
+    if waiting is None:
+        last = _empty()
+    else:
+        is_cut = file.truncated and not waiting.too_long and not waiting.data.endswith(b"\n")
+        last = _parse_block(waiting._replace(cut=is_cut), origin)
+    yield ParsedFile(last.rows, last.quarantined, file.truncated, file.unreadable)
+
+
+def _empty() -> ParsedFile:
+    return ParsedFile(_ROWS.to_frame(), _QUARANTINED.to_frame())
+
+
+def _parse_block(block: Block, origin: Origin) -> ParsedFile:
+    if block.too_long:
+        kept = pl.DataFrame({"line_number": [block.number], "raw_line": [kept_text(block.data)]})
+        return _finished([], kept.with_columns(reason=pl.lit("line_too_long")), origin)
+    lines = read_lines(block)
+    if block.cut:
+        # Whatever fields it seems to have, the last may be half of one.
+        half = split_by_tabs(lines).with_columns(BodyMessage=pl.lit(None, pl.String))
+        return _finished([], _unusable(judge(half, origin)), origin)
+    if _is_json(origin.file_name):
+        lines = lines.filter(~is_no_line(pl.col("line")).fill_null(value=False))
+        judged = judge(split_json(lines), origin)
+        return _finished([_usable(judged)], _unusable(judged), origin)
+    return _parse_tabular(lines, origin)
+
+
+def _parse_tabular(lines: pl.DataFrame, origin: Origin) -> ParsedFile:
+    """Nearly all lines are of the usual form, which is read fast; all others exactly."""
+    usual = judge_usual(split_by_tabs(lines), origin)
+    is_usual = usual["reason"].is_null()
+    if is_usual.all():
+        return _finished([usual], _unusable(usual.clear()), origin)
+    others = lines.filter(~is_usual)
+    others = others.filter(~is_no_line(pl.col("line")).fill_null(value=False))
+    judged = judge(split_by_blanks(split_by_tabs(others)), origin)
+    return _finished([usual.filter(is_usual), _usable(judged)], _unusable(judged), origin)
+
+
+def _is_json(file_name: str) -> bool:
+    name = file_name.lower()
+    return name.removesuffix(".gz").removesuffix(".zst").endswith(".jsonl")
+
+
+def _usable(judged: pl.DataFrame) -> pl.DataFrame:
+    return judged.filter(pl.col("reason").is_null())
+
+
+def _unusable(judged: pl.DataFrame) -> pl.DataFrame:
+    """`line_number`, `reason` and `raw_line` of the lines that have a reason."""
+    bad = judged.filter(pl.col("reason").is_not_null())
+    odd = bad["raw"].is_not_null() | (bad["line"].str.len_bytes() > KEPT_BYTES)
+    rows = odd.fill_null(value=False).arg_true()
+    texts = [
+        kept_text(raw if raw is not None else line.encode())
+        for line, raw in bad.select("line", "raw")[rows].iter_rows()
+    ]
+    raw_line = bad["line"].scatter(rows, pl.Series(texts, dtype=pl.String))
+    return bad.select("line_number", "reason", raw_line=raw_line)
+
+
+def _finished(good: list[pl.DataFrame], bad: pl.DataFrame, origin: Origin) -> ParsedFile:
+    """Complete rows and quarantined lines with what is the same for all lines of a file."""
+    parts = [_rows(frame) for frame in good if frame.height]
+    rows = pl.concat(parts).sort("line_number") if parts else _ROWS.to_frame()
+    return ParsedFile(
+        rows.with_columns(origin.columns()).select(list(_ROWS)),
+        bad.with_columns(origin.columns(), p_stage=pl.lit("read")).select(list(_QUARANTINED)),
+    )
+
+
+def _rows(judged: pl.DataFrame) -> pl.DataFrame:
+    return judged.select(
+        "line_number",
+        category="Category",
+        event_timestamp_utc="at",
+        service_name="ServiceName",
+        title_session_id="SessionId",
+        title_transaction_id="transaction_id",
+        body_message="BodyMessage",
+        event_name=read_event_names(judged["BodyMessage"]),
+    )

@@ -1,0 +1,130 @@
+"""What must be true of an hour after cleaning: accounted lines, contracts, plausible volumes.
+
+Belongs here: the checks of `cleaned_events` and `sessions`. Does not: when they run.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
+from kpi_platform.storage.lake import Lake, hours_of
+
+ACCOUNTED = CheckSpec(
+    "every_line_is_accounted_for",
+    "cleaned_events",
+    "lines = rows + quarantined + duplicates + suppressed, per source, as counted in the tables.",
+)
+QUARANTINE_SHARE = CheckSpec(
+    "quarantine_share_is_low",
+    "cleaned_events",
+    "The share of lines in quarantine is at most the threshold.",
+    is_warning=True,
+)
+PLAUSIBLE_VOLUME = CheckSpec(
+    "hour_is_not_suspiciously_small",
+    "cleaned_events",
+    "The hour has at least a share of the lines of the hour before it.",
+    is_warning=True,
+)
+WHOLE_FILES = CheckSpec(
+    "every_file_is_whole",
+    "cleaned_events",
+    "No file of the hour was cut short or could not be opened.",
+    is_warning=True,
+)
+EVENT_CHECKS = [
+    contract_spec("cleaned_events"),
+    ACCOUNTED,
+    QUARANTINE_SHARE,
+    PLAUSIBLE_VOLUME,
+    WHOLE_FILES,
+]
+SESSION_CHECKS = [contract_spec("sessions")]
+
+
+def check_events(
+    lake: Lake, hours: Sequence[datetime], quarantine_limit: float, small_share: float
+) -> list[HourCheck]:
+    """Evaluate the checks of `cleaned_events` for these hours, from the tables as they are now."""
+    before = [hour - timedelta(hours=1) for hour in hours]
+    ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
+    events = hours_of(lake.read_hours("cleaned_events", hours), hours)
+    quarantined = hours_of(lake.read_hours("quarantined_events", hours), hours)
+    checks = list(contract_checks("cleaned_events", events))
+    for hour, previous in zip(hours, before, strict=True):
+        checks += [
+            _accounted(hour, ledger[hour], events[hour], quarantined[hour]),
+            _quarantine_share(hour, ledger[hour], quarantine_limit),
+            _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
+            _whole_files(hour, ledger[hour]),
+        ]
+    return checks
+
+
+def check_sessions(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
+    """Evaluate the contract of the sessions that started in these hours."""
+    days = sorted({hour.date() for hour in hours})
+    rows = lake.scan("sessions").filter(pl.col("p_started_date_utc").is_in(days)).collect()
+    hour_started = pl.col("started_at").dt.truncate("1h")
+    parts = {hour: rows.filter(hour_started == hour) for hour in hours}
+    return list(contract_checks("sessions", parts))
+
+
+def _accounted(
+    hour: datetime, ledger: pl.DataFrame, events: pl.DataFrame, quarantined: pl.DataFrame
+) -> HourCheck:
+    """Hold the ledger's sums against the rows that the tables really have, source by source."""
+    stored = _count(events, "stored_rows"), _count(quarantined, "stored_quarantined")
+    rows = ledger.select("source", "lines", "rows", "quarantined", "duplicates", "suppressed")
+    for counted in stored:
+        rows = rows.join(counted, on="source", how="full", coalesce=True)
+    zero = pl.exclude("source", "rows").fill_null(0)
+    wrong = rows.with_columns(zero).filter(
+        pl.col("rows").is_null()
+        | (pl.col("rows") != pl.col("stored_rows"))
+        | (pl.col("quarantined") != pl.col("stored_quarantined"))
+        | (pl.col("lines") != pl.sum_horizontal("rows", "quarantined", "duplicates", "suppressed"))
+    )
+    figures: Mapping[str, int | str] = {
+        "lines": total(ledger, "lines"),
+        "sources_not_accounted_for": ", ".join(sorted(wrong["source"])),
+    }
+    return HourCheck(ACCOUNTED, hour, wrong.is_empty(), figures)
+
+
+def total(rows: pl.DataFrame, column: str) -> int:
+    """The sum of a column of counts."""
+    return int(rows[column].sum())
+
+
+def _count(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    return rows.group_by("source").agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _quarantine_share(hour: datetime, ledger: pl.DataFrame, limit: float) -> HourCheck:
+    lines, quarantined = total(ledger, "lines"), total(ledger, "quarantined")
+    share = quarantined / lines if lines else 0.0
+    figures = {"lines": lines, "quarantined": quarantined, "share": share, "limit": limit}
+    return HourCheck(QUARANTINE_SHARE, hour, share <= limit, figures)
+
+
+def _plausible_volume(
+    hour: datetime, ledger: pl.DataFrame, previous: pl.DataFrame, share: float
+) -> HourCheck:
+    lines, lines_before = total(ledger, "lines"), total(previous, "lines")
+    passed = lines >= share * lines_before
+    return HourCheck(
+        PLAUSIBLE_VOLUME, hour, passed, {"lines": lines, "lines_of_the_hour_before": lines_before}
+    )
+
+
+def _whole_files(hour: datetime, ledger: pl.DataFrame) -> HourCheck:
+    truncated, unreadable = total(ledger, "truncated_files"), total(ledger, "unreadable_files")
+    return HourCheck(
+        WHOLE_FILES,
+        hour,
+        truncated + unreadable == 0,
+        {"truncated_files": truncated, "unreadable_files": unreadable},
+    )

@@ -1,0 +1,214 @@
+"""Which hours, dates and players a difference between old and new loaded rows affects, as SQL.
+
+Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` and
+`affected_players`. Does not: when they run (load.py), and the periods that only dbt can know
+(trailing windows, moved first days: models/activity).
+
+The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
+take the parameter `$load_id`.
+"""
+
+# An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
+# an hour may be recomputed to the same rows.
+EVENTS = (
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, date_trunc('hour', event_at), 'events'
+    from (select event_at from added union all select event_at from removed)
+    """,
+    """
+    insert into lake.affected_players
+    select distinct $load_id, own_player_id
+    from (select own_player_id from added union all select own_player_id from removed)
+    where own_player_id is not null
+    """,
+)
+
+_SESSION_PAIRS = """
+    create or replace temp table session_pairs as
+    select
+        source, service_name, session_id, started_at,
+        r.ended_at as old_ended_at, a.ended_at as new_ended_at,
+        r.source is null or a.source is null as is_one_sided,
+        is_one_sided
+            or r.player_id is distinct from a.player_id
+            or r.platform != a.platform
+            or r.device != a.device as is_reattributed,
+        is_one_sided
+            or r.platform != a.platform
+            or r.duration_seconds != a.duration_seconds
+            or (r.crash_count > 0) != (a.crash_count > 0) as is_remeasured
+    from removed r full join added a using (source, service_name, session_id, started_at)
+"""
+
+# Events change hands where their session appears, vanishes or gets another player, platform or
+# device; where only its end moves, those between the ends. A session's hours without events of
+# its own are left out, and so are hours that are affected already.
+_REATTRIBUTED_HOURS = """
+    create or replace temp table reattributed_hours as
+    with spans as (
+        select
+            source, service_name, session_id,
+            case when is_reattributed then started_at
+                else least(old_ended_at, new_ended_at) + interval 1 microsecond end as span_from,
+            coalesce(greatest(old_ended_at, new_ended_at), old_ended_at, new_ended_at) as span_to
+        from session_pairs
+        where is_reattributed or old_ended_at != new_ended_at
+    )
+    select source, service_name, session_id, span_from, span_to,
+        unnest(generate_series(
+            date_trunc('hour', span_from), date_trunc('hour', span_to), interval 1 hour
+        )) as hour
+    from spans
+"""
+
+SESSIONS = (
+    _SESSION_PAIRS,
+    _REATTRIBUTED_HOURS,
+    """
+    delete from reattributed_hours where hour in (
+        select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
+    )
+    """,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, h.hour, 'events'
+    from reattributed_hours h
+    join lake.cleaned_events e
+        on e.source = h.source and e.service_name = h.service_name and e.session_id = h.session_id
+        and date_trunc('hour', e.event_at) = h.hour
+        and e.event_at between h.span_from and h.span_to
+    where e.event_at >= (select min(hour) from reattributed_hours)
+        and e.event_at < (select max(hour) from reattributed_hours) + interval 1 hour
+    """,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, date_trunc('hour', started_at), 'sessions'
+    from session_pairs where is_remeasured
+    """,
+    """
+    insert into lake.affected_players
+    select distinct $load_id, player_id
+    from (select player_id from added union all select player_id from removed)
+    where player_id is not null
+    """,
+)
+
+# How far each source has arrived: the newest processed ingest hour in which it had lines. A source
+# that only the ledger knows is unassigned and counts as active at any time.
+_HOUR = "p_ingest_date_utc + to_hours(p_ingest_hour_utc)"
+ARRIVALS = f"""
+    create or replace temp table {{side}}_arrivals as
+    with ledger as (
+        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data
+        from lake.hour_ledger
+    ),
+    known as (
+        from lake.sources
+        union all
+        select distinct source, 'unassigned', source, null::timestamp, null::timestamp
+        from ledger where source not in (select source from lake.sources)
+    )
+    select k.*, max(l.hour) filter (where l.has_data) as newest_hour
+    from known k left join ledger l using (source)
+    group by all
+"""
+NOW = f"""
+    create or replace temp table {{side}}_now as
+    select
+        max({_HOUR}) filter (where status = 'processed') + interval 1 hour as now_at,
+        least(
+            min({_HOUR}),
+            (select date_trunc('day', min(event_at)) from lake.cleaned_events)
+        ) as first_at
+    from lake.hour_ledger
+"""
+MEASURED = (ARRIVALS, NOW)
+
+# The hours and dates whose rows wait for a source: it is active, and its last ingest hour of the
+# period has not arrived.
+_WAITING_HOURS = """
+    create or replace temp table {side}_waiting_hours as
+    with horizon as (
+        select min(first_at) as first_at, max(now_at) as now_at
+        from (from old_now union all from new_now)
+    ),
+    hours as (
+        select source, studio, game, since, until,
+            unnest(generate_series(
+                greatest(first_at, newest_hour + interval 1 hour, date_trunc('hour', since)),
+                least(now_at, until), interval 1 hour
+            )) as hour
+        from {side}_arrivals cross join horizon
+    )
+    select source, studio, game, hour from hours
+    where (since is null or since <= hour) and (until is null or hour < until)
+"""
+_WAITING_DATES = """
+    create or replace temp table {side}_waiting_dates as
+    with horizon as (
+        select min(first_at) as first_at, max(now_at) as now_at
+        from (from old_now union all from new_now)
+    ),
+    dates as (
+        select *,
+            unnest(generate_series(
+                date_trunc('day', greatest(first_at, newest_hour, since)),
+                least(now_at, until), interval 1 day
+            )) as date
+        from {side}_arrivals cross join horizon
+    ),
+    waits as (
+        select *, least(
+            date + interval 23 hour, date_trunc('hour', until - interval 1 microsecond)
+        ) as last_hour
+        from dates
+    )
+    select source, studio, game, date::date as date from waits
+    where last_hour >= date and (since is null or last_hour >= since)
+        and (newest_hour is null or newest_hour < last_hour)
+"""
+
+# A row's flag turns where a source is no longer waited for, or newly; where its period ends as now
+# moves on; and a new date has rows even if nothing happened on it.
+_TURNED = """
+    insert into lake.affected_{period}s
+    select distinct $load_id, {period}, 'progress' from (
+        (from old_waiting_{period}s except from new_waiting_{period}s)
+        union all
+        (from new_waiting_{period}s except from old_waiting_{period}s)
+    )
+"""
+PROGRESS = (
+    *(
+        text.format(side=side)
+        for side in ("old", "new")
+        for text in (_WAITING_HOURS, _WAITING_DATES)
+    ),
+    *(_TURNED.format(period=period) for period in ("hour", "date")),
+    """
+    insert into lake.affected_hours
+    select $load_id, unnest(generate_series(
+        least(o.now_at, n.now_at),
+        greatest(o.now_at, n.now_at) - interval 1 microsecond, interval 1 hour
+    )), 'progress'
+    from old_now o cross join new_now n
+    """,
+    """
+    insert into lake.affected_dates
+    select $load_id, unnest(generate_series(
+        date_trunc('day', least(o.now_at, n.now_at) - interval 1 microsecond),
+        greatest(o.now_at, n.now_at) - interval 1 microsecond, interval 1 day
+    ))::date, 'progress'
+    from old_now o cross join new_now n
+    where o.now_at != n.now_at
+    """,
+    # A source that changed its studio or game takes its sessions along; its events come again.
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, date_trunc('hour', s.started_at), 'sessions'
+    from lake.sessions s
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.studio != n.studio or o.game != n.game
+    """,
+)

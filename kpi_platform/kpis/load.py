@@ -1,0 +1,261 @@
+"""Brings the warehouse's copies of lake tables up to date and notes which periods that affects.
+
+Belongs here: which partitions are read, in which order, and what is committed together. Does not:
+what a difference affects (affected.py), how rows are replaced (storage), and what is built on it.
+
+A load that crashes leaves whole partitions behind with everything they affect; the next load goes
+on with the others. The caller holds the warehouse lock.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import duckdb
+import polars as pl
+
+from kpi_platform.kpis import affected
+from kpi_platform.schemas.players import player_id
+from kpi_platform.schemas.sources import UNASSIGNED
+from kpi_platform.storage.warehouse import (
+    LoadedTable,
+    apply_difference,
+    count,
+    loaded_partitions,
+    naive_utc,
+    open_load,
+    record_partitions,
+    replace_sources,
+    sources_equal,
+    stage_difference,
+    transaction,
+)
+
+Key = tuple[str, ...]
+
+# Small partitions are loaded together up to about this many rows: a transaction each would cost
+# more than their rows.
+BATCH_ROWS = 500_000
+_SESSION = ("source", "service_name", "session_id")
+
+LOADED: dict[str, LoadedTable] = {
+    table.name: table
+    for table in (
+        LoadedTable(
+            "hour_ledger",
+            ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines"),
+            ("p_ingest_date_utc", "p_ingest_hour_utc", "source"),
+            ("p_ingest_date_utc", "p_ingest_hour_utc"),
+        ),
+        LoadedTable(
+            "cleaned_events",
+            (
+                *("event_id", "source", "studio", "game", "service_name", "session_id"),
+                *("transaction_id", "event_name", "event_at", "attributes", "own_player_id"),
+            ),
+            ("event_id",),
+            ("event_at",),
+        ),
+        # After the events: which hours a session's change affects is asked of them.
+        LoadedTable(
+            "sessions",
+            (
+                *(*_SESSION, "player_id", "platform", "device", "country", "started_at"),
+                *("ended_at", "ended_normally", "duration_seconds", "event_count", "crash_count"),
+            ),
+            (*_SESSION, "started_at"),
+            ("started_at",),
+        ),
+        LoadedTable(
+            "user_version_history",
+            (
+                *("player_id", "current_version", "current_device", "current_service"),
+                *("first_seen_at", "last_seen_at", "version_count"),
+            ),
+            ("player_id",),
+            ("player_id",),
+        ),
+        LoadedTable(
+            "user_version_intervals",
+            ("player_id", "service_name", "device", "version", "valid_from", "valid_to"),
+            ("player_id", "service_name", "device", "valid_from"),
+            ("player_id",),
+        ),
+    )
+}
+_NOTED: dict[str, tuple[str, ...]] = {
+    "cleaned_events": affected.EVENTS,
+    "sessions": affected.SESSIONS,
+}
+_SOURCE_COLUMNS = ("source", "studio", "game", "since", "until")
+
+
+@dataclass(frozen=True)
+class LakeTable:
+    """A lake table as it is now: the signature of each partition, and how to read one.
+
+    `partitions`: partition values as text -> text that changes with the partition's files.
+    `read` returns all rows of one partition, with the lake's columns (more do no harm).
+    """
+
+    name: str
+    partitions: Mapping[Key, str]
+    read: Callable[[Key], pl.DataFrame]
+
+
+@dataclass
+class LoadReport:
+    """What a load did, per table: partitions read or forgotten, and rows added or removed."""
+
+    partitions: dict[str, int] = field(default_factory=dict)
+    rows_changed: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A partition to load: its key in the books, what to read, what to record (None: it is gone)."""
+
+    key: str
+    partition: Key | None
+    signature: str | None
+
+
+def load(
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    sources: pl.DataFrame,
+    player_id_attributes: Sequence[str],
+    batch_rows: int = BATCH_ROWS,
+) -> LoadReport:
+    """Load the partitions whose signature differs, note what they affect, forget vanished ones.
+
+    `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
+    `since`, `until` (UTC or null; half-open); unassigned ones may be left out. Tables not given
+    stay as they are. Raises ValueError for a table that the warehouse has no copy of.
+    """
+    given = {table.name: table for table in tables}
+    if unknown := sorted(given.keys() - LOADED.keys()):
+        raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
+    step = _Load(con, sources, tuple(player_id_attributes), batch_rows)
+    step.progress(given.pop("hour_ledger", None))
+    for name in (name for name in LOADED if name in given):
+        step.table(given[name])
+    return step.report
+
+
+def own_players(
+    events: pl.DataFrame, player_id_attributes: Sequence[str], local_sources: Collection[str]
+) -> pl.DataFrame:
+    """Add `own_player_id`: the player an event names, where no session can say it, else null."""
+    alone = events.filter(pl.col("session_id").str.strip_chars() == "")
+    named = alone.select(
+        "event_id", player_id(player_id_attributes, local_sources).alias("own_player_id")
+    )
+    return events.join(named, on="event_id", how="left", maintain_order="left")
+
+
+class _Load:
+    """One load: its number, what it was given, and its report."""
+
+    def __init__(
+        self,
+        con: duckdb.DuckDBPyConnection,
+        sources: pl.DataFrame,
+        player_id_attributes: tuple[str, ...],
+        batch_rows: int,
+    ) -> None:
+        self.report = LoadReport()
+        self._con = con
+        # An unassigned source is known by its ledger rows alone: configuration says nothing of it.
+        assigned = sources.filter(pl.col("studio") != UNASSIGNED)
+        self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
+        self._attributes = player_id_attributes
+        self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
+        self._batch_rows = batch_rows
+        self._load_id = count(con, "select nextval('lake.load_ids')")
+
+    def progress(self, ledger: LakeTable | None) -> None:
+        """Replace ledger and sources in one transaction: together they say what is complete."""
+        changes = self._changes(ledger) if ledger else []
+        if not changes and sources_equal(self._con, self._sources):
+            return
+        with transaction(self._con):
+            self._run(affected.MEASURED, side="old")
+            replace_sources(self._con, self._sources)
+            if ledger:
+                self._replace(ledger.name, changes, list(_frames(ledger, changes)))
+            self._run(affected.MEASURED, side="new")
+            self._note(affected.PROGRESS)
+
+    def table(self, table: LakeTable) -> None:
+        """Replace the changed partitions of a table, a bounded batch in each transaction."""
+        for changes, frames in self._batches(table):
+            with transaction(self._con):
+                self._replace(table.name, changes, frames)
+
+    def _changes(self, table: LakeTable) -> list[_Change]:
+        known = loaded_partitions(self._con, table.name)
+        mark = self._mark(table.name)
+        now = {
+            "/".join(key): (key, mark + signature) for key, signature in table.partitions.items()
+        }
+        changed = [
+            _Change(key, partition, signature)
+            for key, (partition, signature) in sorted(now.items())
+            if known.get(key) != signature
+        ]
+        return changed + [_Change(key, None, None) for key in sorted(known.keys() - now.keys())]
+
+    def _mark(self, table: str) -> str:
+        # What is computed while loading is computed again when its settings change.
+        return f"{self._attributes} {self._local} " if table == "cleaned_events" else ""
+
+    def _batches(self, table: LakeTable) -> Iterator[tuple[list[_Change], list[pl.DataFrame]]]:
+        changes: list[_Change] = []
+        frames: list[pl.DataFrame] = []
+        for change in self._changes(table):
+            changes.append(change)
+            frames += _frames(table, [change])
+            if sum(frame.height for frame in frames) >= self._batch_rows:
+                yield changes, frames
+                changes, frames = [], []
+        if changes:
+            yield changes, frames
+
+    def _replace(self, name: str, changes: list[_Change], frames: list[pl.DataFrame]) -> None:
+        target = LOADED[name]
+        ids = record_partitions(self._con, name, {each.key: each.signature for each in changes})
+        present = [each for each in changes if each.partition is not None]
+        rows = [
+            self._prepared(name, frame).with_columns(partition_id=pl.lit(ids[each.key], pl.Int32))
+            for each, frame in zip(present, frames, strict=True)
+        ]
+        differing = stage_difference(self._con, target, rows, sorted(ids.values()))
+        if differing:
+            self._note(_NOTED.get(name, ()))
+            apply_difference(self._con, target)
+        self._count(name, len(changes), differing)
+
+    def _prepared(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
+        if name == "cleaned_events":
+            rows = own_players(rows, self._attributes, self._local)
+        return naive_utc(rows.select(LOADED[name].columns))
+
+    def _note(self, statements: Sequence[str]) -> None:
+        if statements:
+            open_load(self._con, self._load_id)
+            self._run(statements)
+
+    def _run(self, statements: Sequence[str], **names: str) -> None:
+        for statement in statements:
+            text = statement.format(**names) if names else statement
+            values = {"load_id": self._load_id} if "$load_id" in text else None
+            self._con.execute(text, values)
+
+    def _count(self, name: str, partitions: int, rows: int) -> None:
+        done = self.report
+        done.partitions[name] = done.partitions.get(name, 0) + partitions
+        done.rows_changed[name] = done.rows_changed.get(name, 0) + rows
+
+
+def _frames(table: LakeTable, changes: Sequence[_Change]) -> Iterator[pl.DataFrame]:
+    return (table.read(each.partition) for each in changes if each.partition is not None)

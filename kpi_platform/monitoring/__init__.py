@@ -1,0 +1,1 @@
+"""Checks derived from the contracts, and freshness judged by the newest complete hour."""

@@ -1,0 +1,1 @@
+"""Room 5: the KPI tables as Delta tables, which is what consumers read."""

@@ -1,0 +1,207 @@
+"""How an hourly asset tells Dagster what it did: hour by hour, honestly, and red if hours failed.
+
+Belongs here: materialisations and check evaluations per hour, for one hour or a range alike.
+Does not: the work itself, nor what a check looks at.
+
+In a range Dagster would mark every hour of a finished step as materialised, failed ones included.
+Each hour is therefore recorded by itself as soon as it is done, and the step's own output carries
+the marker with which Dagster records nothing more.
+"""
+
+import resource
+import sys
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
+
+import dagster as dg
+from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+
+from kpi_platform.partitions import hour_of, key_of
+from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.storage.hour_fingerprints import forget_consumed
+from kpi_platform.storage.hour_ledger import HourFigures, hour_figures
+from kpi_platform.storage.hour_steps import HourReport, HourStep, work_through
+from kpi_platform.storage.lake import Lake
+
+FAILED_HOURS_TAG = "kpi_platform/failed_hours"
+_ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+
+Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
+
+
+def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
+    """Dagster's specs of hourly checks."""
+    return [
+        dg.AssetCheckSpec(
+            spec.name,
+            asset=spec.table,
+            description=spec.description,
+            blocking=not spec.is_warning,
+        )
+        for spec in specs
+    ]
+
+
+def record_hours(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    step: HourStep,
+    evaluate: Evaluate,
+    chunk_limit: int,
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Work a step through the run's hours and record each: materialisation, figures, checks.
+
+    Yields the step's outputs and the checks' summaries. Ends in dg.Failure that names the hours
+    that failed, if any did and nothing downstream in this run can still use the others.
+    """
+    hours = [hour_of(key) for key in context.partition_keys]
+    failed: dict[datetime, str] = {}
+    evaluated: list[HourCheck] = []
+    done = 0
+    for reports in work_through(lake, step, hours, chunk_limit):
+        checks = evaluate([report.hour for report in reports if report.is_up_to_date])
+        blocked = _blocked(checks)
+        forget_consumed(lake, step.table, list(blocked))
+        failed |= blocked | {r.hour: r.error for r in reports if not r.is_up_to_date}
+        figures = hour_figures(lake, [report.hour for report in reports])
+        for report in reports:
+            if report.hour not in failed:
+                _record_hour(context, report, figures[report.hour])
+        _report_checks(context, checks)
+        evaluated += checks
+        done += len(reports)
+        context.log.info(f"{step.table}: {done} of {len(hours)} hours done, {len(failed)} failed")
+    name_failed_hours(context, failed)
+    if failed and len(hours) == 1 and not evaluated:
+        raise _failure(context, failed)
+    for name in sorted(context.op_execution_context.selected_output_names):
+        if name in {key.to_python_identifier() for key in context.selected_asset_keys}:
+            yield dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
+    yield from _summaries(context, evaluated, is_range=len(hours) > 1)
+    end_red_if_hours_failed(context)
+
+
+def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:
+    return {
+        check.hour: f"check {check.spec.name} failed: {dict(check.figures)}"
+        for check in checks
+        if not check.passed and not check.spec.is_warning
+    }
+
+
+def _record_hour(
+    context: dg.AssetExecutionContext, report: HourReport, figures: HourFigures
+) -> None:
+    metadata = {
+        "rows": report.rows,
+        "files": figures.files,
+        "bytes": figures.bytes,
+        "quarantined": figures.quarantined,
+        "duplicates": figures.duplicates,
+        "seconds": round(report.seconds, 3),
+        "peak_memory_mib": peak_memory_mib(),
+        "unchanged": report.status == "unchanged",
+        **report.figures,
+    }
+    for key in sorted(context.selected_asset_keys):
+        context.log_event(
+            dg.AssetMaterialization(key, partition=key_of(report.hour), metadata=metadata)
+        )
+
+
+def peak_memory_mib() -> int:
+    """Peak resident memory of this process so far, in MiB."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak // (1024 * 1024) if sys.platform == "darwin" else peak // 1024
+
+
+def _report_checks(context: dg.AssetExecutionContext, checks: Sequence[HourCheck]) -> None:
+    for check in checks:
+        context.instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey(check.spec.table),
+                check_name=check.spec.name,
+                passed=check.passed,
+                severity=_severity(check.spec),
+                partition=key_of(check.hour),
+                metadata=dict(check.figures),
+            )
+        )
+
+
+def _severity(spec: CheckSpec) -> dg.AssetCheckSeverity:
+    return dg.AssetCheckSeverity.WARN if spec.is_warning else dg.AssetCheckSeverity.ERROR
+
+
+def _summaries(
+    context: dg.AssetExecutionContext, checks: Sequence[HourCheck], *, is_range: bool
+) -> Iterator[dg.AssetCheckResult]:
+    """One result per check for the run as a whole, which is what Dagster asks of a step.
+
+    In a range it never blocks: the hours that failed are left out downstream one by one.
+    """
+    by_spec: dict[CheckSpec, list[HourCheck]] = defaultdict(list)
+    for check in checks:
+        by_spec[check.spec].append(check)
+    found = {spec.name: (spec, results) for spec, results in by_spec.items()}
+    for key in sorted(context.selected_asset_check_keys):
+        spec, results = found.get(key.name, (None, []))
+        failing = [check for check in results if not check.passed]
+        blocks = spec is not None and not spec.is_warning and not is_range
+        yield dg.AssetCheckResult(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=bool(results) and not failing,
+            severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+            metadata={
+                "hours": len(results),
+                "failed_hours": ", ".join(key_of(check.hour) for check in failing[:50]),
+                **(dict(failing[0].figures) if failing else {}),
+            },
+        )
+
+
+def name_failed_hours(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> None:
+    """Log each hour that failed and name them all on the run, for the steps after this one."""
+    for hour, error in sorted(failed.items()):
+        context.log.error(f"{key_of(hour)}: {error}")
+    if failed:
+        names = sorted({*_failed_so_far(context), *(key_of(hour) for hour in failed)})
+        context.instance.add_run_tags(context.run.run_id, {FAILED_HOURS_TAG: ",".join(names)})
+
+
+def end_red_if_hours_failed(context: dg.AssetExecutionContext) -> None:
+    """Raise dg.Failure naming the run's failed hours, if this step is the last of its line.
+
+    Steps before it let the others go on with the hours that are well.
+    """
+    failed = _failed_so_far(context)
+    if failed and _is_last(context):
+        raise dg.Failure(
+            f"{len(failed)} hours failed and were left out: {', '.join(failed[:50])}",
+            allow_retries=False,
+        )
+
+
+def _failed_so_far(context: dg.AssetExecutionContext) -> list[str]:
+    run = context.instance.get_run_by_id(context.run.run_id)
+    tag = run.tags.get(FAILED_HOURS_TAG, "") if run else ""
+    return [name for name in tag.split(",") if name]
+
+
+def _is_last(context: dg.AssetExecutionContext) -> bool:
+    layer = context.op_execution_context.job_def.asset_layer
+    own = set(context.selected_asset_keys)
+    below: set[dg.AssetKey] = set()
+    todo = set(own)
+    while todo:
+        for child in layer.asset_graph.get(todo.pop()).child_keys - below:
+            below.add(child)
+            todo.add(child)
+    return not (below - own) & set(layer.executable_asset_keys)
+
+
+def _failure(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> dg.Failure:
+    hour, error = next(iter(failed.items()))
+    return dg.Failure(f"{key_of(hour)}: {error}", allow_retries=False)

@@ -1,0 +1,263 @@
+"""The contract of every lake table: columns, types, nullability and key, as dataframely schemas.
+
+Belongs here: what a table promises to its readers. Does not: how a table is computed or stored.
+"""
+
+import dataframely as dy
+import polars as pl
+
+
+def _utc(*, nullable: bool = False, primary_key: bool = False) -> dy.Datetime:
+    return dy.Datetime(nullable=nullable, primary_key=primary_key, time_unit="us", time_zone="UTC")
+
+
+def _day(*, primary_key: bool = False) -> dy.Date:
+    return dy.Date(nullable=False, primary_key=primary_key)
+
+
+def _hour(*, primary_key: bool = False) -> dy.Int32:
+    return dy.Int32(nullable=False, min=0, max=23, primary_key=primary_key)
+
+
+def _key() -> dy.String:
+    return dy.String(nullable=False, primary_key=True)
+
+
+def _text(*, nullable: bool = False) -> dy.String:
+    return dy.String(nullable=nullable)
+
+
+def _count(*, nullable: bool = False) -> dy.Int64:
+    return dy.Int64(nullable=nullable, min=0)
+
+
+class Contract(dy.Schema):
+    """A table's promise to its readers."""
+
+    @classmethod
+    def to_polars_schema(cls) -> pl.Schema:
+        """The columns and Polars types, in order."""
+        return pl.Schema(cls.create_empty().schema)
+
+
+class RawTelemetry(Contract):
+    """One row per readable line of a telemetry file."""
+
+    source = _key()
+    category = _text()
+    event_timestamp_utc = _utc()
+    service_name = _text()
+    title_session_id = _text()
+    title_transaction_id = dy.Int64(nullable=False)
+    body_message = _text()
+    event_name = _text(nullable=True)
+    file_name = _key()
+    line_number = dy.Int64(nullable=False, min=1, primary_key=True)
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class QuarantinedEvents(Contract):
+    """One row per line that could not be used, with the first reason that applies."""
+
+    source = _key()
+    reason = _text()
+    raw_line = _text()
+    file_name = _key()
+    line_number = dy.Int64(nullable=False, min=1, primary_key=True)
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    p_stage = dy.String(nullable=False, regex="^(read|decode)$")
+
+
+class CleanedEvents(Contract):
+    """One row per distinct event of an ingest hour."""
+
+    event_id = _key()
+    source = _text()
+    studio = _text()
+    game = _text()
+    service_name = _text()
+    session_id = _text()
+    transaction_id = dy.Int64(nullable=False)
+    event_name = _text()
+    event_at = _utc()
+    attributes = _text()
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class HourLedger(Contract):
+    """One row per ingest hour and source: what arrived and where every line went."""
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    status = dy.String(nullable=False, regex="^(processed|failed)$")
+    files = _count()
+    truncated_files = _count()
+    unreadable_files = _count()
+    bytes = _count()
+    lines = _count()
+    rows = _count(nullable=True)
+    quarantined = _count()
+    quarantined_on_read = _count()
+    duplicates = _count()
+    suppressed = _count()
+    min_event_at = _utc(nullable=True)
+    max_event_at = _utc(nullable=True)
+    fingerprint = _text()
+    error = _text(nullable=True)
+
+
+class SessionParts(Contract):
+    """One row per silence-free stretch of a session within one ingest hour."""
+
+    source = _key()
+    service_name = _key()
+    session_id = _key()
+    first_at = _utc(primary_key=True)
+    last_at = _utc()
+    player_id = _text(nullable=True)
+    platform = _text(nullable=True)
+    device = _text(nullable=True)
+    country = _text(nullable=True)
+    ended_normally = dy.Bool(nullable=False)
+    session_end_seconds = dy.Float64(nullable=True, min=0)
+    event_count = _count()
+    crash_count = _count()
+    issue_count = _count()
+    purchase_count = _count()
+    feature_used_count = _count()
+    notification_count = _count()
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class Sessions(Contract):
+    """One row per session: a session id of one source and service between two long silences."""
+
+    source = _key()
+    service_name = _key()
+    session_id = _key()
+    player_id = _text(nullable=True)
+    platform = _text()
+    device = _text()
+    country = _text()
+    started_at = _utc(primary_key=True)
+    ended_at = _utc()
+    ended_normally = dy.Bool(nullable=False)
+    duration_seconds = dy.Float64(nullable=False, min=0)
+    event_count = _count()
+    crash_count = _count()
+    issue_count = _count()
+    purchase_count = _count()
+    feature_used_count = _count()
+    notification_count = _count()
+    p_started_date_utc = _day()
+
+
+class Sightings(Contract):
+    """One row per `SoftwareVersion` event with a version, of one ingest hour."""
+
+    event_id = _key()
+    source = _text()
+    service_name = _text()
+    session_id = _text()
+    event_at = _utc()
+    transaction_id = dy.Int64(nullable=False)
+    version = _text()
+    device = _text(nullable=True)
+    player_id = _text(nullable=True)
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class UserVersionIntervals(Contract):
+    """One row per player, service, device and interval in which one version was in effect."""
+
+    player_id = _key()
+    service_name = _key()
+    device = _key()
+    version = _text()
+    valid_from = _utc(primary_key=True)
+    valid_to = _utc(nullable=True)
+
+
+class UserVersionHistory(Contract):
+    """Exactly one row per player that was ever sighted, with the whole version timeline."""
+
+    player_id = _key()
+    current_version = _text()
+    current_device = _text()
+    current_service = _text()
+    first_seen_at = _utc()
+    last_seen_at = _utc()
+    version_count = _count()
+    timeline = dy.List(
+        dy.Struct(
+            {
+                "service_name": _text(),
+                "device": _text(),
+                "version": _text(),
+                "valid_from": _utc(),
+                "valid_to": _utc(nullable=True),
+                "last_seen_at": _utc(),
+                "sightings": _count(),
+            }
+        ),
+        nullable=False,
+    )
+
+
+class HistoryQueue(Contract):
+    """Players whose history waits to be recomputed; bookkeeping, removed once done."""
+
+    batch_id = _key()
+    player_id = _key()
+
+
+class HourFingerprints(Contract):
+    """Per table and hour: the input consumed and the content produced; bookkeeping."""
+
+    table_name = _key()
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    input_fingerprint = _text()
+    content_fingerprint = _text()
+    rows = _count()
+
+
+class Table:
+    """Where a table lives in the lake: its contract and its partition columns."""
+
+    def __init__(self, schema: type[Contract], partition_by: tuple[str, ...] = ()) -> None:
+        self.schema = schema
+        self.partition_by = partition_by
+
+    @property
+    def keys(self) -> list[str]:
+        """The columns that identify a row."""
+        return list(self.schema.primary_key())
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        """The columns and Polars types, in order."""
+        return self.schema.to_polars_schema()
+
+
+INGEST_HOUR = ("p_ingest_date_utc", "p_ingest_hour_utc")
+
+TABLES: dict[str, Table] = {
+    "raw_telemetry": Table(RawTelemetry, INGEST_HOUR),
+    "quarantined_events": Table(QuarantinedEvents, (*INGEST_HOUR, "p_stage")),
+    "cleaned_events": Table(CleanedEvents, INGEST_HOUR),
+    "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
+    "session_parts": Table(SessionParts, INGEST_HOUR),
+    "sessions": Table(Sessions, ("p_started_date_utc",)),
+    "sightings": Table(Sightings, INGEST_HOUR),
+    "user_version_intervals": Table(UserVersionIntervals),
+    "user_version_history": Table(UserVersionHistory),
+    "history_queue": Table(HistoryQueue, ("batch_id",)),
+    "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
+}

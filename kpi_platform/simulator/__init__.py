@@ -1,0 +1,9 @@
+"""A synthetic world of studios, for the demo, the tests and the benchmarks.
+
+Belongs here: making the world, its files and its truth. Does not: reading what the platform made.
+"""
+
+from kpi_platform.simulator.simulate import SimulationSummary, simulate
+from kpi_platform.simulator.world import demo_sources_yaml
+
+__all__ = ["SimulationSummary", "demo_sources_yaml", "simulate"]

@@ -1,0 +1,33 @@
+"""Puts the state Dagster keeps on this machine (runs, events, logs) under `$KPI_HOME/dagster`.
+
+Belongs here: that one place. Does not: any other setting of Dagster, which `dagster.yaml` has.
+"""
+
+from collections.abc import Mapping
+
+from dagster import DagsterInstance
+from dagster._core.instance.ref import InstanceRef
+from dagster._serdes import ConfigurableClassData
+
+from kpi_platform.settings import load_settings
+
+
+class HomeInstance(DagsterInstance):
+    """Dagster's own instance, its storage by default below the platform's home.
+
+    `dagster.yaml` names it as its `instance_class`, because the file's own `env:` knows neither a
+    default nor a path below a variable: with it, every command would need KPI_HOME exported.
+    """
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, object]:
+        """Return the keys this class adds to `dagster.yaml`: none."""
+        return {}
+
+    @classmethod
+    def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
+        """Return Dagster's defaults with `$KPI_HOME/dagster` in place of `base_dir`.
+
+        The path is made absolute here, once: run workers get it as it is, wherever they run.
+        """
+        return InstanceRef.config_defaults(str(load_settings().home.absolute() / "dagster"))

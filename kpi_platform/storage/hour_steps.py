@@ -1,0 +1,134 @@
+"""Works a table through hours: skips the unchanged, bounds memory, keeps failures to their hour.
+
+Belongs here: the order of work that every hourly table shares. Does not: what a table computes.
+"""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from deltalake.exceptions import DeltaError
+from obstore.exceptions import BaseError
+from polars.exceptions import PolarsError
+from pyarrow import ArrowException
+
+from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.storage.lake import Lake
+
+# What bad data, a full disk or a lost connection raises. A bug that raises something else ends
+# the run, because nothing is known about the hours after it.
+FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowException)
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an hour's work wrote: a hash of the content, its rows, and figures worth showing."""
+
+    content: str
+    rows: int
+    figures: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class HourReport:
+    """What became of one hour of one table.
+
+    `written` and `unchanged` hours are up to date; a `failed` hour has an error; a `left_out`
+    hour has no input, because the table before it failed or never ran.
+    """
+
+    hour: datetime
+    status: Literal["written", "unchanged", "failed", "left_out"]
+    rows: int = 0
+    seconds: float = 0.0
+    figures: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the table now holds what the hour contains."""
+        return self.status in ("written", "unchanged")
+
+
+class HourStep(Protocol):
+    """One table's hourly work."""
+
+    table: str
+
+    def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
+        """Fingerprint of each hour's input; an hour without input is absent."""
+
+    def weight(self, hour: datetime) -> int:
+        """Size of an hour's input, in the unit of the chunk limit."""
+
+    def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        """Replace these hours in the table, in one commit."""
+
+    def fail(self, hour: datetime, error: str) -> None:
+        """Record that an hour failed."""
+
+
+def work_through(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
+) -> Iterator[Sequence[HourReport]]:
+    """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight.
+
+    Yields one report per hour, in batches: the hours without work, then each chunk as soon as
+    it is committed and recorded.
+    """
+    inputs = step.inputs(hours)
+    consumed = read_consumed(lake, step.table, hours)
+    idle, changed = [], []
+    for hour in hours:
+        known = consumed.get(hour)
+        if hour not in inputs:
+            idle.append(HourReport(hour, "left_out", error="the table before it lacks this hour"))
+        elif known is not None and known.input == inputs[hour]:
+            idle.append(HourReport(hour, "unchanged", known.rows))
+        else:
+            changed.append(hour)
+    if idle:
+        yield idle
+    for chunk in _chunks(step, changed, chunk_limit):
+        yield list(_run_chunk(lake, step, chunk, inputs))
+
+
+def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[Sequence[datetime]]:
+    chunk: list[datetime] = []
+    weight = 0
+    for hour in hours:
+        if chunk and weight + step.weight(hour) > limit:
+            yield chunk
+            chunk, weight = [], 0
+        chunk.append(hour)
+        weight += step.weight(hour)
+    if chunk:
+        yield chunk
+
+
+def _run_chunk(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], inputs: Mapping[datetime, str]
+) -> Iterator[HourReport]:
+    started = time.monotonic()
+    try:
+        done = step.run(hours)
+    except FAILURES as error:
+        if len(hours) > 1:
+            # One bad hour must not take its neighbours along: find it by trying each alone.
+            for hour in hours:
+                yield from _run_chunk(lake, step, [hour], inputs)
+            return
+        message = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        step.fail(hours[0], message)
+        yield HourReport(hours[0], "failed", error=message)
+        return
+    record_consumed(
+        lake,
+        step.table,
+        {hour: Consumed(inputs[hour], item.content, item.rows) for hour, item in done.items()},
+    )
+    seconds = (time.monotonic() - started) / len(hours)
+    for hour, item in done.items():
+        yield HourReport(hour, "written", item.rows, seconds, item.figures)

@@ -1,0 +1,236 @@
+"""The lake: Delta tables below one root, each replaced by hours or changed by key, atomically.
+
+Belongs here: every read and write of a Delta table. Does not: what the rows mean.
+"""
+
+import hashlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import date, datetime
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TypeVar
+
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
+
+T = TypeVar("T")
+
+_TRIES = 12
+OPERATION = "_operation"
+
+
+class LakeError(ValueError):
+    """The lake cannot be used; the message is one line that names the setting."""
+
+
+def hours_predicate(hours: Iterable[datetime]) -> str:
+    """SQL that is true for the rows of these ingest hours."""
+    terms = [
+        f"(p_ingest_date_utc = '{day}' AND p_ingest_hour_utc IN ({', '.join(map(str, numbers))}))"
+        for day, numbers in _by_day(hours).items()
+    ]
+    return " OR ".join(terms)
+
+
+def hours_expression(hours: Iterable[datetime]) -> pl.Expr:
+    """Polars expression that is true for the rows of these ingest hours."""
+    terms = [
+        (pl.col("p_ingest_date_utc") == pl.lit(day)) & pl.col("p_ingest_hour_utc").is_in(numbers)
+        for day, numbers in _by_day(hours).items()
+    ]
+    return reduce(or_, terms, pl.lit(value=False))
+
+
+def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl.DataFrame]:
+    """The rows of each ingest hour; every hour given is a key."""
+    parts = rows.partition_by(*INGEST_HOUR, as_dict=True)
+    empty = rows.clear()
+    return {hour: parts.get((hour.date(), hour.hour), empty) for hour in hours}
+
+
+def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
+    days: dict[date, list[int]] = {}
+    for hour in sorted(set(hours)):
+        days.setdefault(hour.date(), []).append(hour.hour)
+    return days
+
+
+class Lake:
+    """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri.rstrip("/")
+        self._is_local = "://" not in uri
+
+    def path(self, table: str) -> str:
+        """Where a table lives."""
+        return f"{self.uri}/{table}"
+
+    def open(self, table: str) -> DeltaTable | None:
+        """The table's current snapshot, or None if it was never written."""
+        try:
+            return DeltaTable(self.path(table))
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+
+    def version(self, table: str) -> int | None:
+        """The table's current version, or None if it was never written."""
+        snapshot = self.open(table)
+        return None if snapshot is None else snapshot.version()
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A lazy reader of the current snapshot; a table never written is empty but typed."""
+        snapshot = self.open(table)
+        if snapshot is None:
+            return pl.LazyFrame(schema=TABLES[table].polars_schema)
+        return pl.scan_delta(snapshot)
+
+    def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
+        """All rows of these ingest hours."""
+        return self.scan(table).filter(hours_expression(hours)).collect()
+
+    def replace_hours(
+        self, table: str, rows: pl.DataFrame, hours: Sequence[datetime], where: str = ""
+    ) -> None:
+        """Replace the rows of these ingest hours (and of `where`, SQL) in one commit."""
+        self.replace(table, rows, _and(hours_predicate(hours), where))
+
+    def stream_hours(
+        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
+    ) -> None:
+        """As `replace_hours`, from frames made one by one, so that memory stays bounded.
+
+        `frames` is called again if another writer came between and the write is repeated.
+        """
+        schema = pa.schema(pl.DataFrame(schema=TABLES[table].polars_schema).to_arrow().schema)
+
+        def reader() -> pa.RecordBatchReader:
+            batches = (
+                batch for frame in frames() for batch in frame.to_arrow().cast(schema).to_batches()
+            )
+            return pa.RecordBatchReader.from_batches(schema, batches)
+
+        self._overwrite(table, reader, hours_predicate(hours))
+
+    def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
+        """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
+        frame = rows.select(TABLES[table].polars_schema.names())
+        self._overwrite(table, lambda: frame, predicate)
+
+    def append(self, table: str, rows: pl.DataFrame) -> None:
+        """Add rows."""
+        frame = rows.select(TABLES[table].polars_schema.names())
+        target = self._create(table)
+        _retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
+
+    def delete(self, table: str, predicate: str) -> None:
+        """Delete the rows that `predicate` (SQL) names."""
+        self._create(table)
+        _retried(lambda: DeltaTable(self.path(table)).delete(predicate))
+
+    def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
+        """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
+
+        Both may be empty: then nothing is written. Returns the number of rows changed.
+        """
+        changed = upserts.height + deletes.height
+        if changed:
+            changes = _changes(TABLES[table], upserts, deletes)
+            _retried(lambda: _merge(self._create(table), TABLES[table], changes))
+        return changed
+
+    def partition_signatures(self, table: str) -> dict[tuple[str, ...], str]:
+        """Per partition (its values as text) a hash of its data files: equal if untouched."""
+        snapshot = self.open(table)
+        if snapshot is None:
+            return {}
+        columns = list(TABLES[table].partition_by)
+        actions = pl.DataFrame(snapshot.get_add_actions(flatten=True))
+        keys = [f"partition.{column}" for column in columns]
+        grouped: dict[tuple[str, ...], list[str]] = {}
+        for *values, path in actions.select(*keys, "path").iter_rows():
+            grouped.setdefault(tuple(str(value) for value in values), []).append(path)
+        return {key: _digest(sorted(paths)) for key, paths in grouped.items()}
+
+    def _create(self, table: str) -> DeltaTable:
+        contract = TABLES[table]
+        if self._is_local:
+            Path(self.path(table)).mkdir(parents=True, exist_ok=True)
+        return self.open(table) or _retried(
+            lambda: DeltaTable.create(
+                self.path(table),
+                schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
+                mode="ignore",
+                partition_by=list(contract.partition_by),
+                configuration={"delta.checkpointInterval": "50"},
+            )
+        )
+
+    def _overwrite(
+        self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
+    ) -> None:
+        self._create(table)
+        _retried(
+            lambda: write_deltalake(
+                DeltaTable(self.path(table)), data(), mode="overwrite", predicate=predicate
+            )
+        )
+
+
+def _and(predicate: str, where: str) -> str:
+    return f"({predicate}) AND ({where})" if where else predicate
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
+
+
+def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
+    schema = contract.polars_schema
+    return pl.concat(
+        [
+            upserts.select(schema.names()).with_columns(pl.lit("upsert").alias(OPERATION)),
+            deletes.with_columns(pl.lit("delete").alias(OPERATION)),
+        ],
+        how="diagonal",
+    ).select(*schema.names(), OPERATION)
+
+
+def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
+    names = contract.polars_schema.names()
+    # Partition columns depend on the key; naming them lets the merge skip untouched partitions.
+    matched = [*contract.keys, *(c for c in contract.partition_by if c not in contract.keys)]
+    values = {name: f"s.{name}" for name in names}
+    (
+        target.merge(
+            changes,
+            " AND ".join(f"t.{name} = s.{name}" for name in matched),
+            source_alias="s",
+            target_alias="t",
+        )
+        .when_matched_delete(f"s.{OPERATION} = 'delete'")
+        .when_matched_update(values)
+        .when_not_matched_insert(values, predicate=f"s.{OPERATION} = 'upsert'")
+        .execute()
+    )
+
+
+def _retried(write: Callable[[], T]) -> T:
+    """Repeat a write that another writer's commit overtook; any other error is raised at once."""
+    for attempt in range(_TRIES):
+        try:
+            return write()
+        except CommitFailedError:
+            if attempt == _TRIES - 1:
+                raise
+            time.sleep(min(0.05 * 2**attempt, 2.0))
+    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -1,0 +1,149 @@
+"""The landing zone: telemetry files in a folder or in S3, listed by source and ingest hour.
+
+Belongs here: listing and reading objects. Does not: what is in them.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, TypeVar
+
+import obstore
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+READABLE = re.compile(r"\.(tsv|jsonl)(\.(gz|zst))?$")
+_HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
+_BLOCK_BYTES = 8 * 1024 * 1024
+# A wrong address must end in one clear line within seconds, not after minutes of retries.
+RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+    from obstore.store import RetryConfig
+
+T = TypeVar("T")
+
+
+class LandingError(ValueError):
+    """The landing zone cannot be used; the message is one line that names the setting."""
+
+
+@dataclass(frozen=True)
+class LandingFile:
+    """One object below the landing root: where it is and what identifies its contents."""
+
+    path: str
+    size: int
+    etag: str
+    modified_at: datetime
+
+    @property
+    def folder(self) -> str:
+        """The source folder: the first part of the path."""
+        return PurePosixPath(self.path).parts[0]
+
+    @property
+    def hour(self) -> datetime | None:
+        """The ingest hour of the file's folder, or None if the folder is no valid hour."""
+        parts = PurePosixPath(self.path).parts
+        match = _HOUR.match("/".join(parts[1:-1]))
+        if match is None:
+            return None
+        try:
+            year, month, day, hour = (int(group) for group in match.groups())
+            return datetime(year, month, day, hour, tzinfo=UTC)
+        except ValueError:
+            return None
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the name says telemetry; hidden files are somebody's work in progress."""
+        name = PurePosixPath(self.path).name
+        return not name.startswith((".", "_")) and READABLE.search(name) is not None
+
+
+class Landing:
+    """Read access to the landing zone at `uri` (a folder or `s3://bucket/prefix`)."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self._store = _open(uri)
+
+    def folders(self) -> list[str]:
+        """The source folders, sorted."""
+        return sorted(self._guarded(lambda: list(self._prefixes())))
+
+    def list_hours(
+        self, folder: str, hours: Iterable[datetime]
+    ) -> dict[datetime, list[LandingFile]]:
+        """Files of one source folder by ingest hour; every hour asked for is a key.
+
+        A day of which several hours are asked for is listed once.
+        """
+        found: dict[datetime, list[LandingFile]] = {hour: [] for hour in hours}
+        for prefix in _prefixes_for(found):
+            for file in self._list(f"{folder}/{prefix}"):
+                if file.hour in found:
+                    found[file.hour].append(file)
+        return found
+
+    def list_all(self) -> Iterator[LandingFile]:
+        """Every object, whatever its name."""
+        return self._list(None)
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """The bytes of a file in blocks. Raises FileNotFoundError if it is gone."""
+        result = obstore.get(self._store, path)
+        for block in result.stream(min_chunk_size=_BLOCK_BYTES):
+            yield bytes(block)
+
+    def _prefixes(self) -> Iterable[str]:
+        return obstore.list_with_delimiter(self._store)["common_prefixes"]
+
+    def _list(self, prefix: str | None) -> Iterator[LandingFile]:
+        def read() -> list[LandingFile]:
+            pages = obstore.list(self._store, prefix, chunk_size=1000)
+            return [_file(meta) for page in pages for meta in page]
+
+        return iter(sorted(self._guarded(read), key=lambda file: file.path))
+
+    def _guarded(self, call: Callable[[], list[T]]) -> list[T]:
+        try:
+            return call()
+        except (BaseError, OSError) as error:
+            raise LandingError(f"KPI_LANDING_URI: {self.uri}: {first_line(error)}") from None
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message: the rest is the driver's own debug text."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def _open(uri: str) -> ObjectStore:
+    try:
+        if "://" in uri:
+            return from_url(uri, retry_config=RETRIES)
+        if not Path(uri).is_dir():
+            raise LandingError(f"KPI_LANDING_URI: {uri}: no such folder")
+        return LocalStore(str(Path(uri).resolve()))
+    except (BaseError, ValueError) as error:
+        if isinstance(error, LandingError):
+            raise
+        raise LandingError(f"KPI_LANDING_URI: {uri}: {first_line(error)}") from None
+
+
+def _prefixes_for(hours: Iterable[datetime]) -> list[str]:
+    by_day: dict[str, list[datetime]] = {}
+    for hour in hours:
+        by_day.setdefault(hour.strftime("%Y/%m/%d"), []).append(hour)
+    return [
+        day if len(wanted) > 1 else wanted[0].strftime("%Y/%m/%d/%H")
+        for day, wanted in sorted(by_day.items())
+    ]
+
+
+def _file(meta: "ObjectMeta") -> LandingFile:
+    return LandingFile(meta["path"], meta["size"], str(meta["e_tag"] or ""), meta["last_modified"])

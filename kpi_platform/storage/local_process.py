@@ -1,0 +1,139 @@
+"""Runs a server (S3, Postgres) as a child process on loopback that never outlives its parent.
+
+What such a server is, and how one talks to it, belongs to the module that starts it.
+"""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+LOOPBACK = "127.0.0.1"
+STOP_SECONDS = 10.0
+Server = TypeVar("Server")
+
+# Keeps a server only as long as its parent lives. The parent holds the other end of stdin: when
+# it closes it, or dies in whatever way, `read` ends and the server gets its stop signal. Unlike
+# the kernel's parent-death signal this also works on macOS and from any thread.
+_KEEPER = """
+exec 3<&0
+signal=$1; shift
+"$@" </dev/null 3<&- &
+server=$!
+{ read -r _ <&3; kill -s "$signal" "$server"; } 2>/dev/null &
+watcher=$!
+wait "$server"; code=$?
+kill "$watcher" 2>/dev/null
+exit "$code"
+"""
+
+
+class LocalServerError(RuntimeError):
+    """A local server is not installed, or did not start; the message says which and why."""
+
+
+def free_ports(count: int) -> list[int]:
+    """Return `count` different TCP ports that are free on loopback at this moment."""
+    with ExitStack() as stack:
+        listeners = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for listener in listeners:
+            listener.bind((LOOPBACK, 0))
+        return [int(listener.getsockname()[1]) for listener in listeners]
+
+
+@contextmanager
+def running_server(
+    command: Sequence[str],
+    *,
+    log: Path,
+    cwd: Path,
+    env: Mapping[str, str],
+    stop_signal: str = "TERM",
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run `command` inside the block, its output in `log`; afterwards it has ended.
+
+    It ends by `stop_signal`, and by force where that takes longer than STOP_SECONDS. Its own
+    process group keeps a Ctrl-C on the terminal away: whoever opened the block ends it in order.
+    """
+    with log.open("ab") as output:
+        process = subprocess.Popen(  # noqa: S603 - the callers' own commands, no shell text
+            ["/bin/sh", "-c", _KEEPER, "keeper", stop_signal, *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            cwd=cwd,
+            env=dict(env),
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        _stop(process)
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Close the keeper's stdin and wait: it ends when its server has, which it waits for."""
+    if process.stdin is not None:
+        process.stdin.close()
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        _wait_for_group(process.pid)
+
+
+def _wait_for_group(group: int) -> None:
+    """Wait until no process of a killed group is left: its ports and files are free then."""
+    deadline = time.monotonic() + STOP_SECONDS
+    with suppress(ProcessLookupError):
+        while time.monotonic() < deadline:
+            os.killpg(group, 0)
+            time.sleep(0.02)
+
+
+def wait_until_ready(
+    process: subprocess.Popen[bytes],
+    is_ready: Callable[[], bool],
+    *,
+    what: str,
+    log: Path,
+    seconds: float = 60.0,
+) -> None:
+    """Return once `is_ready()`; raise LocalServerError when the server ended or took too long."""
+    deadline = time.monotonic() + seconds
+    while not is_ready():
+        if process.poll() is not None:
+            raise LocalServerError(f"{what} ended while starting: {_last_lines(log)}")
+        if time.monotonic() > deadline:
+            raise LocalServerError(f"{what} was not ready in {seconds:.0f} s: {_last_lines(log)}")
+        time.sleep(0.05)
+
+
+def _last_lines(log: Path) -> str:
+    lines = log.read_text(errors="replace").strip().splitlines()
+    return " | ".join(lines[-3:]) or "it wrote nothing"
+
+
+@contextmanager
+def first_that_starts(
+    start: Callable[[], AbstractContextManager[Server]], *, attempts: int
+) -> Iterator[Server]:
+    """Enter `start()`, again on LocalServerError up to `attempts` times.
+
+    A free port found a moment ago may be taken by the time the server wants it.
+    """
+    with ExitStack() as stack:
+        for attempt in range(1, attempts + 1):
+            try:
+                server = stack.enter_context(start())
+                break
+            except LocalServerError:
+                if attempt == attempts:
+                    raise
+        yield server

@@ -1,0 +1,52 @@
+"""The parts of the platform that the settings name, opened when they are first needed.
+
+Belongs here: turning settings into landing, lake and sources. Does not: reading the environment.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from kpi_platform.schemas.players import PlayerIdRules
+from kpi_platform.schemas.sources import Sources, SourcesError, parse_sources
+from kpi_platform.settings import Settings
+from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.landing import Landing
+
+
+@dataclass(frozen=True)
+class Platform:
+    """Landing, lake and sources of one set of settings."""
+
+    settings: Settings
+
+    @cached_property
+    def landing(self) -> Landing:
+        """The landing zone. Raises LandingError if it cannot be used."""
+        return Landing(self.settings.landing)
+
+    @cached_property
+    def lake(self) -> Lake:
+        """The lake."""
+        return Lake(self.settings.lake)
+
+    @cached_property
+    def sources(self) -> Sources:
+        """Studios, games and sources. Raises SourcesError if the file is missing or wrong."""
+        return read_sources(self.settings.sources_file)
+
+    @cached_property
+    def player_id_rules(self) -> PlayerIdRules:
+        """Which attributes name a player, and which sources have ids of their own."""
+        local = sorted(s.key for _, _, s in self.sources.walk() if s.player_ids == "local")
+        return PlayerIdRules(self.settings.player_id_attributes, tuple(local))
+
+
+def read_sources(path: Path) -> Sources:
+    """Read a sources file. Raises SourcesError with one line that says what is wrong and where."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise SourcesError(f"KPI_SOURCES: {path}: {reason}") from None
+    return parse_sources(text, str(path))

@@ -1,0 +1,104 @@
+-- The schema `lake` of the warehouse: copies of lake tables, and the books of loading and publishing.
+-- Timestamps are UTC without a zone. partition_id numbers the partition that a row was loaded from.
+create schema if not exists lake;
+create sequence if not exists lake.partition_ids;
+create sequence if not exists lake.load_ids;
+
+create table if not exists lake.layout (version varchar not null);
+create table if not exists lake.loaded_partitions (
+    table_name varchar not null,
+    partition_key varchar not null,
+    partition_id integer not null,
+    signature varchar not null
+);
+
+create table if not exists lake.cleaned_events (
+    partition_id integer not null,
+    event_id varchar not null,
+    source varchar not null,
+    studio varchar not null,
+    game varchar not null,
+    service_name varchar not null,
+    session_id varchar not null,
+    transaction_id bigint not null,
+    event_name varchar not null,
+    event_at timestamp not null,
+    attributes varchar not null,
+    own_player_id varchar
+);
+create table if not exists lake.sessions (
+    partition_id integer not null,
+    source varchar not null,
+    service_name varchar not null,
+    session_id varchar not null,
+    player_id varchar,
+    platform varchar not null,
+    device varchar not null,
+    country varchar not null,
+    started_at timestamp not null,
+    ended_at timestamp not null,
+    ended_normally boolean not null,
+    duration_seconds double not null,
+    event_count bigint not null,
+    crash_count bigint not null
+);
+create table if not exists lake.hour_ledger (
+    partition_id integer not null,
+    p_ingest_date_utc date not null,
+    p_ingest_hour_utc integer not null,
+    source varchar not null,
+    status varchar not null,
+    lines bigint not null
+);
+create table if not exists lake.user_version_history (
+    partition_id integer not null,
+    player_id varchar not null,
+    current_version varchar not null,
+    current_device varchar not null,
+    current_service varchar not null,
+    first_seen_at timestamp not null,
+    last_seen_at timestamp not null,
+    version_count bigint not null
+);
+create table if not exists lake.user_version_intervals (
+    partition_id integer not null,
+    player_id varchar not null,
+    service_name varchar not null,
+    device varchar not null,
+    version varchar not null,
+    valid_from timestamp not null,
+    valid_to timestamp
+);
+create table if not exists lake.sources (
+    source varchar not null,
+    studio varchar not null,
+    game varchar not null,
+    since timestamp,
+    until timestamp
+);
+
+-- A load is pending until dbt has built on it; its affected periods stay until they are published.
+create table if not exists lake.loads (load_id bigint not null, is_built boolean not null);
+-- reason: events (attributed_events differ), sessions (those started in the hour differ),
+-- progress (is_complete may differ).
+create table if not exists lake.affected_hours (
+    load_id bigint not null, hour timestamp not null, reason varchar not null
+);
+create table if not exists lake.affected_dates (
+    load_id bigint not null, date date not null, reason varchar not null
+);
+create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
+
+-- Written by the models' incremental strategy in the transaction that changes the model.
+create table if not exists lake.changed_periods (table_name varchar not null, period timestamp);
+create table if not exists lake.changed_player_days (
+    change varchar not null, date date, studio varchar, game varchar, platform varchar, player_id varchar
+);
+create table if not exists lake.changed_first_days (
+    change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar, first_active_date date
+);
+create table if not exists lake.changed_grain_starts (
+    change varchar not null, studio varchar, game varchar, platform varchar, first_date date
+);
+
+create table if not exists lake.built_project (fingerprint varchar not null);

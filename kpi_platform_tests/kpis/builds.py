@@ -1,0 +1,161 @@
+"""Small worlds through load and dbt: the warehouse of these events, as the platform builds it.
+
+Belongs here: turning events into the lake's frames and running the real load and the real dbt.
+Does not: what the tables should hold (reference.py).
+"""
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
+from kpi_platform.schemas.fingerprints import content_fingerprint
+from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.warehouse import clear_published, connect, mark_built, pending
+from kpi_platform_tests.reference import (
+    PLAYER_ID_ATTRIBUTES,
+    Event,
+    cleaned_events,
+    reference_sessions,
+)
+
+PROJECT = Path(__file__).parents[2] / "dbt"
+HOUR = timedelta(hours=1)
+NO_SOURCES = Sources().frame()
+
+
+@dataclass
+class Lake:
+    """What the hours contain: events per ingest hour; an hour with an empty list was processed."""
+
+    hours: dict[datetime, list[Event]] = field(default_factory=dict)
+    studio_of: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    @property
+    def events(self) -> list[Event]:
+        """All copies of all events."""
+        return [event for events in self.hours.values() for event in events]
+
+    def tables(self) -> list[LakeTable]:
+        """The lake tables that the warehouse loads, folded from the hours by the reference."""
+        sessions = pl.DataFrame(
+            reference_sessions(self.events), TABLES["sessions"].polars_schema, orient="row"
+        )
+        events = cleaned_events(self.events)
+        studios = [self.studio_of.get(source, ("studio", source)) for source in events["source"]]
+        events = events.with_columns(
+            studio=pl.Series([studio for studio, _ in studios], dtype=pl.String),
+            game=pl.Series([game for _, game in studios], dtype=pl.String),
+        )
+        return [
+            lake_table("hour_ledger", self._ledger()),
+            lake_table("cleaned_events", events),
+            lake_table("sessions", sessions),
+        ]
+
+    def _ledger(self) -> pl.DataFrame:
+        sources = sorted({event.source for event in self.events} | set(self.studio_of))
+        rows = [
+            (hour.date(), hour.hour, source, "processed", sum(e.source == source for e in events))
+            for hour, events in self.hours.items()
+            for source in sources
+        ]
+        schema = {
+            name: TABLES["hour_ledger"].polars_schema[name]
+            for name in ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines")
+        }
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def lake_table(name: str, rows: pl.DataFrame) -> LakeTable:
+    """A lake table from a frame, partitioned as the lake partitions it."""
+    columns = list(TABLES[name].partition_by)
+    parts = (
+        {tuple(map(str, key)): part for key, part in rows.partition_by(columns, as_dict=True).items()}
+        if columns
+        else {(): rows}
+    )
+
+    def read(key: Key) -> pl.DataFrame:
+        return parts[key]
+
+    return LakeTable(name, {key: content_fingerprint(part) for key, part in parts.items()}, read)
+
+
+class Build:
+    """A warehouse file and the dbt project over it."""
+
+    def __init__(self, folder: Path, sources: pl.DataFrame = NO_SOURCES) -> None:
+        self.path = folder / "warehouse.duckdb"
+        self.sources = sources
+        self._is_new = True
+
+    def load(self, lake: Lake) -> LoadReport:
+        """Load what changed."""
+        with connect(self.path) as con:
+            return load(con, lake.tables(), self.sources, PLAYER_ID_ATTRIBUTES)
+
+    def run(self, *, full_refresh: bool = False) -> None:
+        """Build all models on what is pending, as a run of the platform does, and publish nothing."""
+        with connect(self.path) as con:
+            if not pending(con):
+                return
+        fresh = full_refresh or self._is_new
+        dbt(self.path, "seed") if fresh else None
+        dbt(self.path, "run", *(["--full-refresh"] if fresh else []))
+        self._is_new = False
+        with connect(self.path) as con:
+            mark_built(con, "project", full_refresh=fresh)
+
+    def step(self, lake: Lake) -> None:
+        """Load, build, and forget what is published."""
+        self.load(lake)
+        self.run()
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget what is published."""
+        with connect(self.path) as con:
+            clear_published(con)
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """The rows of a query, sorted."""
+        with duckdb.connect(str(self.path), read_only=True) as con:
+            return sorted(con.execute(query).fetchall(), key=repr)
+
+
+def dbt(warehouse: Path, *arguments: str) -> dbtRunnerResult:
+    """Run dbt in this process; target and logs lie beside the warehouse. Raises if it fails."""
+    os.environ["KPI_WAREHOUSE_PATH"] = str(warehouse)
+    places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    places += ["--target-path", str(warehouse.parent / "target")]
+    places += ["--log-path", str(warehouse.parent / "logs")]
+    result = dbtRunner().invoke([*arguments, *places, "--quiet"])
+    if not result.success:
+        raise AssertionError(f"dbt {' '.join(arguments)}: {result.exception or result.result}")
+    return result
+
+
+def hours_from(start: datetime, count: int) -> list[datetime]:
+    """`count` hours from `start` on."""
+    return [start + HOUR * number for number in range(count)]
+
+
+def utc(day: int, hour: int = 0, minute: int = 0) -> datetime:
+    """A time of January 2026."""
+    return datetime(2026, 1, day, hour, minute, tzinfo=UTC)
+
+
+def by_hour(events: Iterable[Event], hours: Sequence[datetime]) -> dict[datetime, list[Event]]:
+    """The events by ingest hour; hours without events are processed and empty."""
+    found: dict[datetime, list[Event]] = {hour: [] for hour in hours}
+    for event in events:
+        found[event.ingest_hour].append(event)
+    return found

@@ -1,0 +1,61 @@
+"""Random small worlds of events for property tests, made to collide in every way that matters.
+
+Belongs here: what may happen to events before they reach us. Does not: what should come out.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import strategies as st
+
+from kpi_platform_tests.reference import Event
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+# Steps of 8 h meet the silence of 24 h from both sides and exactly.
+TIMES = st.integers(0, 14).map(lambda step: START + timedelta(hours=8 * step))
+INGEST_HOURS = st.sets(
+    st.integers(0, 3).map(lambda hour: START + timedelta(hours=23 + hour)), min_size=1
+)
+PLAYERS = st.sampled_from(["p1", "p2", "p3", " ", ""])
+DEVICES = st.sampled_from(["deck", "phone", "unknown", " "])
+VERSIONS = st.sampled_from(["1.0", "1.9", "1.10", "", " "])
+DURATIONS = st.sampled_from(
+    ["0", "10", "1e3", " 7.5 ", "86400", "86400.5", "-1", "-0", "nan", "inf", "1_0", "0x1", "", "x"]
+)
+
+
+def _optional(**values: st.SearchStrategy[str]) -> st.SearchStrategy[dict[str, str]]:
+    return st.fixed_dictionaries({}, optional=values)
+
+
+NAMED_ATTRIBUTES = {
+    "SoftwareVersion": _optional(Version=VERSIONS, Device=DEVICES, PlayerId=PLAYERS),
+    "SessionStart": _optional(
+        PlayerId=PLAYERS, UserId=PLAYERS, AccountId=PLAYERS, Platform=DEVICES, Country=DEVICES
+    ),
+    "SessionEnd": _optional(DurationSeconds=DURATIONS),
+    "DeviceInfo": _optional(Device=DEVICES, Platform=DEVICES),
+    "Crash": _optional(DurationSeconds=DURATIONS),
+    "FeatureUsed": _optional(Feature=VERSIONS),
+}
+NAMES = ["SoftwareVersion", "SoftwareVersion", "SessionStart", *NAMED_ATTRIBUTES, "Purchase"]
+
+
+@st.composite
+def _copies(draw: st.DrawFn) -> list[Event]:
+    """One event with its copies, each in another ingest hour."""
+    name = draw(st.sampled_from(NAMES))
+    event = {
+        "session": draw(st.sampled_from(["s1", "s1", "s2", "", " "])),
+        "at": draw(TIMES),
+        "name": name,
+        "attributes": draw(NAMED_ATTRIBUTES.get(name, st.just({}))),
+        "txn": draw(st.integers(0, 2)),
+        "service": draw(st.sampled_from(["game-a", "game-a", "game-b"])),
+        "source": draw(st.sampled_from(["studio-a", "studio-a", "studio-b"])),
+    }
+    return [Event(ingest_hour=hour, **event) for hour in sorted(draw(INGEST_HOURS))]
+
+
+def worlds() -> st.SearchStrategy[list[Event]]:
+    """Worlds of up to 25 events and their copies."""
+    return st.lists(_copies(), max_size=25).map(lambda copies: sum(copies, []))
