@@ -68,7 +68,7 @@ def cleaned_events(events: list[Event]) -> pl.DataFrame:
         )
         for event in events
     }
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "event_id": pl.String,
         "source": pl.String,
         "studio": pl.String,

@@ -4,6 +4,7 @@ Belongs here: what may happen to events before they reach us. Does not: what sho
 """
 
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from hypothesis import strategies as st
 
@@ -44,18 +45,17 @@ NAMES = ["SoftwareVersion", "SoftwareVersion", "SessionStart", *NAMED_ATTRIBUTES
 def _copies(draw: st.DrawFn) -> list[Event]:
     """One event with its copies, each in another ingest hour."""
     name = draw(st.sampled_from(NAMES))
-    event = {
-        "session": draw(st.sampled_from(["s1", "s1", "s2", "", " "])),
-        "at": draw(TIMES),
-        "name": name,
-        "attributes": draw(NAMED_ATTRIBUTES.get(name, st.just({}))),
-        "txn": draw(st.integers(0, 2)),
-        "service": draw(st.sampled_from(["game-a", "game-a", "game-b"])),
-        "source": draw(st.sampled_from(["studio-a", "studio-a", "studio-b"])),
-    }
-    return [Event(ingest_hour=hour, **event) for hour in sorted(draw(INGEST_HOURS))]
+    session = draw(st.sampled_from(["s1", "s1", "s2", "", " "]))
+    at, hours = draw(TIMES), draw(INGEST_HOURS)
+    attributes = draw(NAMED_ATTRIBUTES.get(name, st.just({})))
+    txn = draw(st.integers(0, 2))
+    source = draw(st.sampled_from(["studio-a", "studio-a", "studio-b"]))
+    service = draw(st.sampled_from(["game-a", "game-a", "game-b"]))
+    return [
+        Event(session, at, name, hour, attributes, txn, source, service) for hour in sorted(hours)
+    ]
 
 
 def worlds() -> st.SearchStrategy[list[Event]]:
     """Worlds of up to 25 events and their copies."""
-    return st.lists(_copies(), max_size=25).map(lambda copies: sum(copies, []))
+    return st.lists(_copies(), max_size=25).map(lambda events: list(chain.from_iterable(events)))

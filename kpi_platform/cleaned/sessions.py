@@ -182,7 +182,10 @@ def chain_parts(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
             .cast(pl.Int64)
         )
         .with_columns(
-            overlaps=(pl.col("first_at") <= pl.col("_heard")).fill_null(False).any().over("chain")
+            overlaps=(pl.col("first_at") <= pl.col("_heard"))
+            .fill_null(value=False)
+            .any()
+            .over("chain")
         )
         .drop("_id", "_heard")
     )
@@ -246,20 +249,32 @@ def rebuild_sessions(
 
     `parts` are all parts of these ids, of all ingest hours; `events` the cleaned events of
     `overlapping_keys(parts)`, copies included (more events do no harm). The result is what one
-    pass over all events would give, however they and their copies lie in ingest hours.
+    pass over all events would give, however they and their copies lie in ingest hours. Raises
+    ValueError if the events of an overlapping session are not those its parts were made of.
     """
     chained = chain_parts(parts, silence)
-    # A chain is cut off by silence on both sides, so its events are those between its ends.
-    spans = (
-        chained.filter("overlaps")
-        .group_by(*SESSION, "chain")
-        .agg(pl.col("first_at").min().alias("_from"), pl.col("last_at").max().alias("_to"))
+    overlapping = chained.filter("overlaps")
+    spans = overlapping.group_by(*SESSION, "chain").agg(
+        pl.col("first_at").min(), pl.col("last_at").max()
     )
-    ours = (
-        events.unique("event_id", keep="any")
-        .sort("event_at")
+    merged = _merged_hours(_within(events.join(overlapping, on=_ID, how="semi"), spans))
+    rebuilt = session_parts(merged, player_id_attributes, silence, local_sources)
+    rest = chained.filter(~pl.col("overlaps")).select(parts.columns)
+    span = [*SESSION, "first_at", "last_at"]
+    if not rebuilt.select(span).sort(span).equals(spans.select(span).sort(span)):
+        raise ValueError("the events of overlapping sessions do not match their parts")
+    return fold_sessions(pl.concat([rest, rebuilt.select(parts.columns)]), silence)
+
+
+def _within(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Return the events between the ends of the spans, which are silent on both sides."""
+    begun = spans.select(
+        *SESSION, pl.col("first_at").alias("_from"), pl.col("last_at").alias("_to")
+    )
+    return (
+        events.sort("event_at")
         .join_asof(
-            spans.sort("_from"),
+            begun.sort("_from"),
             left_on="event_at",
             right_on="_from",
             by=SESSION,
@@ -268,9 +283,11 @@ def rebuild_sessions(
         )
         .filter(pl.col("event_at") <= pl.col("_to"))
         .select(events.columns)
-        # One bucket for all hours: the stretches run across them.
-        .with_columns(pl.col(c).first() for c in INGEST_HOUR)
     )
-    rebuilt = session_parts(ours, player_id_attributes, silence, local_sources)
-    untouched = chained.filter(~pl.col("overlaps")).select(parts.columns)
-    return fold_sessions(pl.concat([untouched, rebuilt.select(parts.columns)]), silence)
+
+
+def _merged_hours(events: pl.DataFrame) -> pl.DataFrame:
+    """Return each event once, all in one bucket, so that stretches run across the hours."""
+    return events.unique("event_id", keep="any").with_columns(
+        pl.col(column).min() for column in INGEST_HOUR
+    )

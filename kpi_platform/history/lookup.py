@@ -62,11 +62,7 @@ def versions_as_of(events: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFram
         .filter(_in_effect(pl.col("at")))
         .select("_event", *missing, *_ANSWER)
     )
-    return (
-        numbered.join(found, on="_event", how="left")
-        .sort("_event", *missing)
-        .drop("_event")
-    )
+    return numbered.join(found, on="_event", how="left").sort("_event", *missing).drop("_event")
 
 
 def _in_effect(at: pl.Expr) -> pl.Expr:

@@ -15,7 +15,9 @@ TIMELINE = INTERVAL[1:]
 
 _SAME_TRACK = pl.col("_track") == pl.col("_track").shift(1, fill_value=0)
 _TRACK_GOES_ON = pl.col("_track") == pl.col("_track").shift(-1, fill_value=0)
-_STARTS_RUN = ~(_SAME_TRACK & (pl.col("version") == pl.col("version").shift(1)).fill_null(value=False))
+_STARTS_RUN = ~(
+    _SAME_TRACK & (pl.col("version") == pl.col("version").shift(1)).fill_null(value=False)
+)
 
 
 def intervals(attributed: pl.DataFrame) -> pl.DataFrame:

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 
 import polars as pl
-from polars._typing import PolarsDataType
 
 from kpi_platform.simulator.draws import Draws
 from kpi_platform.simulator.file_codes import PART, file_code, source_of
@@ -41,8 +40,17 @@ def make_broken_lines(
         reasons = [random.choice(REASONS[1:]) for _ in range(by_chance)]
         for number, reason in enumerate([*schedule.broken.get((source, hour), []), *reasons]):
             rows.append(_row(random, source, hour, start_ms, number, reason))
-    schema: dict[str, PolarsDataType] = {"source_index": pl.Int64, "hour": pl.Int64, "lane": pl.Int64, "uid": pl.UInt64}
-    schema |= {"arrival_ms": pl.Int64, "line": pl.String, "reason": pl.String}
+    schema = pl.Schema(
+        {
+            "source_index": pl.Int64,
+            "hour": pl.Int64,
+            "lane": pl.Int64,
+            "uid": pl.UInt64,
+            "arrival_ms": pl.Int64,
+            "line": pl.String,
+            "reason": pl.String,
+        }
+    )
     broken = pl.DataFrame(rows, schema=schema, orient="row")
     broken = broken.with_columns(form=pl.lit(PART), origin=pl.lit(0))
     return broken.with_columns(file=file_code()).drop("source_index", "lane", "form", "origin")

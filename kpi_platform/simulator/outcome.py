@@ -218,13 +218,15 @@ def _daily_of(activity: pl.DataFrame, started: pl.DataFrame) -> pl.DataFrame:
     )
     active = per_player.filter("is_active")
     first_day = active.group_by("studio", "game", "player_id").agg(pl.col("day").min())
+    # Sums of whole milliseconds do not depend on the order of rows.
+    playtime_ms = (pl.col("duration_seconds") * 1000).round().cast(pl.Int64).sum()
     payers = per_player.filter(pl.col("spent_minor") > 0)
     tables = [
         active.group_by(key).agg(dau=pl.len().cast(pl.Int64)),
         first_day.group_by(key).agg(new_players=pl.len().cast(pl.Int64)),
         payers.group_by(key).agg(payers=pl.len().cast(pl.Int64)),
         started.group_by(key).agg(
-            sessions=pl.len().cast(pl.Int64), playtime_seconds=pl.col("duration_seconds").sum()
+            sessions=pl.len().cast(pl.Int64), playtime_seconds=playtime_ms / 1000
         ),
     ]
     whole = tables[0]

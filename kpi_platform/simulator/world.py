@@ -6,6 +6,7 @@ zones of players, anything drawn.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cache
 
 PC, PLAYSTATION, XBOX, SWITCH, IOS, ANDROID = (
     "pc",
@@ -206,6 +207,7 @@ def source_index(source: str) -> int:
     return [name for name, _, _ in all_sources()].index(source)
 
 
+@cache
 def all_sources() -> list[tuple[str, str, str]]:
     """Return every (source, game, studio), the unlisted one included, in a fixed order."""
     sources: dict[str, tuple[str, str, str]] = {}

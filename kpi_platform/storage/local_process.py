@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,19 +17,15 @@ LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 Server = TypeVar("Server")
 
-# Keeps a server only as long as its parent lives. The parent holds the other end of stdin: when
-# it closes it, or dies in whatever way, `read` ends and the server gets its stop signal. Unlike
-# the kernel's parent-death signal this also works on macOS and from any thread.
+# Becomes the server, after leaving a watcher behind. The parent holds the other end of stdin:
+# when it closes it, or dies in whatever way, `read` ends and the server gets its stop signal.
+# Unlike the kernel's parent-death signal this works on macOS, and from any thread. The watcher
+# is of the server's process group, so the number it signals cannot be another process by then.
 _KEEPER = """
-exec 3<&0
+exec 3<&0 </dev/null
 signal=$1; shift
-"$@" </dev/null 3<&- &
-server=$!
-{ read -r _ <&3; kill -s "$signal" "$server"; } 2>/dev/null &
-watcher=$!
-wait "$server"; code=$?
-kill "$watcher" 2>/dev/null
-exit "$code"
+( { read -r _ <&3; kill -s "$signal" "$$"; } >/dev/null 2>&1 & )
+exec "$@" 3<&-
 """
 
 
@@ -77,7 +73,6 @@ def running_server(
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
-    """Close the keeper's stdin and wait: it ends when its server has, which it waits for."""
     if process.stdin is not None:
         process.stdin.close()
     try:
@@ -85,16 +80,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-        _wait_for_group(process.pid)
-
-
-def _wait_for_group(group: int) -> None:
-    """Wait until no process of a killed group is left: its ports and files are free then."""
-    deadline = time.monotonic() + STOP_SECONDS
-    with suppress(ProcessLookupError):
-        while time.monotonic() < deadline:
-            os.killpg(group, 0)
-            time.sleep(0.02)
 
 
 def wait_until_ready(

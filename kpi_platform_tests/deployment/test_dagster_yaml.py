@@ -19,6 +19,8 @@ from kpi_platform_tests.deployment.tiny_definitions import SAID, tiny
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory that is not the project's, with no setting made."""
+    # Set first, so that what a test reads from its .env is taken back afterwards too.
+    monkeypatch.setenv("KPI_HOME", "")
     for name in [name for name in os.environ if name.startswith(("KPI_", "DAGSTER_"))]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
@@ -56,7 +58,6 @@ def test_a_home_set_in_the_dotenv_file_counts(elsewhere: Path) -> None:
     (elsewhere / ".env").write_text("KPI_HOME=from-dotenv\n")
     with dg.DagsterInstance.from_config(str(PROJECT_ROOT)) as instance:
         assert instance.root_directory == str(elsewhere / "from-dotenv" / "dagster")
-    os.environ.pop("KPI_HOME", None)
 
 
 def test_a_run_worker_elsewhere_opens_the_same_state(

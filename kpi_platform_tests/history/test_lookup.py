@@ -62,7 +62,7 @@ def test_a_time_means_the_same_instant_in_every_zone_and_needs_one() -> None:
     zoned = datetime.fromisoformat("2026-01-01T01:20:00+01:00")
     assert version_at(INTERVALS, "p1", zoned, "game", "deck")["version"].to_list() == ["1.1"]
     with pytest.raises(ValueError, match="needs an offset"):
-        version_at(INTERVALS, "p1", datetime(2026, 1, 1))
+        version_at(INTERVALS, "p1", START.replace(tzinfo=None))
 
 
 def asked(*rows: tuple[str, int], **columns: str) -> pl.DataFrame:

@@ -24,7 +24,9 @@ def engine_attributed(events: pl.DataFrame) -> pl.DataFrame:
     return attribute_sightings(sightings_by_hour(events), engine_sessions(events))
 
 
-def seen(version: str | None = "1.0", at: datetime = NOON, hour: datetime = NOON, **more: str) -> Event:
+def seen(
+    version: str | None = "1.0", at: datetime = NOON, hour: datetime = NOON, **more: str
+) -> Event:
     """A SoftwareVersion event; `more` are further attributes, `session` apart."""
     session = more.pop("session", "s1")
     attributes = more if version is None else {"Version": version, **more}

@@ -5,14 +5,17 @@ Does not: what the tables should hold (reference.py).
 """
 
 import os
+import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import duckdb
 import polars as pl
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
@@ -127,17 +130,31 @@ class Build:
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a query, sorted."""
-        with duckdb.connect(str(self.path), read_only=True) as con:
+        with duckdb.connect(str(self.path)) as con:
             return sorted(con.execute(query).fetchall(), key=repr)
 
 
 def dbt(warehouse: Path, *arguments: str) -> dbtRunnerResult:
     """Run dbt in this process; target and logs lie beside the warehouse. Raises if it fails."""
     os.environ["KPI_WAREHOUSE_PATH"] = str(warehouse)
+    return _invoke(dbtRunner(_manifest()), warehouse.parent, *arguments)
+
+
+@cache
+def _manifest() -> Manifest:
+    """The parsed project, once for all runs of this process."""
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["KPI_WAREHOUSE_PATH"] = str(Path(folder) / "warehouse.duckdb")
+        found = _invoke(dbtRunner(), Path(folder), "parse").result
+    if not isinstance(found, Manifest):
+        raise TypeError(f"dbt parse returned {type(found)}")
+    return found
+
+
+def _invoke(runner: dbtRunner, folder: Path, *arguments: str) -> dbtRunnerResult:
     places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    places += ["--target-path", str(warehouse.parent / "target")]
-    places += ["--log-path", str(warehouse.parent / "logs")]
-    result = dbtRunner().invoke([*arguments, *places, "--quiet"])
+    places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    result = runner.invoke([*arguments, *places, "--quiet"])
     if not result.success:
         raise AssertionError(f"dbt {' '.join(arguments)}: {result.exception or result.result}")
     return result

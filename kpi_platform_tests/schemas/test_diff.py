@@ -5,7 +5,7 @@ import pytest
 
 from kpi_platform.schemas.diff import diff_rows
 
-SCHEMA = {
+SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "player": pl.String,
     "version": pl.String,
     "timeline": pl.List(pl.Struct({"version": pl.String, "until": pl.Int64})),

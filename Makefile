@@ -1,0 +1,50 @@
+# Everything a user or CI runs. Needs Python 3.11 or newer and make, nothing else.
+PYTHON ?= python3
+export KPI_HOME ?= .kpi
+export DAGSTER_HOME ?= $(CURDIR)
+export DAGSTER_MODULE_NAME = kpi_platform.definitions
+BIN := .venv/bin
+INSTALLED := .venv/installed
+
+.PHONY: help demo demo-s3 test ui check bench lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(INSTALLED): requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	@touch $@
+
+demo: $(INSTALLED) ## a small world of studios, materialised through Dagster
+	$(BIN)/kpi demo
+
+demo-s3: $(INSTALLED) ## the same on a real S3 server
+	$(BIN)/kpi demo --s3
+
+test: $(INSTALLED) ## every test
+	$(BIN)/pytest -n 2 --dist loadgroup
+
+ui: $(INSTALLED) ## Dagster's UI and daemon on the current settings
+	mkdir -p $(KPI_HOME)
+	$(BIN)/dagster dev -w workspace.yaml -p 3000
+
+check: $(INSTALLED) ## lint, types, import rules, definitions, dbt
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/dg check defs
+	$(BIN)/dbt parse --quiet --project-dir dbt --profiles-dir dbt
+
+bench: $(INSTALLED) ## the benchmarks with their peers, as ratios
+	$(BIN)/python -m bench
+
+lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--generate-hashes --no-header --quiet --output-file requirements.lock
+
+clean: ## remove what the demo, the tests and the tools left behind
+	rm -rf .kpi dbt/target dbt/logs .pytest_cache .mypy_cache .ruff_cache .hypothesis

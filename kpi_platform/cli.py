@@ -1,0 +1,140 @@
+"""The `kpi` command: the platform's work that is not a Dagster run.
+
+Belongs here: arguments, messages and exit codes. Does not: the work itself.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kpi_platform.demo import run_demo
+from kpi_platform.history.lookup import version_at as lookup
+from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
+from kpi_platform.simulator import simulate as simulate_world
+from kpi_platform.storage.lake import LakeError
+from kpi_platform.storage.landing import LandingError
+from kpi_platform.storage.local_process import LocalServerError
+from kpi_platform.storage.platform import Platform
+
+NONE_IN_EFFECT = 3
+BAD_INPUT = 2
+_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError)
+
+app = typer.Typer(
+    help="Exact player version history and comparable KPIs for every studio and game.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one clear line and exit code 2."""
+    try:
+        app()
+    except _MISTAKES as error:
+        typer.echo(f"kpi: {error}", err=True)
+        sys.exit(BAD_INPUT)
+
+
+def _instant(text: str) -> datetime:
+    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+
+
+def _hour(text: str) -> datetime:
+    """A partition key as an hour. Raises typer.BadParameter for anything else."""
+    try:
+        hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        hour = None
+    if hour is None or hour.minute:
+        raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
+    return hour
+
+
+@app.command(epilog="Example: kpi demo --hours 24")
+def demo(
+    hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
+    players: Annotated[int, typer.Option(min=1, help="Players of the small world.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the small world.")] = 7,
+    s3: Annotated[bool, typer.Option("--s3", help="On a real S3 server of its own.")] = False,
+) -> None:
+    """Make a small world of studios, materialise its hours through Dagster, show what came out."""
+    raise typer.Exit(run_demo(load_settings(), hours, players, seed, on_s3=s3))
+
+
+@app.command(
+    epilog="Example: kpi simulate --out world --start 2026-01-01-00:00 --hours 48 --players 400"
+)
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write; must be empty or absent.")],
+    start: Annotated[str, typer.Option(help="First hour.")] = "2026-01-01-00:00",
+    hours: Annotated[int, typer.Option(min=1, help="How many hours.")] = 48,
+    players: Annotated[int, typer.Option(min=1, help="How many players.")] = 400,
+    seed: Annotated[int, typer.Option(help="Equal arguments make equal files.")] = 7,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Write a synthetic world: landing/ with its files, truth/ with what they contain."""
+    first = _hour(start)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise typer.BadParameter(f"{out} is not empty")
+    summary = simulate_world(out, first, hours, players, seed)
+    figures = {name: value for name, value in vars(summary).items() if name != "out"}
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **figures}))
+    else:
+        counts = ", ".join(f"{value:,} {name}" for name, value in figures.items())
+        typer.echo(f"{out}: {counts}")
+
+
+@app.command(
+    "version-at",
+    epilog="Example: kpi version-at P0000012 2026-01-02T12:00:00Z --service IronvaleClient",
+)
+def version_at(
+    player: Annotated[str, typer.Argument(help="Player id.")],
+    time: Annotated[str, typer.Argument(help="Instant; UTC if it has no offset.")],
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the version in effect for a player at a time; exit code 3 if there is none."""
+    at = _instant(time)
+    intervals = Platform(load_settings()).lake.scan("user_version_intervals")
+    mine = intervals.filter(pl.col("player_id") == player).collect()
+    found = lookup(mine, player, at, service, device)
+    if as_json:
+        typer.echo(json.dumps(found.to_dicts(), default=_as_text))
+    elif found.is_empty():
+        typer.echo(f"no version in effect for {player} at {at.isoformat()}", err=True)
+    else:
+        print_table(found, f"{player} at {at.isoformat()}")
+    if found.is_empty():
+        raise typer.Exit(NONE_IN_EFFECT)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_table(rows: pl.DataFrame, title: str) -> None:
+    """Print a frame as a table; text from outside is printed as it is, never as markup."""
+    table = Table(title=title, title_justify="left")
+    for column in rows.columns:
+        table.add_column(column, overflow="fold")
+    for row in rows.iter_rows():
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(markup=False).print(table)

@@ -1,0 +1,148 @@
+"""What `make demo` does: a small world, its hours through Dagster, and what came out.
+
+Belongs here: the tour for somebody who sees the platform for the first time. Does not: any work
+that a user of the real thing would do differently.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+
+import polars as pl
+from rich.console import Console
+
+from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings
+from kpi_platform.simulator import simulate
+from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.landing_upload import upload
+from kpi_platform.storage.local_s3 import local_s3
+from kpi_platform.storage.platform import Platform
+
+_PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (.+)")
+
+
+def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
+    """Run the tour; returns the exit code of the Dagster run."""
+    console = Console(markup=False, highlight=False)
+    world = settings.home / "world"
+    started = time.monotonic()
+    with ExitStack() as stack:
+        environment = _place(settings, world, stack, on_s3=on_s3)
+        _make_world(console, settings, world, hours, players, seed)
+        if on_s3:
+            files = upload(world / "landing", environment["KPI_LANDING_URI"])
+            console.print(f"uploaded {files} files to {environment['KPI_LANDING_URI']}")
+        code = _materialise(console, settings, environment, hours)
+        if code == 0:
+            _show(console, Platform(load_settings()), world)
+            _say_what_next(console, on_s3=on_s3, seconds=time.monotonic() - started)
+    return code
+
+
+def _place(settings: Settings, world: Path, stack: ExitStack, *, on_s3: bool) -> Mapping[str, str]:
+    """Where landing and lake are: in folders, or on an S3 server that runs as long as the tour."""
+    places = {"KPI_SOURCES": str(world / "sources.yaml"), "KPI_LANDING_URI": str(world / "landing")}
+    if on_s3:
+        server = stack.enter_context(local_s3(settings.home / "s3"))
+        bucket = server.create_bucket("kpi-demo")
+        places |= server.environment()
+        places |= {"KPI_LANDING_URI": f"{bucket}/landing", "KPI_LAKE_URI": f"{bucket}/lake"}
+        places |= {"KPI_WAREHOUSE_PATH": str(settings.home / "warehouse-s3.duckdb")}
+    os.environ.update(places)
+    return places
+
+
+def _make_world(
+    console: Console, settings: Settings, world: Path, hours: int, players: int, seed: int
+) -> None:
+    if world.exists():
+        console.print(f"{world} is there already: using it (remove it to make another)")
+        return
+    console.print(f"making {hours} hours of three studios, {players} players, in {world}")
+    summary = simulate(world, settings.start_hour, hours, players, seed)
+    console.print(
+        f"  {summary.lines:,} lines in {summary.files} files: {summary.rows:,} events, "
+        f"{summary.duplicates} copies, {summary.quarantined} broken lines"
+    )
+
+
+def _materialise(
+    console: Console, settings: Settings, environment: Mapping[str, str], hours: int
+) -> int:
+    """Run what a user would run, and show its progress; the whole log stays in a file."""
+    first = settings.start_hour.strftime(PARTITION_FORMAT)
+    last = (settings.start_hour + timedelta(hours=hours - 1)).strftime(PARTITION_FORMAT)
+    command = ["dagster", "asset", "materialize", "--select", "*"]
+    command += ["--partition-range", f"{first}...{last}"]
+    console.print(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
+    log = settings.home / "demo.log"
+    with log.open("w") as kept:
+        process = subprocess.Popen(  # noqa: S603 (fixed command, no shell)
+            [sys.executable, "-m", *command],
+            env={**os.environ, **environment, "DAGSTER_MODULE_NAME": "kpi_platform.definitions"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for line in process.stdout or ():
+            kept.write(line)
+            progress = _PROGRESS.search(line)
+            if progress:
+                console.print(f"  {progress[1]}")
+    code = process.wait()
+    if code:
+        console.print(f"the run failed: see {log}")
+    return code
+
+
+def _show(console: Console, platform: Platform, world: Path) -> None:
+    lake = platform.lake
+    ledger = lake.scan("hour_ledger").collect()
+    sums = ledger.select(pl.col("lines", "rows", "quarantined", "duplicates", "suppressed").sum())
+    lines, rows, quarantined, duplicates, suppressed = sums.row(0)
+    console.print(
+        f"\nevery line accounted for: {lines:,} lines = {rows:,} rows + {quarantined} quarantined"
+        f" + {duplicates} duplicates + {suppressed} suppressed"
+    )
+    player = _interesting_player(lake)
+    console.print(f"\nthe version history of one player ({player}):")
+    mine = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
+    for row in mine.sort("service_name", "device", "valid_from").iter_rows(named=True):
+        until = row["valid_to"] or "now"
+        console.print(
+            f"  {row['service_name']} on {row['device']}: {row['version']}"
+            f" from {row['valid_from']:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+            if row["valid_to"]
+            else f"  {row['service_name']} on {row['device']}: {row['version']}"
+            f" from {row['valid_from']:%Y-%m-%d %H:%M} until now"
+        )
+    _compare(console, lake, world)
+
+
+def _interesting_player(lake: Lake) -> str:
+    """The player with the most intervals; of several the first by name."""
+    counts = lake.scan("user_version_intervals").group_by("player_id").len()
+    most = counts.sort(["len", "player_id"], descending=[True, False]).head(1).collect()
+    return str(most["player_id"][0])
+
+
+def _compare(console: Console, lake: Lake, world: Path) -> None:
+    truth = pl.read_parquet(world / "truth" / "intervals.parquet")
+    found = lake.scan("user_version_intervals").select(truth.columns).collect()
+    missing = truth.join(found, on=truth.columns, how="anti", nulls_equal=True).height
+    extra = found.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
+    console.print(
+        f"\nbeside the simulator's truth: {truth.height} intervals, {missing + extra} differences"
+    )
+
+
+def _say_what_next(console: Console, *, on_s3: bool, seconds: float) -> None:
+    console.print(f"\ndone in {seconds:.0f} s")
+    if not on_s3:
+        console.print("open the UI: make ui, then http://127.0.0.1:3000")

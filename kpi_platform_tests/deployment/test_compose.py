@@ -1,0 +1,254 @@
+"""The commands of docker/compose.yaml, run as they stand on loopback against real servers.
+
+Docker itself is not needed: host names, ports and the image's paths are replaced, nothing else.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from kpi_platform.storage.local_process import (
+    LOOPBACK,
+    free_ports,
+    running_server,
+    wait_until_ready,
+)
+from kpi_platform.storage.local_s3 import S3Server
+from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, Service, read_compose
+from kpi_platform_tests.servers import PostgresServer
+
+PROGRAMS = Path(sys.executable).parent
+SECRETS = {
+    "KPI_POSTGRES_PASSWORD": "for-this-test",
+    "AWS_ACCESS_KEY_ID": "a-key",
+    "AWS_SECRET_ACCESS_KEY": "a-secret",
+}
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The running services, and what stands here for the names of the containers' network."""
+
+    services: Mapping[str, Service]
+    replacements: Mapping[str, str]
+    environment: Mapping[str, str]
+    folder: Path
+
+    def here(self, command: tuple[str, ...]) -> list[str]:
+        """Return the command with the program of this environment and this machine's places."""
+        replaced = [self._replaced(part) for part in command]
+        return [str(PROGRAMS / replaced[0]), *replaced[1:]]
+
+    def _replaced(self, part: str) -> str:
+        for name, here in self.replacements.items():
+            part = here if part == name else part.replace(f":{name}/", f":{here}/")
+        return part
+
+    def health(self, name: str) -> subprocess.CompletedProcess[str]:
+        """Ask a service for its health as Docker would."""
+        return subprocess.run(
+            self.here(self.services[name].healthcheck),
+            env=dict(self.environment),
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    @property
+    def url(self) -> str:
+        """The address of the webserver."""
+        return f"http://{LOOPBACK}:{self.replacements['3000']}"
+
+
+@pytest.fixture(scope="module")
+def deployment(
+    postgres_server: PostgresServer,
+    s3_server: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Deployment]:
+    """Code location, webserver and daemon, started in the order that compose.yaml demands."""
+    folder = tmp_path_factory.mktemp("deployment")
+    code_port, web_port = free_ports(2)
+    workspace = yaml.safe_load((DOCKER / "workspace.yaml").read_text())
+    server = workspace["load_from"][0]["grpc_server"]
+    assert (server["host"], server["port"]) == ("code-location", 4000)
+    server.update(host=LOOPBACK, port=code_port)
+    (folder / "workspace.yaml").write_text(yaml.safe_dump(workspace))
+    shutil.copy(DOCKER / "dagster.yaml", folder / "dagster.yaml")
+    secrets = {**SECRETS, "KPI_POSTGRES_PASSWORD": postgres_server.password}
+    services = read_compose({**secrets, **_only_identity(s3_server)})
+    running = Deployment(
+        services=services,
+        replacements={
+            "0.0.0.0": LOOPBACK,
+            "4000": str(code_port),
+            "3000": str(web_port),
+            "/opt/dagster/workspace.yaml": str(folder / "workspace.yaml"),
+        },
+        environment=_environment(services["webserver"], postgres_server, s3_server, folder),
+        folder=folder,
+    )
+    with ExitStack() as stack:
+        for name in ("code-location", "webserver", "daemon"):
+            _start(stack, running, name)
+        yield running
+
+
+def _only_identity(server: S3Server) -> dict[str, str]:
+    return {"AWS_ACCESS_KEY_ID": server.access_key, "AWS_SECRET_ACCESS_KEY": server.secret_key}
+
+
+def _environment(
+    service: Service, postgres: PostgresServer, s3: S3Server, folder: Path
+) -> dict[str, str]:
+    """Return a container's environment with the addresses of the test's servers, and no more."""
+    database = postgres.create_database("deployment")
+    s3.create_bucket(service.environment["KPI_LOG_BUCKET"])
+    s3.create_bucket(service.environment["KPI_LAKE_URI"].removeprefix("s3://"))
+    s3.create_bucket(service.environment["KPI_LANDING_URI"].removeprefix("s3://"))
+    return {
+        **service.environment,
+        "AWS_ENDPOINT_URL": s3.endpoint,
+        "KPI_POSTGRES_HOST": database.host,
+        "KPI_POSTGRES_PORT": str(database.port),
+        "KPI_POSTGRES_DB": database.database,
+        "KPI_POSTGRES_USER": database.user,
+        # What the Dockerfile sets.
+        "DAGSTER_HOME": str(folder),
+        "KPI_HOME": str(folder / "home"),
+        "PATH": f"{PROGRAMS}{os.pathsep}{os.defpath}",
+        "PYTHONPATH": str(PROJECT_ROOT),
+        "HOME": str(folder),
+        "TMPDIR": str(folder),
+    }
+
+
+def _start(stack: ExitStack, deployment: Deployment, name: str) -> None:
+    log = deployment.folder / f"{name}.log"
+    process = stack.enter_context(
+        running_server(
+            deployment.here(deployment.services[name].command),
+            log=log,
+            cwd=deployment.folder,
+            env=deployment.environment,
+        )
+    )
+    wait_until_ready(
+        process, lambda: deployment.health(name).returncode == 0, what=name, log=log, seconds=120
+    )
+
+
+def _ask(deployment: Deployment, query: str) -> dict[str, Any]:
+    answer = requests.post(f"{deployment.url}/graphql", json={"query": query}, timeout=30)
+    answer.raise_for_status()
+    body: dict[str, Any] = answer.json()
+    assert "errors" not in body, body
+    return dict(body["data"])
+
+
+def test_the_webserver_answers(deployment: Deployment) -> None:
+    answer = requests.get(f"{deployment.url}/server_info", timeout=10)
+    assert answer.status_code == 200
+    assert "dagster_version" in answer.json()
+
+
+def test_the_webserver_reaches_the_code_location(deployment: Deployment) -> None:
+    data = _ask(
+        deployment,
+        """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus
+             locationOrLoadError { __typename } } } } }""",
+    )
+    (location,) = data["workspaceOrError"]["locationEntries"]
+    assert location["name"] == "kpi_platform"
+    assert location["loadStatus"] == "LOADED"
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation"
+
+
+def test_the_platforms_assets_are_there(deployment: Deployment) -> None:
+    data = _ask(deployment, "{ assetNodes { assetKey { path } } }")
+    assets = {"/".join(node["assetKey"]["path"]) for node in data["assetNodes"]}
+    assert {"raw_telemetry", "cleaned_events", "user_version_history"} <= assets
+
+
+def test_the_daemon_is_alive(deployment: Deployment) -> None:
+    data = _ask(
+        deployment,
+        "{ instance { daemonHealth { allDaemonStatuses { daemonType required healthy } } } }",
+    )
+    statuses = data["instance"]["daemonHealth"]["allDaemonStatuses"]
+    required = {
+        status["daemonType"]: status["healthy"] for status in statuses if status["required"]
+    }
+    assert {"SCHEDULER", "SENSOR", "QUEUED_RUN_COORDINATOR", "MONITORING"} <= set(required)
+    assert all(required.values()), required
+
+
+def test_a_code_location_that_is_down_fails_its_health_check(deployment: Deployment) -> None:
+    (unused,) = free_ports(1)
+    command = deployment.services["code-location"].healthcheck
+    done = subprocess.run(
+        [
+            str(PROGRAMS / command[0]),
+            *(str(unused) if part == "4000" else part for part in command[1:]),
+        ],
+        env=dict(deployment.environment),
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode != 0
+
+
+def test_the_s3_service_takes_its_identity_and_makes_its_buckets(tmp_path: Path) -> None:
+    service = read_compose(SECRETS)["s3"]
+    names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
+    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    (tmp_path / "data").mkdir()
+    replaced = {
+        "-dir=/data": f"-dir={tmp_path / 'data'}",
+        "-ip=s3": f"-ip={LOOPBACK}",
+        "-ip.bind=0.0.0.0": f"-ip.bind={LOOPBACK}",
+        "-s3.port=8333": f"-s3.port={ports.pop('s3.port')}",
+    }
+    assert set(replaced) <= set(service.command)
+    command = [str(PROGRAMS / "weed"), *(replaced.get(part, part) for part in service.command)]
+    endpoint = f"http://{LOOPBACK}:{replaced['-s3.port=8333'].rpartition('=')[2]}"
+    server = S3Server(endpoint, SECRETS["AWS_ACCESS_KEY_ID"], SECRETS["AWS_SECRET_ACCESS_KEY"])
+    log = tmp_path / "log"
+    with running_server(
+        [*command, *(f"-{name}={port}" for name, port in ports.items())],
+        log=log,
+        cwd=tmp_path,
+        env={**service.environment, "HOME": str(tmp_path)},
+        stop_signal="KILL",
+    ) as process:
+        wait_until_ready(process, lambda: _is_up(endpoint), what="s3", log=log)
+        wait_until_ready(process, lambda: len(_buckets(server)) == 3, what="buckets", log=log)
+        assert _buckets(server) == {"landing", "lake", "logs"}
+        anonymous = requests.get(f"{endpoint}/landing", timeout=10)
+        assert anonymous.status_code == 403
+
+
+_PARTS = ("master", "volume", "filer", "s3", "admin")
+
+
+def _is_up(endpoint: str) -> bool:
+    """Ask what the service's health check asks."""
+    try:
+        return requests.get(f"{endpoint}/status", timeout=5).ok
+    except requests.ConnectionError:
+        return False
+
+
+def _buckets(server: S3Server) -> set[str]:
+    return {bucket["Name"] for bucket in server.client().list_buckets()["Buckets"]}

@@ -1,0 +1,325 @@
+"""The slow, obvious reference of the KPI tables: every row computed from its own events alone.
+
+Belongs here: plain Python over lists of events, readable beside the definitions. Does not: any
+code of the engine, and anything clever.
+"""
+
+import math
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+
+from kpi_platform_tests.reference import (
+    Event,
+    Row,
+    distinct,
+    duration_seconds,
+    first_attribute,
+    session_groups,
+    session_player,
+)
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+# As in dbt/seeds/exchange_rates.csv; the first and second half of a currency's dated rates.
+RATES = {"USD": (1.0, 1.0), "EUR": (1.08, 1.17), "JPY": (0.0066, 0.0064)}
+NEW_RATES_FROM = date(2026, 1, 1)
+LIMIT_USD = 100_000
+Grain = tuple[str, str, str]
+
+
+@dataclass(frozen=True)
+class KnownSource:
+    """A source as configured."""
+
+    studio: str
+    game: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Attributed:
+    """A distinct event with what its session says of it."""
+
+    event: Event
+    player: str | None
+    session_started_at: datetime | None
+    platform: str
+    device: str
+
+    @property
+    def is_activity(self) -> bool:
+        """Whether it makes its player active."""
+        return self.event.name not in {"Install", "Notification"} and self.player is not None
+
+
+@dataclass(frozen=True)
+class Session:
+    """A session's figures."""
+
+    source: str
+    platform: str
+    started_at: datetime
+    seconds: float
+    has_crash: bool
+
+
+@dataclass
+class World:
+    """What the hours contain and which sources are known, with the rows that follow."""
+
+    hours: Mapping[datetime, list[Event]]
+    sources: Mapping[str, KnownSource]
+
+    def __post_init__(self) -> None:
+        events = [event for found in self.hours.values() for event in found]
+        groups = session_groups(events)
+        in_session = {event.event_id: group for group in groups for event in group}
+        self.attributed = [attribute(e, in_session.get(e.event_id)) for e in distinct(events)]
+        self.sessions = [
+            Session(
+                group[0].source,
+                first_attribute(group, "Platform"),
+                group[0].at,
+                duration_seconds(group),
+                any(event.name == "Crash" for event in group),
+            )
+            for group in groups
+        ]
+        self.now = max(self.hours) + HOUR
+        self.newest = {
+            source: max(hour for hour, found in self.hours.items() if has(found, source))
+            for source in {event.source for event in events}
+        }
+
+    def known(self, source: str) -> KnownSource:
+        """The source as configured, else unassigned."""
+        return self.sources.get(source, KnownSource("unassigned", source))
+
+    def grains(self) -> list[Grain]:
+        """Every grain in which anything happened, totals included."""
+        return sorted({g for a in self.attributed for g in self.grains_of(a)})
+
+    def grains_of(self, item: Attributed | Session) -> list[Grain]:
+        """The row of its game and platform, and the totals it counts in."""
+        source = item.source if isinstance(item, Session) else item.event.source
+        known = self.known(source)
+        platform = label(item.platform)
+        studio, game = label(known.studio), label(known.game)
+        return [
+            (studio, game, platform),
+            (studio, game, "all"),
+            (studio, "all", "all"),
+            ("all", "all", "all"),
+        ]
+
+    def is_complete(self, grain: Grain, start: datetime, end: datetime) -> bool:
+        """Whether the period is over and every ingest hour of it has arrived for all sources."""
+        for source in {*self.sources, *self.newest}:
+            known = self.known(source)
+            if grain[0] not in {label(known.studio), "all"} or grain[1] not in {
+                label(known.game),
+                "all",
+            }:
+                continue
+            hour = start
+            while hour < end:
+                active = (known.since is None or known.since <= hour) and (
+                    known.until is None or hour < known.until
+                )
+                if active and (source not in self.newest or self.newest[source] < hour):
+                    return False
+                hour += HOUR
+        return end <= self.now
+
+    def kpi_hourly(self) -> list[Row]:
+        """The table `kpi_hourly`."""
+        rows = []
+        for grain in self.grains():
+            events = [a for a in self.attributed if grain in self.grains_of(a)]
+            sessions = [s for s in self.sessions if grain in self.grains_of(s)]
+            for hour in sorted({hour_of(a.event.at) for a in events}):
+                now = [a for a in events if hour_of(a.event.at) == hour]
+                started = [s for s in sessions if hour_of(s.started_at) == hour]
+                rows.append(
+                    {
+                        "hour": naive(hour),
+                        **named(grain),
+                        "active_players": len(players(now)),
+                        "sessions": len(started),
+                        "playtime_seconds": sum(s.seconds for s in started),
+                        "revenue_usd": sum(usd(a.event) or 0 for a in now),
+                        "is_complete": self.is_complete(grain, hour, hour + HOUR),
+                    }
+                )
+        return rows
+
+    def kpi_daily(self) -> list[Row]:
+        """The table `kpi_daily`."""
+        today = (self.now - timedelta(microseconds=1)).date()
+        rows = []
+        for grain in self.grains():
+            events = [a for a in self.attributed if grain in self.grains_of(a)]
+            sessions = [s for s in self.sessions if grain in self.grains_of(s)]
+            for day in dates(min(a.event.at.date() for a in events), today):
+                rows.append(self._day(grain, day, events, sessions))
+        return rows
+
+    def _day(
+        self, grain: Grain, day: date, events: list[Attributed], sessions: list[Session]
+    ) -> Row:
+        def active(first: date) -> set[str]:
+            return players(a for a in events if first <= a.event.at.date() <= day)
+
+        today = [a for a in events if a.event.at.date() == day]
+        started = [s for s in sessions if s.started_at.date() == day]
+        dau, mau = active(day), active(day - 29 * DAY)
+        new = dau - players(a for a in events if a.event.at.date() < day)
+        seconds = sum(s.seconds for s in started)
+        revenue = sum(usd(a.event) or 0 for a in today)
+        payers = [p for p in players(today, lambda a: a.player) if net(today, p) > 0]
+        start = datetime.combine(day, time(), self.now.tzinfo)
+        return {
+            "date": day,
+            **named(grain),
+            "dau": len(dau),
+            "wau": len(active(day - 6 * DAY)),
+            "mau": len(mau),
+            "stickiness": ratio(len(dau), len(mau)),
+            "new_players": len(new),
+            "returning_players": len(dau - new),
+            "sessions": len(started),
+            "playtime_seconds": seconds,
+            "session_length_mean_seconds": ratio(seconds, len(started)),
+            "revenue_usd": revenue,
+            "payers": len(payers),
+            "arpdau_usd": ratio(revenue, len(dau)),
+            "arppu_usd": ratio(revenue, len(payers)),
+            "crash_free_sessions": ratio(sum(not s.has_crash for s in started), len(started)),
+            "is_complete": self.is_complete(grain, start, start + DAY),
+        }
+
+    def fact_version(self) -> list[Row]:
+        """The table `fact_version`."""
+        counts: dict[tuple[str, str, str, str, date], int] = {}
+        for a in self.sightings():
+            version = a.event.attribute("Version") or ""
+            key = (a.player or "", a.event.service, a.device, version, a.event.at.date())
+            counts[key] = counts.get(key, 0) + 1
+        names = ("player_id", "service_name", "device", "version", "date")
+        return [dict(zip(names, key, strict=True)) | {"sightings": n} for key, n in counts.items()]
+
+    def sightings(self) -> list[Attributed]:
+        """The events that tell a player's version."""
+        return [
+            a
+            for a in self.attributed
+            if a.event.name == "SoftwareVersion" and a.event.attribute("Version") and a.player
+        ]
+
+    def active_versions(self) -> list[Row]:
+        """The table `active_versions`, its counts of players only."""
+        recent = [a for a in self.sightings() if self.now - 28 * DAY <= a.event.at < self.now]
+        keys = {(a.event.service, a.event.attribute("Version") or "") for a in recent}
+        return [
+            {"service_name": service, "version": version, "players": len(found)}
+            for service, version in keys
+            if (
+                found := {
+                    a.player
+                    for a in recent
+                    if (a.event.service, a.event.attribute("Version")) == (service, version)
+                }
+            )
+        ]
+
+    def attributed_events(self) -> list[Row]:
+        """The table `attributed_events`, the columns of attribution."""
+        return [
+            {
+                "event_id": a.event.event_id,
+                "player_id": a.player,
+                "session_started_at": naive(a.session_started_at),
+                "platform": a.platform,
+                "device": a.device,
+            }
+            for a in self.attributed
+        ]
+
+
+def attribute(event: Event, session: list[Event] | None) -> Attributed:
+    """The event with its session's player, platform and device, or its own outside sessions."""
+    own_device = event.attribute("Device") if event.name == "SoftwareVersion" else None
+    if session is None:
+        platform = event.attribute("Platform") or "unknown"
+        return Attributed(event, event.player(), None, platform, own_device or "unknown")
+    return Attributed(
+        event,
+        session_player(session),
+        session[0].at,
+        first_attribute(session, "Platform"),
+        own_device or first_attribute(session, "Device"),
+    )
+
+
+def usd(event: Event) -> float | None:
+    """What a purchase brings in USD; None if it brings nothing that counts."""
+    amount = (event.attribute("Amount") or "").strip()
+    currency = (event.attribute("Currency") or "").strip().upper()
+    if event.name != "Purchase" or currency not in RATES:
+        return None
+    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", amount, re.ASCII):
+        return None
+    dollars = float(amount) * RATES[currency][event.at.date() >= NEW_RATES_FROM]
+    return dollars if math.isfinite(dollars) and abs(dollars) <= LIMIT_USD else None
+
+
+def players(
+    events: Iterable[Attributed],
+    of: Callable[[Attributed], str | None] = lambda a: a.player if a.is_activity else None,
+) -> set[str]:
+    """The distinct active players."""
+    return {player for a in events if (player := of(a)) is not None}
+
+
+def net(events: Iterable[Attributed], player: str) -> float:
+    """USD that a player's purchases bring, net of refunds."""
+    return round(sum(usd(a.event) or 0 for a in events if a.player == player), 6)
+
+
+def label(text: str) -> str:
+    """How a value from outside is shown, `all` being ours."""
+    return f"{text} (reported)" if re.fullmatch(r"all( \(reported\))*", text) else text
+
+
+def named(grain: Grain) -> Row:
+    """The grain's columns."""
+    return dict(zip(("studio", "game", "platform"), grain, strict=True))
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """part / whole; None where there is nothing to divide by."""
+    return part / whole if whole else None
+
+
+def has(events: list[Event], source: str) -> bool:
+    """Whether any event is of the source."""
+    return any(event.source == source for event in events)
+
+
+def hour_of(at: datetime) -> datetime:
+    """The start of the hour."""
+    return at.replace(minute=0, second=0, microsecond=0)
+
+
+def naive(at: datetime | None) -> datetime | None:
+    """UTC without a zone, as the warehouse has it."""
+    return None if at is None else at.replace(tzinfo=None)
+
+
+def dates(first: date, last: date) -> Iterator[date]:
+    """Every date from first to last."""
+    while first <= last:
+        yield first
+        first += DAY
