@@ -6,13 +6,28 @@ Belongs here: what the code location consists of. Does not: any logic.
 import dagster as dg
 
 from kpi_platform.arrivals.assets import raw_telemetry
+from kpi_platform.arrivals.landing_checks import list_landing
+from kpi_platform.arrivals.schedules import (
+    everything,
+    hourly_schedule,
+    landing_listing,
+    landing_listing_schedule,
+)
+from kpi_platform.arrivals.sensors import landing_listing_sensor, telemetry_arrivals_sensor
 from kpi_platform.cleaned.assets import cleaned_events, sessions
 from kpi_platform.history.assets import user_version_history
+from kpi_platform.kpis.assets import dbt_command, kpis
+from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
+from kpi_platform.published.assets import publications
 from kpi_platform.resources import PlatformResource
 
 defs = dg.Definitions(
-    assets=[raw_telemetry, cleaned_events, sessions, user_version_history],
-    resources={"platform": PlatformResource()},
+    assets=[raw_telemetry, cleaned_events, sessions, user_version_history, kpis, publications],
+    asset_checks=[list_landing, newest_hour_is_recent],
+    jobs=[everything, landing_listing, freshness],
+    schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule],
+    sensors=[telemetry_arrivals_sensor, landing_listing_sensor],
+    resources={"platform": PlatformResource(), "dbt": dbt_command},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.
     executor=dg.in_process_executor,
 )

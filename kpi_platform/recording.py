@@ -56,6 +56,7 @@ def record_hours(
     that failed, if any did and nothing downstream in this run can still use the others.
     """
     hours = [hour_of(key) for key in context.partition_keys]
+    own = sorted(context.selected_asset_keys)
     failed: dict[datetime, str] = {}
     evaluated: list[HourCheck] = []
     done = 0
@@ -67,7 +68,7 @@ def record_hours(
         figures = hour_figures(lake, [report.hour for report in reports])
         for report in reports:
             if report.hour not in failed:
-                _record_hour(context, report, figures[report.hour])
+                _record_hour(context, own, report, figures[report.hour])
         _report_checks(context, checks)
         evaluated += checks
         done += len(reports)
@@ -75,11 +76,28 @@ def record_hours(
     name_failed_hours(context, failed)
     if failed and len(hours) == 1 and not evaluated:
         raise _failure(context, failed)
-    for name in sorted(context.op_execution_context.selected_output_names):
-        if name in {key.to_python_identifier() for key in context.selected_asset_keys}:
-            yield dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
+    for key in own:
+        yield already_recorded(key.to_python_identifier())
     yield from _summaries(context, evaluated, is_range=len(hours) > 1)
     end_red_if_hours_failed(context)
+
+
+def record_partitions(
+    context: dg.AssetExecutionContext, lake: Lake, keys: Iterable[dg.AssetKey]
+) -> None:
+    """Record hourly assets that are built for all hours at once: every hour that did not fail."""
+    failed = set(_failed_so_far(context))
+    hours = [hour_of(key) for key in context.partition_keys if key not in failed]
+    figures = hour_figures(lake, hours)
+    for key in sorted(keys):
+        for hour in hours:
+            report = HourReport(hour, "written", figures[hour].rows)
+            _record_hour(context, [key], report, figures[hour])
+
+
+def already_recorded(name: str) -> dg.Output[None]:
+    """The output of a step whose materialisations are recorded hour by hour."""
+    return dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
 
 
 def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:
@@ -91,7 +109,10 @@ def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:
 
 
 def _record_hour(
-    context: dg.AssetExecutionContext, report: HourReport, figures: HourFigures
+    context: dg.AssetExecutionContext,
+    keys: Iterable[dg.AssetKey],
+    report: HourReport,
+    figures: HourFigures,
 ) -> None:
     metadata = {
         "rows": report.rows,
@@ -104,7 +125,7 @@ def _record_hour(
         "unchanged": report.status == "unchanged",
         **report.figures,
     }
-    for key in sorted(context.selected_asset_keys):
+    for key in keys:
         context.log_event(
             dg.AssetMaterialization(key, partition=key_of(report.hour), metadata=metadata)
         )
@@ -118,7 +139,7 @@ def peak_memory_mib() -> int:
 
 def _report_checks(context: dg.AssetExecutionContext, checks: Sequence[HourCheck]) -> None:
     for check in checks:
-        context.instance.report_runless_asset_event(
+        context.log_event(
             dg.AssetCheckEvaluation(
                 asset_key=dg.AssetKey(check.spec.table),
                 check_name=check.spec.name,

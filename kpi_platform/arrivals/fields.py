@@ -15,7 +15,8 @@ _BLANKS = " \t\r\x0b\x0c"
 
 def split_by_tabs(lines: pl.DataFrame) -> pl.DataFrame:
     """Add the columns `FIELDS`: the parts of `line` around its first five tabs, null if fewer."""
-    parts = lines.select(pl.col("line").str.splitn("\t", len(FIELDS)).alias("parts")).unnest("parts")
+    split = pl.col("line").str.splitn("\t", len(FIELDS)).alias("parts")
+    parts = lines.select(split).unnest("parts")
     return lines.hstack(parts.rename(dict(zip(parts.columns, FIELDS, strict=True))))
 
 

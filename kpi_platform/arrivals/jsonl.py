@@ -35,7 +35,7 @@ def _fields(line: str) -> tuple[str, ...] | None:
         return None
     try:
         members = _members(line)
-    except (ValueError, StopIteration, IndexError):
+    except (ValueError, IndexError):
         return None
     if members is None or any(name not in members for name in FIELDS):
         return None
@@ -43,7 +43,7 @@ def _fields(line: str) -> tuple[str, ...] | None:
 
 
 def _members(line: str) -> dict[str, str] | None:
-    """Walk the top level of the object; IndexError, StopIteration, ValueError: it is none."""
+    """Walk the top level of the object; IndexError, ValueError: it is none."""
     at = _skip(line, 0)
     if line[at] != "{":
         return None
@@ -53,17 +53,17 @@ def _members(line: str) -> dict[str, str] | None:
         at = _skip(line, at + 1)
         if line[at] != '"':
             return None
-        name, at = json.decoder.scanstring(line, at + 1, False)
+        name, at = _DECODER.raw_decode(line, at)
         at = _skip(line, at)
         if line[at] != ":":
             return None
         start = _skip(line, at + 1)
-        value, end = _scan(line, start)
+        value, end = _DECODER.raw_decode(line, start)
         if name in FIELDS:
             text = _text(value, line[start:end])
             if text is None and name != "BodyMessage":
                 return None
-            members[name] = line[start:end] if text is None else text
+            members[str(name)] = line[start:end] if text is None else text
         at = _skip(line, end)
         separator = line[at]
     return members if separator == "}" and _skip(line, at + 1) == len(line) else None
@@ -103,6 +103,4 @@ def _refuse(constant: str) -> str:
 
 
 # Numbers stay text: nothing is computed, and thousands of digits cost nothing.
-_scan = json.JSONDecoder(
-    parse_int=str, parse_float=str, parse_constant=_refuse, strict=False
-).scan_once
+_DECODER = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse, strict=False)

@@ -4,8 +4,10 @@ Belongs here: the way of a file through reading, splitting and judging. Does not
 themselves (the modules beside), and the decoding of bodies.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -76,21 +78,27 @@ def parse_blocks(
     `line_too_long`, `not_utf8`, or else `wrong_field_count`.
     """
     file = FileRead(content, origin.file_name)
-    waiting: Block | None = None
-    for block in cut_blocks(file, block_bytes):
-        if waiting is not None:
-            yield _parse_block(waiting, origin)
-        waiting = block
-    if waiting is None:
-        last = _empty()
+    waiting: deque[Future[ParsedFile]] = deque()
+    last: Block | None = None
+    with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
+        for block in cut_blocks(file, block_bytes):
+            if last is not None:
+                waiting.append(executor.submit(_parse_block, last, origin))
+            if len(waiting) > pl.thread_pool_size():
+                yield waiting.popleft().result()
+            last = block
+        while waiting:
+            yield waiting.popleft().result()
+    yield _parse_last(last, file, origin)
+
+
+def _parse_last(block: Block | None, file: FileRead, origin: Origin) -> ParsedFile:
+    if block is None:
+        parsed = ParsedFile(_ROWS.to_frame(), _QUARANTINED.to_frame())
     else:
-        is_cut = file.truncated and not waiting.too_long and not waiting.data.endswith(b"\n")
-        last = _parse_block(waiting._replace(cut=is_cut), origin)
-    yield ParsedFile(last.rows, last.quarantined, file.truncated, file.unreadable)
-
-
-def _empty() -> ParsedFile:
-    return ParsedFile(_ROWS.to_frame(), _QUARANTINED.to_frame())
+        is_cut = file.truncated and not block.too_long and not block.data.endswith(b"\n")
+        parsed = _parse_block(block._replace(cut=is_cut), origin)
+    return replace(parsed, truncated=file.truncated, unreadable=file.unreadable)
 
 
 def _parse_block(block: Block, origin: Origin) -> ParsedFile:

@@ -14,7 +14,14 @@ from itertools import product
 
 import polars as pl
 
-from kpi_platform.schemas.body_text import EVENT_NAME_KEY, Body, decode_body
+from kpi_platform.schemas.body_text import (
+    BLANKS,
+    EVENT_NAME_KEY,
+    FLAT_BODY,
+    FLAT_VALUE,
+    Body,
+    decode_body,
+)
 
 BODIES = pl.Schema({"event_name": pl.String, "attributes": pl.String, "reason": pl.String})
 
@@ -22,17 +29,11 @@ BODIES = pl.Schema({"event_name": pl.String, "attributes": pl.String, "reason": 
 _FEW = 2_000
 _SAMPLE = 500
 _MOST_SHAPES = 100
-_BLANKS = " \t\r\n\x0b\x0c"
 
-_KEY = r"(?:'[A-Za-z0-9_.-]+'|\"[A-Za-z0-9_.-]+\")"
-# A quoted value holds no quote, backslash, brace or control character, and does not end in a
-# comma or a comma and a blank: with the quote after it, that would look like a separator.
-_PLAIN = r"[^'\"\\,{}\[\]\x00-\x1f]"
-_AFTER_COMMA = r"[^'\"\\,{}\[\]\x00-\x20]"
-_TEXT = rf"(?:{_PLAIN}|, ?{_AFTER_COMMA})*"
-_WORD = r"[A-Za-z0-9_.+-]+(?:[:/]+[A-Za-z0-9_.+-]+)*"
-_VALUE = rf"(?:'{_TEXT}'|\"{_TEXT}\"|{_WORD})"
-_FLAT = re.compile(rf"\{{ ?{_KEY} ?: ?{_VALUE}(?: ?, ?{_KEY} ?: ?{_VALUE})* ?\}}")
+_FLAT = re.compile(FLAT_BODY)
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9_. -]*"
+_NAME_FIRST = rf"""^\{{ ?['"]Name['"] ?: ?['"]({_NAME})"""
+_NAME_MEMBER = rf"""^\{{ ?['"]Name['"] ?: ?['"]{_NAME}['"](?: ?, ?)?"""
 _KEYS = re.compile(r"(?:^\{|,) ?['\"]([A-Za-z0-9_.-]+)['\"] ?:")
 
 
@@ -55,6 +56,7 @@ def _separators() -> dict[str, str]:
         ways[f"{closed}{blank}}}"] = '"}'
     for blank, opened in product(blanks, quotes):
         ways[f"{{{blank}{opened}"] = '{"'
+    ways |= {"{}": "{}", "{ }": "{}"}
     # Of those that begin at one place the first listed is taken: it has to be the longest.
     return dict(sorted(ways.items(), key=lambda way: -len(way[0])))
 
@@ -68,14 +70,14 @@ def decode_bodies(bodies: pl.Series) -> pl.DataFrame:
     Columns: `event_name` (null if none), `attributes` (canonical JSON text without `Name`, null
     if the body is bad), `reason` (null, `bad_body` or `missing_event_name`). A null body is bad.
     """
-    texts = bodies.alias("body").str.strip_chars(_BLANKS)
+    texts = bodies.alias("body").str.strip_chars(BLANKS)
     if len(texts) < _FEW:
         return decode_exactly(texts)
-    is_shaped = _match_shapes(texts)
+    is_shaped, is_name_first = _match_shapes(texts)
     if is_shaped.all():
-        return _rewrite(texts)
+        return _rewrite(texts, is_name_first=is_name_first)
     shaped, odd = texts.filter(is_shaped), texts.filter(~is_shaped)
-    decoded = pl.concat([_rewrite(shaped), decode_exactly(odd)])
+    decoded = pl.concat([_rewrite(shaped, is_name_first=is_name_first), decode_exactly(odd)])
     places = pl.concat([is_shaped.arg_true(), (~is_shaped).arg_true()])
     return decoded[places.arg_sort()]
 
@@ -104,8 +106,9 @@ def _row(body: Body | None) -> tuple[str | None, str | None, str | None]:
     return body.event_name, body.attributes, None
 
 
-def _match_shapes(texts: pl.Series) -> pl.Series:
-    """Learn the shapes of `texts` and return which of them have one."""
+def _match_shapes(texts: pl.Series) -> tuple[pl.Series, bool]:
+    """Learn the shapes of `texts`; return which texts have one, and whether all shapes begin
+    with the name."""
     shapes: dict[tuple[str, ...], str] = {}
     matched = pl.repeat(value=False, n=len(texts), eager=True)
     while len(shapes) < _MOST_SHAPES:
@@ -119,7 +122,7 @@ def _match_shapes(texts: pl.Series) -> pl.Series:
         matched = texts.str.contains(pattern).fill_null(value=False)
         if (~matched).sum() < _FEW:
             break
-    return matched
+    return matched, all(keys[0] == EVENT_NAME_KEY for keys in shapes)
 
 
 def _learn(body: str | None, shapes: dict[tuple[str, ...], str]) -> None:
@@ -133,21 +136,31 @@ def _learn(body: str | None, shapes: dict[tuple[str, ...], str]) -> None:
 
 def _member(key: str) -> str:
     escaped = re.escape(key)
-    value = _VALUE
+    value = FLAT_VALUE
     if key == EVENT_NAME_KEY:
-        value = r"(?:'[A-Za-z0-9_][A-Za-z0-9_. -]*'|\"[A-Za-z0-9_][A-Za-z0-9_. -]*\")"
+        value = rf"(?:'{_NAME}'|\"{_NAME}\")"
     return rf"(?:'{escaped}'|\"{escaped}\") ?: ?{value}"
 
 
-def _rewrite(texts: pl.Series) -> pl.DataFrame:
+def _rewrite(texts: pl.Series, *, is_name_first: bool) -> pl.DataFrame:
     """Decode bodies that have a shape."""
-    written = texts.str.replace_many(
-        list(_SEPARATORS), list(_SEPARATORS.values()), leftmost=True
-    ).to_frame("written")
-    return written.select(
-        event_name=pl.col("written").str.extract(r'[{,]"Name":"([^"]*)"'),
-        attributes=pl.col("written")
-        .str.replace(r'^\{"Name":"[^"]*",?', "{")
-        .str.replace(r',"Name":"[^"]*"', ""),
-        reason=pl.lit(None, pl.String),
+    body = pl.col("body")
+    if is_name_first:
+        # Leaving the name out before rewriting spares rewriting a third of the text.
+        name = body.str.extract(_NAME_FIRST)
+        attributes = _written(body.str.replace(_NAME_MEMBER, "{"))
+    else:
+        name = pl.col("written").str.extract(r'[{,]"Name":"([^"]*)"')
+        others = pl.col("written").str.replace(r'^\{"Name":"[^"]*",?', "{")
+        attributes = others.str.replace(r',"Name":"[^"]*"', "")
+    frame = texts.alias("body").to_frame()
+    if not is_name_first:
+        frame = frame.select(written=_written(body))
+    return frame.select(
+        event_name=name, attributes=attributes, reason=pl.lit(None, pl.String)
     )
+
+
+def _written(body: pl.Expr) -> pl.Expr:
+    """Write every separator of flat bodies our way."""
+    return body.str.replace_many(list(_SEPARATORS), list(_SEPARATORS.values()), leftmost=True)

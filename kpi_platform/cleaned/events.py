@@ -4,28 +4,42 @@ Belongs here: identity, deduplication and order of events. Does not: the decodin
 reading or writing tables.
 """
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import polars as pl
 import polars_hash as plh
 
 from kpi_platform.cleaned.bodies import decode_bodies
+from kpi_platform.schemas.body_text import BLANKS
 from kpi_platform.schemas.tables import CleanedEvents, QuarantinedEvents
 
-EVENT_ORDER = ("source", "service_name", "session_id", "event_at", "transaction_id", "event_id")
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024
-_BLANKS = " \t\r\n\x0b\x0c"
+# Rows decoded at a time, and rows given out at a time.
+SLICE_ROWS = 100_000
+GIVEN_ROWS = 500_000
+
 _HEX = pl.Series([f"{word:04x}" for word in range(1 << 16)])
+_EVENTS = CleanedEvents.to_polars_schema()
+_QUARANTINED = QuarantinedEvents.to_polars_schema()
+_HELD = pl.Schema(
+    {
+        **{name: type_ for name, type_ in _EVENTS.items() if name not in ("studio", "game")},
+        "event_id": pl.UInt128(),
+        "session_hash": pl.UInt64(),
+    }
+)
 
 
 @dataclass(frozen=True)
 class CleanedHour:
     """What became of the readable lines of an hour: every one is in exactly one of the three.
 
-    `events`: columns of `cleaned_events`, sorted by `EVENT_ORDER`. `quarantined`: columns of
-    `quarantined_events`, stage `decode`. `duplicates`: `source`, `duplicates` (copies beyond the
-    first), one row per source that has lines.
+    `events`: columns of `cleaned_events`, in the order of `EventCleaner.events`. `quarantined`:
+    columns of `quarantined_events`, stage `decode`. `duplicates`: `source`, `duplicates` (copies
+    beyond the first), one row per source that has lines.
     """
 
     events: pl.DataFrame
@@ -34,27 +48,114 @@ class CleanedHour:
 
 
 def clean_events(raw: pl.DataFrame, sources: pl.DataFrame) -> CleanedHour:
-    """Decode, identify and deduplicate the lines of one ingest hour.
+    """Decode, identify and deduplicate the lines of one ingest hour, held in memory.
 
     `raw` has the columns of `raw_telemetry`; `sources` has `source`, `studio`, `game`, one row
     per source. A source that is not listed is its own game, its studio `unassigned`. The result
-    does not depend on the order of lines or files.
+    does not depend on the order of lines or files. `EventCleaner` is the same in less memory.
     """
-    decoded = raw.with_columns(decode_bodies(raw["body_message"]))
-    good = decoded.filter(pl.col("reason").is_null())
+    cleaner = EventCleaner(sources)
+    cleaner.add(raw)
+    events = pl.concat([_EVENTS.to_frame(), *cleaner.events()])
+    return CleanedHour(events, cleaner.quarantined(), cleaner.duplicates())
+
+
+class EventCleaner:
+    """Cleans one ingest hour whose lines come in parts; holds the decoded events, not the lines.
+
+    Call `add` for every part, then the others. The parts may be cut and ordered in any way.
+    """
+
+    def __init__(self, sources: pl.DataFrame) -> None:
+        self._sources = sources.select("source", "studio", "game")
+        self._good = [pl.DataFrame(schema=_HELD)]
+        self._bad = [_QUARANTINED.to_frame()]
+        self._lines = [pl.Series("source", [], pl.String)]
+        self._order: pl.Series | None = None
+
+    def add(self, raw: pl.DataFrame) -> None:
+        """Decode some lines of the hour (columns of `raw_telemetry`)."""
+        slices = list(raw.iter_slices(SLICE_ROWS))
+        if len(slices) < 2:
+            decoded = [_decode(part) for part in slices]
+        else:
+            with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
+                decoded = list(executor.map(_decode, slices))
+        for good, bad in decoded:
+            self._good.append(good)
+            self._bad.append(bad)
+        self._lines.append(raw["source"].unique())
+        self._order = None
+
+    def events(self) -> Iterator[pl.DataFrame]:
+        """Give out the distinct events, some at a time: columns of `cleaned_events`, by source,
+        service, session (by a stable hash of its id, which is far cheaper to sort than the text),
+        time, transaction id and event id."""
+        held, order = self._held(), self._ordered()
+        for start in range(0, len(order), GIVEN_ROWS):
+            yield _complete(held[order.slice(start, GIVEN_ROWS)], self._sources)
+
+    def quarantined(self) -> pl.DataFrame:
+        """The lines whose body could not be used, in the order of files and lines."""
+        return pl.concat(self._bad).sort("source", "file_name", "line_number")
+
+    def duplicates(self) -> pl.DataFrame:
+        """Per source the lines that are copies of another: `source`, `duplicates`."""
+        held = self._held()
+        lines = pl.concat(self._lines).unique().sort().to_frame()
+        good = _count(held["source"], "good")
+        distinct = _count(held["source"][self._ordered()], "distinct")
+        counts = lines.join(good, on="source", how="left", maintain_order="left").join(
+            distinct, on="source", how="left", maintain_order="left"
+        )
+        copies = (pl.col("good") - pl.col("distinct")).fill_null(0)
+        return counts.select("source", copies.alias("duplicates"))
+
+    def _held(self) -> pl.DataFrame:
+        if len(self._good) > 1:
+            self._good = [pl.concat(self._good, rechunk=True)]
+        return self._good[0]
+
+    def _ordered(self) -> pl.Series:
+        """Which held rows are given out, in which order; of copies one, and they are all alike."""
+        if self._order is None:
+            held = self._held()
+            keys = held.select(
+                _ranks(held["source"]),
+                _ranks(held["service_name"]),
+                "session_hash",
+                "event_at",
+                "transaction_id",
+                "event_id",
+            )
+            places = keys.with_row_index("place").filter(held["event_id"].is_first_distinct())
+            self._order = places.sort(keys.columns)["place"]
+        return self._order
+
+
+def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The events of lines, copies included, and the lines without."""
+    decoded = raw.drop("event_name").hstack(decode_bodies(raw["body_message"]))
     bad = decoded.filter(pl.col("reason").is_not_null())
-    identified = good.with_columns(event_id=event_id())
-    distinct = identified.unique("event_id", keep="any")
-    return CleanedHour(
-        events=_events(distinct, sources),
-        quarantined=_quarantined(bad),
-        duplicates=_duplicates(raw["source"], identified["source"], distinct["source"]),
+    good = decoded.filter(pl.col("reason").is_null()) if bad.height else decoded
+    events = good.select(
+        "source",
+        "service_name",
+        "event_name",
+        "attributes",
+        "p_ingest_date_utc",
+        "p_ingest_hour_utc",
+        session_id="title_session_id",
+        transaction_id="title_transaction_id",
+        event_at="event_timestamp_utc",
+        event_id=_identity(),
+        session_hash=plh.NonCryptographicHashingNameSpace(pl.col("title_session_id")).xxh3_64(),
     )
+    return events.select(list(_HELD)), _quarantined(bad)
 
 
-def event_id() -> pl.Expr:
-    """Return the expression of an event's id: 32 hexadecimal digits, a hash of what makes two
-    lines the same event (columns of `raw_telemetry`, `event_name` as decoded).
+def _identity() -> pl.Expr:
+    """A 128-bit hash of what makes two lines the same event (`event_name` as decoded).
 
     Every text but the last is written with its length, so that no two identities share a text.
     """
@@ -63,55 +164,47 @@ def event_id() -> pl.Expr:
         parts += [pl.col(column).str.len_bytes().cast(pl.String), pl.lit(":"), pl.col(column)]
     for number in ("title_transaction_id", "event_timestamp_utc"):
         parts += [pl.lit(";"), pl.col(number).to_physical().cast(pl.String)]
-    text = pl.concat_str(*parts, pl.lit(";"), pl.col("body_message").str.strip_chars(_BLANKS))
-    return _hexadecimal(plh.NonCryptographicHashingNameSpace(text).xxh3_128())
+    text = pl.concat_str(*parts, pl.lit(";"), pl.col("body_message").str.strip_chars(BLANKS))
+    return plh.NonCryptographicHashingNameSpace(text).xxh3_128()
 
 
 def _hexadecimal(number: pl.Expr) -> pl.Expr:
     """Write a UInt128 as 32 digits: eight words looked up, as Polars formats no hexadecimal."""
-    words = [
-        pl.lit(_HEX).gather(((number // pl.lit(1 << shift, pl.UInt128)) % (1 << 16)).cast(pl.UInt32))
-        for shift in range(112, -1, -16)
+    halves = [
+        (number // pl.lit(1 << 64, pl.UInt128)).cast(pl.UInt64),
+        (number % pl.lit(1 << 64, pl.UInt128)).cast(pl.UInt64),
     ]
-    return pl.concat_str(words)
-
-
-def _duplicates(lines: pl.Series, good: pl.Series, distinct: pl.Series) -> pl.DataFrame:
-    def count(sources: pl.Series, name: str) -> pl.DataFrame:
-        return sources.to_frame().group_by("source").agg(pl.len().cast(pl.Int64).alias(name))
-
-    counts = (
-        lines.unique()
-        .sort()
-        .to_frame()
-        .join(count(good, "good"), on="source", how="left", maintain_order="left")
-        .join(count(distinct, "distinct"), on="source", how="left", maintain_order="left")
+    return pl.concat_str(
+        pl.lit(_HEX).gather(half // (1 << shift) % (1 << 16))
+        for half in halves
+        for shift in (48, 32, 16, 0)
     )
-    return counts.select("source", duplicates=(pl.col("good") - pl.col("distinct")).fill_null(0))
 
 
-def _events(distinct: pl.DataFrame, sources: pl.DataFrame) -> pl.DataFrame:
-    named = distinct.rename(
-        {
-            "title_session_id": "session_id",
-            "title_transaction_id": "transaction_id",
-            "event_timestamp_utc": "event_at",
-        }
-    ).join(sources.select("source", "studio", "game"), on="source", how="left")
-    complete = named.with_columns(
-        pl.col("studio").fill_null(UNASSIGNED), pl.col("game").fill_null(pl.col("source"))
-    )
-    schema = CleanedEvents.to_polars_schema()
-    return complete.select([pl.col(n).cast(t) for n, t in schema.items()]).sort(EVENT_ORDER)
+def _ranks(texts: pl.Series) -> pl.Series:
+    """Where each text stands among all, sorted; numbers sort many times faster than text."""
+    return texts.cast(pl.Enum(texts.unique().sort())).to_physical()
+
+
+def _count(sources: pl.Series, name: str) -> pl.DataFrame:
+    return sources.to_frame("source").group_by("source").agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _complete(events: pl.DataFrame, sources: pl.DataFrame) -> pl.DataFrame:
+    named = events.join(sources, on="source", how="left", maintain_order="left")
+    return named.with_columns(
+        _hexadecimal(pl.col("event_id")).alias("event_id"),
+        pl.col("studio").fill_null(UNASSIGNED),
+        pl.col("game").fill_null(pl.col("source")),
+    ).select(list(_EVENTS))
 
 
 def _quarantined(bad: pl.DataFrame) -> pl.DataFrame:
     """The line is written anew from its fields: tabs between them, the time in UTC."""
     at = pl.col("event_timestamp_utc")
-    whole_ms = at.dt.microsecond() % 1000 == 0
     line = pl.concat_str(
         "category",
-        pl.when(whole_ms)
+        pl.when(at.dt.microsecond() % 1000 == 0)
         .then(at.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000"))
         .otherwise(at.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+0000")),
         "service_name",
@@ -121,4 +214,7 @@ def _quarantined(bad: pl.DataFrame) -> pl.DataFrame:
         separator="\t",
     )
     kept = bad.with_columns(raw_line=line, p_stage=pl.lit("decode"))
-    return kept.select(list(QuarantinedEvents.to_polars_schema())).sort("file_name", "line_number")
+    long = (kept["raw_line"].str.len_bytes() > KEPT_BYTES).arg_true()
+    cut = [text.encode()[:KEPT_BYTES].decode(errors="ignore") for text in kept["raw_line"][long]]
+    shortened = kept["raw_line"].scatter(long, pl.Series(cut, dtype=pl.String))
+    return kept.with_columns(shortened).select(list(_QUARANTINED))

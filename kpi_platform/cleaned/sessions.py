@@ -57,9 +57,11 @@ def session_parts(
     parts = summed(in_sessions.with_columns(_part=pl.lit(0, pl.UInt32)))
     # Hardly any session id is heard for longer than the silence: only those pay for a sort.
     is_long = pl.col("last_at") - pl.col("first_at") > silence
-    long = parts.filter(is_long).lazy()
-    split = summed(_stretches(in_sessions.join(long, on=_ID, how="semi"), silence))
-    return pl.concat([parts.filter(~is_long), split]).sort(*_ID, "first_at")
+    long = parts.filter(is_long)
+    if not long.is_empty():
+        split = summed(_stretches(in_sessions.join(long.lazy(), on=_ID, how="semi"), silence))
+        parts = pl.concat([parts.filter(~is_long), split])
+    return parts.sort(*_ID, "first_at")
 
 
 def _stretches(events: pl.LazyFrame, silence: timedelta) -> pl.LazyFrame:

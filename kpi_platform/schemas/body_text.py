@@ -20,6 +20,17 @@ from typing import NamedTuple
 
 MAX_DEPTH = 1000
 EVENT_NAME_KEY = "Name"
+BLANKS = " \t\r\n\f\v"
+
+# Flat bodies in plain writing, which nearly all are: a pattern for whole columns, understood by
+# Polars and Python alike. Quotes only delimit; keys are quoted; values hold no quote, backslash,
+# brace or control character, and do not end in a comma (and blank) before their closing quote.
+_FLAT_KEY = r"(?:'[A-Za-z0-9_.-]+'|\"[A-Za-z0-9_.-]+\")"
+_PLAIN_TEXT = r"(?:[^'\"\\,{}\[\]\x00-\x1f]|, ?[^'\"\\,{}\[\]\x00-\x20])*"
+_PLAIN_WORD = r"[A-Za-z0-9_.+-]+(?:[:/]+[A-Za-z0-9_.+-]+)*"
+FLAT_VALUE = rf"(?:'{_PLAIN_TEXT}'|\"{_PLAIN_TEXT}\"|{_PLAIN_WORD})"
+_FLAT_MEMBER = rf"{_FLAT_KEY} ?: ?{FLAT_VALUE}"
+FLAT_BODY = rf"\{{ ?{_FLAT_MEMBER}(?: ?, ?{_FLAT_MEMBER})* ?\}}"
 
 _SINGLE = r"'([^'\\]*+(?:\\.[^'\\]*+)*+)'"
 _DOUBLE = r'"([^"\\]*+(?:\\.[^"\\]*+)*+)"'
@@ -34,7 +45,6 @@ _COMMA = re.compile(r"\s*,\s*", _FLAGS)
 _END = re.compile(r"\s*\Z", _FLAGS)
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|(.))", re.DOTALL)
 _ESCAPED = {**{c: c for c in "\"'\\/"}, "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
-_BLANKS = " \t\r\n\f\v"
 
 
 class Body(NamedTuple):
@@ -136,7 +146,7 @@ class _Decoder:
         key = self.keys.pop()
         level[_quoted(key)] = value[1]
         if key == EVENT_NAME_KEY and len(self.open) == 1:
-            self.event_name = value[0] if value[0] and value[0].strip(_BLANKS) else None
+            self.event_name = value[0] if value[0] and value[0].strip(BLANKS) else None
 
 
 def _object(level: dict[str, str]) -> str:

@@ -3,7 +3,7 @@
 Belongs here: making the world, its files and its truth. Does not: reading what the platform made.
 """
 
-from kpi_platform.simulator.simulate import SimulationSummary, simulate
+from kpi_platform.simulator.simulation import SimulationSummary, simulate
 from kpi_platform.simulator.world import demo_sources_yaml
 
 __all__ = ["SimulationSummary", "demo_sources_yaml", "simulate"]

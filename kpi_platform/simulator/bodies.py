@@ -70,7 +70,9 @@ _PRICES = {
 def with_bodies(draws: Draws, events: pl.DataFrame) -> pl.DataFrame:
     """Add `body` and what it says that the truth needs (null where it says nothing):
     player_told, version_told, device_told, seconds_told (text), amount_minor (Int64)."""
+    # No events are still a frame of the same columns: that of any kind.
     parts = events.partition_by("kind", "is_strict", maintain_order=True, as_dict=True)
+    parts = parts or {(KINDS.index("FeatureUsed"), False): events}
     return pl.concat(
         [
             _with_body(_with_values(draws, part, KINDS[kind]), KINDS[kind], strict=strict)
@@ -105,7 +107,7 @@ def _session_start(draws: Draws, kind: str) -> dict[str, pl.Expr]:
 
 
 def _software_version(draws: Draws, kind: str) -> dict[str, pl.Expr]:
-    is_older = pl.col("signs_in_twice") & (pl.col("position") == 1)
+    is_older = pl.col("tells_two_versions") & (pl.col("position") == 1)
     return {
         "version_told": pl.when(is_older).then("previous_version").otherwise("version"),
         "device_told": pl.col("told_device"),

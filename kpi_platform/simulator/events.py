@@ -72,7 +72,7 @@ def _kind(draws: Draws) -> pl.Expr:
     return (
         pl.when(position == 0)
         .then(code("SessionStart"))
-        .when((position == 1) | ((position == 2) & pl.col("signs_in_twice")))
+        .when((position == 1) | ((position == 2) & pl.col("tells_two_versions")))
         .then(code("SoftwareVersion"))
         .when(position == 2)
         .then(code("DeviceInfo"))
@@ -96,11 +96,11 @@ def _kind(draws: Draws) -> pl.Expr:
 def _offset_ms(draws: Draws) -> pl.Expr:
     """Milliseconds since the session's start, rising with the position.
 
-    The two versions of a session that signs in twice share their instant, so that only their
+    The two versions of a session that tells two share their instant, so that only their
     transaction ids tell which one counts.
     """
     position = pl.col("position")
-    opening = pl.when((position == 2) & pl.col("signs_in_twice")).then(1).otherwise(position)
+    opening = pl.when((position == 2) & pl.col("tells_two_versions")).then(1).otherwise(position)
     opening = opening.cast(pl.Int64) * _OPENING_GAP_MS
     rest_ms = pl.col("length_ms") - _OPENING * _OPENING_GAP_MS
     share = (position - _OPENING + draws.unit("moment")) / (pl.col("event_count") - _OPENING)

@@ -79,7 +79,7 @@ def _with_identity(draws: Draws, sessions: pl.DataFrame) -> pl.DataFrame:
             is_guest=draws.chance("guest", 0.05, "stretch")
             & ~(pl.col("is_joining") | pl.col("is_blank")),
             is_switched=draws.chance("switched", 0.006, "stretch") & ~pl.col("is_blank"),
-            signs_in_twice=draws.chance("seen twice", 0.01, "stretch")
+            tells_two_versions=draws.chance("seen twice", 0.01, "stretch")
             & pl.col("previous_version").is_not_null()
             & ~pl.col("is_blank"),
             takes_part=draws.chance("takes part", 0.12, "stretch"),

@@ -63,7 +63,7 @@ def make_schedule(draws: Draws, hours: int) -> Schedule:
     empty = frozenset(chooser.cells(0.008))
     late = chooser.moves(0.012, shifts=(1, 2, 3, 5, 8, 26, 49))
     again = chooser.moves(0.012, shifts=(0, 0, 1, 2, 9, 25))
-    truncated = frozenset(chooser.cells(0.004))
+    truncated = frozenset(chooser.cells(0.006))
     unreadable = frozenset(chooser.cells(0.002))
     return Schedule(
         missing=missing,

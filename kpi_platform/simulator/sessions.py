@@ -115,8 +115,8 @@ def _is_installed(draws: Draws) -> pl.Expr:
         .then(pl.col("released_ms"))
         .otherwise(pl.col("released_ms") + delay)
     )
-    regret_ms = adopted_ms + (HOUR_MS * (1 + 9 * draws.unit("regret", "pair"))).cast(pl.Int64)
-    back_ms = regret_ms + (HOUR_MS * (6 + 30 * draws.unit("back", "pair"))).cast(pl.Int64)
-    goes_back = draws.chance("goes back", 0.04, "pair") & ~is_oldest
+    regret_ms = adopted_ms + (HOUR_MS * (1 + 240 * draws.unit("regret", "pair"))).cast(pl.Int64)
+    back_ms = regret_ms + (HOUR_MS * (12 + 36 * draws.unit("back", "pair"))).cast(pl.Int64)
+    goes_back = draws.chance("goes back", 0.15, "pair") & ~is_oldest
     is_away = goes_back & pl.col("start_ms").is_between(regret_ms, back_ms)
     return (adopted_ms <= pl.col("start_ms")).fill_null(value=False) & ~is_away

@@ -21,6 +21,7 @@ class HourFigures:
 
     files: int = 0
     bytes: int = 0
+    rows: int = 0
     quarantined: int = 0
     duplicates: int = 0
 
@@ -31,7 +32,7 @@ def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFi
     sums = (
         lake.read_hours(TABLE, wanted)
         .group_by(INGEST_HOUR)
-        .agg(pl.col("files", "bytes", "quarantined", "duplicates").sum())
+        .agg(pl.col("files", "bytes", "rows", "quarantined", "duplicates").sum())
     )
     found = {
         datetime(day.year, day.month, day.day, hour, tzinfo=UTC): HourFigures(*values)

@@ -98,6 +98,15 @@ class Lake:
         """All rows of these ingest hours."""
         return self.scan(table).filter(hours_expression(hours)).collect()
 
+    def read_partition(self, table: str, key: Sequence[str]) -> pl.DataFrame:
+        """All rows of one partition, its values given as text."""
+        schema = TABLES[table].polars_schema
+        columns = zip(TABLES[table].partition_by, key, strict=True)
+        terms = [
+            pl.col(column) == _partition_value(schema[column], text) for column, text in columns
+        ]
+        return self.scan(table).filter(*terms).collect()
+
     def replace_hours(
         self, table: str, rows: pl.DataFrame, hours: Sequence[datetime], where: str = ""
     ) -> None:
@@ -148,6 +157,34 @@ class Lake:
             _retried(lambda: _merge(self._create(table), TABLES[table], changes))
         return changed
 
+    def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
+        """Replace the rows of `published/<name>` that `predicate` (SQL) names, or all of them.
+
+        Returns the table's new version. Other columns than before replace the table whole.
+        """
+        path = self.path(f"published/{name}")
+        if self._is_local:
+            Path(path).mkdir(parents=True, exist_ok=True)
+
+        def write() -> None:
+            write_deltalake(
+                path,
+                rows,
+                mode="overwrite",
+                predicate=predicate,
+                schema_mode=None if predicate else "overwrite",
+            )
+
+        _retried(write)
+        return DeltaTable(path).version()
+
+    def published(self, name: str) -> pl.LazyFrame | None:
+        """A lazy reader of `published/<name>`, or None if it was never published."""
+        try:
+            return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+        except TableNotFoundError:
+            return None
+
     def partition_signatures(self, table: str) -> dict[tuple[str, ...], str]:
         """Per partition (its values as text) a hash of its data files: equal if untouched."""
         snapshot = self.open(table)
@@ -184,6 +221,12 @@ class Lake:
                 DeltaTable(self.path(table)), data(), mode="overwrite", predicate=predicate
             )
         )
+
+
+def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:
+    if dtype == pl.Date:
+        return date.fromisoformat(text)
+    return int(text) if dtype.is_integer() else text
 
 
 def _and(predicate: str, where: str) -> str:

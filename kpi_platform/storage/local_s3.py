@@ -11,7 +11,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,15 +134,23 @@ def _weed_mini(binary: Path, data: Path, scratch: Path, stop_signal: str) -> Ite
     ]
     # An own HOME and working folder: no configuration file of the machine changes the server.
     log = scratch / "weed.log"
-    try:
-        with running_server(
+    with (
+        sockets_removed(ports.values()),
+        running_server(
             command, log=log, cwd=scratch, env={"HOME": str(scratch)}, stop_signal=stop_signal
-        ) as process:
-            wait_until_ready(process, lambda: _answers(server), what="SeaweedFS", log=log)
-            yield server
+        ) as process,
+    ):
+        wait_until_ready(process, lambda: _answers(server), what="SeaweedFS", log=log)
+        yield server
+
+
+@contextmanager
+def sockets_removed(ports: Iterable[int]) -> Iterator[None]:
+    """Afterwards remove what a server stopped by force leaves in /tmp, named by its ports."""
+    try:
+        yield
     finally:
-        # Stopped early, SeaweedFS leaves the sockets it names after its ports lying in /tmp.
-        for port in ports.values():
+        for port in ports:
             for leftover in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108
                 leftover.unlink(missing_ok=True)
 

@@ -30,6 +30,11 @@ def file_lock(path: Path) -> Iterator[None]:
         yield
 
 
+def warehouse_lock(path: Path) -> Path:
+    """The lock file of the embedded warehouse: whoever opens the database holds it."""
+    return path.with_name(f"{path.name}.lock")
+
+
 @contextmanager
 def lake_lock(lake_uri: str, name: str) -> Iterator[None]:
     """Hold the lock `name` of a lake: a lock file in a folder, a leased object in S3."""

@@ -144,7 +144,7 @@ def count(con: duckdb.DuckDBPyConnection, query: str) -> int:
 
 def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool:
     """Whether `lake.sources` holds exactly these rows."""
-    loaded = pl.DataFrame(con.execute("from lake.sources order by source").to_arrow_table())
+    loaded = pl.DataFrame(con.sql("from lake.sources order by source").to_arrow_table())
     return loaded.equals(sources.select(loaded.columns).sort("source"))
 
 

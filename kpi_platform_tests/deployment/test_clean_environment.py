@@ -11,11 +11,16 @@ import pytest
 
 from kpi_platform_tests.deployment.compose import PROJECT_ROOT
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    # Made once: with several test processes, all of this file belongs into one of them.
+    pytest.mark.xdist_group("clean_environment"),
+]
 UV = Path(sys.executable).parent / "uv"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of a copy of the project, installed in its `.venv` step by step as the image."""
     if not UV.exists():

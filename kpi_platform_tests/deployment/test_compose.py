@@ -5,8 +5,10 @@ Docker itself is not needed: host names, ports and the image's paths are replace
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -23,10 +25,12 @@ from kpi_platform.storage.local_process import (
     running_server,
     wait_until_ready,
 )
-from kpi_platform.storage.local_s3 import S3Server
+from kpi_platform.storage.local_s3 import S3Server, sockets_removed
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, Service, read_compose
 from kpi_platform_tests.servers import PostgresServer
 
+# Started once: with several test processes, all of this file belongs into one of them.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]
 PROGRAMS = Path(sys.executable).parent
 SECRETS = {
     "KPI_POSTGRES_PASSWORD": "for-this-test",
@@ -71,7 +75,7 @@ class Deployment:
         return f"http://{LOOPBACK}:{self.replacements['3000']}"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def deployment(
     postgres_server: PostgresServer,
     s3_server: S3Server,
@@ -124,6 +128,8 @@ def _environment(
         "KPI_POSTGRES_PORT": str(database.port),
         "KPI_POSTGRES_DB": database.database,
         "KPI_POSTGRES_USER": database.user,
+        # What compose.yaml mounts there.
+        "KPI_SOURCES": str(DOCKER / "sources.yaml"),
         # What the Dockerfile sets.
         "DAGSTER_HOME": str(folder),
         "KPI_HOME": str(folder / "home"),
@@ -135,18 +141,33 @@ def _environment(
 
 
 def _start(stack: ExitStack, deployment: Deployment, name: str) -> None:
+    service = deployment.services[name]
     log = deployment.folder / f"{name}.log"
     process = stack.enter_context(
         running_server(
-            deployment.here(deployment.services[name].command),
+            deployment.here(service.command),
             log=log,
             cwd=deployment.folder,
             env=deployment.environment,
         )
     )
+    ports = [int(deployment.replacements[part]) for part in service.command if part.isdigit()]
     wait_until_ready(
-        process, lambda: deployment.health(name).returncode == 0, what=name, log=log, seconds=120
+        process,
+        # Asking a port first costs nothing; a health check is a Python program.
+        lambda: all(map(_listens, ports)) and deployment.health(name).returncode == 0,
+        what=name,
+        log=log,
+        seconds=300,
     )
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection((LOOPBACK, port), timeout=5).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ask(deployment: Deployment, query: str) -> dict[str, Any]:
@@ -194,6 +215,45 @@ def test_the_daemon_is_alive(deployment: Deployment) -> None:
     assert all(required.values()), required
 
 
+def test_a_run_is_queued_executed_and_kept(deployment: Deployment, s3_server: S3Server) -> None:
+    """An hour without files, through every service: queue, code location, Postgres, lake, logs."""
+    launched = _ask(deployment, _LAUNCH)["launchRun"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    run_id = launched["run"]["runId"]
+    status = _finished(deployment, run_id)
+    assert status == "SUCCESS", (deployment.folder / "code-location.log").read_text()[-4000:]
+    assert _keys(s3_server, "lake", "raw_telemetry/_delta_log/")
+    assert _keys(s3_server, "logs", f"dagster/storage/{run_id}/")
+
+
+_LAUNCH = """
+mutation { launchRun(executionParams: {
+  selector: {
+    repositoryLocationName: "kpi_platform", repositoryName: "__repository__",
+    jobName: "__ASSET_JOB", assetSelection: [{path: ["raw_telemetry"]}]
+  },
+  runConfigData: {},
+  executionMetadata: {tags: [{key: "dagster/partition", value: "2026-01-01-00:00"}]}
+}) { __typename ... on LaunchRunSuccess { run { runId } }
+     ... on PythonError { message } ... on InvalidSubsetError { message } } }
+"""
+
+
+def _finished(deployment: Deployment, run_id: str) -> str:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        run = _ask(deployment, f'{{ runOrError(runId: "{run_id}") {{ ... on Run {{ status }} }} }}')
+        if run["runOrError"]["status"] in {"SUCCESS", "FAILURE", "CANCELED"}:
+            return str(run["runOrError"]["status"])
+        time.sleep(0.2)
+    return "still running"
+
+
+def _keys(server: S3Server, bucket: str, prefix: str) -> list[str]:
+    listed = server.client().list_objects_v2(Bucket=bucket, Prefix=prefix)
+    return [item["Key"] for item in listed.get("Contents", [])]
+
+
 def test_a_code_location_that_is_down_fails_its_health_check(deployment: Deployment) -> None:
     (unused,) = free_ports(1)
     command = deployment.services["code-location"].healthcheck
@@ -211,35 +271,38 @@ def test_a_code_location_that_is_down_fails_its_health_check(deployment: Deploym
 
 def test_the_s3_service_takes_its_identity_and_makes_its_buckets(tmp_path: Path) -> None:
     service = read_compose(SECRETS)["s3"]
-    names = [f"{part}.port{kind}" for part in _PARTS for kind in ("", ".grpc")]
-    ports = dict(zip(names, free_ports(len(names)), strict=True))
+    ports = dict(zip(_PORTS, free_ports(len(_PORTS)), strict=True))
     (tmp_path / "data").mkdir()
     replaced = {
         "-dir=/data": f"-dir={tmp_path / 'data'}",
         "-ip=s3": f"-ip={LOOPBACK}",
         "-ip.bind=0.0.0.0": f"-ip.bind={LOOPBACK}",
-        "-s3.port=8333": f"-s3.port={ports.pop('s3.port')}",
+        "-s3.port=8333": f"-s3.port={ports['s3.port']}",
     }
     assert set(replaced) <= set(service.command)
     command = [str(PROGRAMS / "weed"), *(replaced.get(part, part) for part in service.command)]
-    endpoint = f"http://{LOOPBACK}:{replaced['-s3.port=8333'].rpartition('=')[2]}"
+    others = [f"-{name}={port}" for name, port in ports.items() if name != "s3.port"]
+    endpoint = f"http://{LOOPBACK}:{ports['s3.port']}"
     server = S3Server(endpoint, SECRETS["AWS_ACCESS_KEY_ID"], SECRETS["AWS_SECRET_ACCESS_KEY"])
     log = tmp_path / "log"
-    with running_server(
-        [*command, *(f"-{name}={port}" for name, port in ports.items())],
-        log=log,
-        cwd=tmp_path,
-        env={**service.environment, "HOME": str(tmp_path)},
-        stop_signal="KILL",
-    ) as process:
+    environment = {**service.environment, "HOME": str(tmp_path)}
+    with (
+        sockets_removed(ports.values()),
+        running_server(
+            [*command, *others], log=log, cwd=tmp_path, env=environment, stop_signal="KILL"
+        ) as process,
+    ):
         wait_until_ready(process, lambda: _is_up(endpoint), what="s3", log=log)
         wait_until_ready(process, lambda: len(_buckets(server)) == 3, what="buckets", log=log)
         assert _buckets(server) == {"landing", "lake", "logs"}
-        anonymous = requests.get(f"{endpoint}/landing", timeout=10)
-        assert anonymous.status_code == 403
+        assert requests.get(f"{endpoint}/landing", timeout=10).status_code == 403
 
 
-_PARTS = ("master", "volume", "filer", "s3", "admin")
+_PORTS = [
+    f"{part}.port{kind}"
+    for part in ("master", "volume", "filer", "s3", "admin")
+    for kind in ("", ".grpc")
+]
 
 
 def _is_up(endpoint: str) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from kpi_platform.schemas.sources import parse_sources
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, read_compose
 
 EXAMPLE = dict(
@@ -54,6 +55,23 @@ def test_the_workspace_names_a_service_and_its_port() -> None:
     command = read_compose(EXAMPLE)[server["host"]].command
     assert str(server["port"]) in command
     assert command[-1] == "kpi_platform.definitions"
+
+
+def test_what_is_mounted_from_beside_compose_exists_where_a_setting_looks() -> None:
+    service = yaml.safe_load((DOCKER / "compose.yaml").read_text())["services"]["code-location"]
+    mounts = [mount.split(":") for mount in service["volumes"] if mount.startswith("./")]
+    environment = read_compose(EXAMPLE)["code-location"].environment
+    assert [target for _, target, _ in mounts] == [environment["KPI_SOURCES"]]
+    assert all((DOCKER / source).is_file() for source, _, _ in mounts)
+
+
+def test_the_example_of_sources_is_valid_with_and_without_its_comments() -> None:
+    text = (DOCKER / "sources.yaml").read_text()
+    assert parse_sources(text, "sources.yaml").studios == ()
+    example = re.sub(
+        r"^# ?", "", text[text.index("# studios:") : text.rindex("studios:")], flags=re.M
+    )
+    assert parse_sources(example, "example").source_of_folder("harbour-eu") == "harbour_telemetry"
 
 
 def test_what_the_image_copies_exists_and_reaches_the_builder() -> None:

@@ -57,7 +57,7 @@ def expected(*rows: tuple[str, int, int | None]) -> list[tuple[object, ...]]:
 
 
 @given(worlds())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_history_equals_the_reference_however_events_lie_in_hours(world: list[Event]) -> None:
     runs = intervals(engine_attributed(cleaned_events(world)))
     history = fold_history(runs)
@@ -68,7 +68,7 @@ def test_history_equals_the_reference_however_events_lie_in_hours(world: list[Ev
 
 
 @given(worlds())
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_the_order_of_rows_changes_nothing(world: list[Event]) -> None:
     sightings = engine_attributed(cleaned_events(world))
     assert intervals(sightings.reverse()).equals(intervals(sightings))

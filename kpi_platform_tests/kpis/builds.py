@@ -30,6 +30,8 @@ from kpi_platform_tests.reference import (
 )
 
 PROJECT = Path(__file__).parents[2] / "dbt"
+_FOLDER = tempfile.TemporaryDirectory(prefix="kpi-builds-")
+WAREHOUSE = Path(_FOLDER.name) / "warehouse.duckdb"
 HOUR = timedelta(hours=1)
 NO_SOURCES = Sources().frame()
 
@@ -93,28 +95,35 @@ def lake_table(name: str, rows: pl.DataFrame) -> LakeTable:
 
 
 class Build:
-    """A warehouse file and the dbt project over it."""
+    """The warehouse, emptied, and the dbt project over it.
 
-    def __init__(self, folder: Path, sources: pl.DataFrame = NO_SOURCES) -> None:
-        self.path = folder / "warehouse.duckdb"
+    There is one warehouse file for all builds of this process, as dbt stays with the database that
+    it first opened.
+    """
+
+    def __init__(self, sources: pl.DataFrame = NO_SOURCES) -> None:
         self.sources = sources
         self._is_new = True
+        with duckdb.connect(str(WAREHOUSE)) as con:
+            for schema in ("lake", "staging", "marts"):
+                con.execute(f"drop schema if exists {schema} cascade")
 
     def load(self, lake: Lake) -> LoadReport:
         """Load what changed."""
-        with connect(self.path) as con:
+        with connect(WAREHOUSE) as con:
             return load(con, lake.tables(), self.sources, PLAYER_ID_ATTRIBUTES)
 
     def run(self, *, full_refresh: bool = False) -> None:
         """Build all models on what is pending, as a run of the platform does, and publish nothing."""
-        with connect(self.path) as con:
+        with connect(WAREHOUSE) as con:
             if not pending(con):
                 return
         fresh = full_refresh or self._is_new
-        dbt(self.path, "seed") if fresh else None
-        dbt(self.path, "run", *(["--full-refresh"] if fresh else []))
+        if fresh:
+            dbt("seed", "--full-refresh")
+        dbt("run", "--no-write-json", *(["--full-refresh"] if fresh else []))
         self._is_new = False
-        with connect(self.path) as con:
+        with connect(WAREHOUSE) as con:
             mark_built(con, "project", full_refresh=fresh)
 
     def step(self, lake: Lake) -> None:
@@ -125,38 +134,38 @@ class Build:
 
     def clear(self) -> None:
         """Forget what is published."""
-        with connect(self.path) as con:
+        with connect(WAREHOUSE) as con:
             clear_published(con)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a query, sorted."""
-        with duckdb.connect(str(self.path)) as con:
+        with duckdb.connect(str(WAREHOUSE)) as con:
             return sorted(con.execute(query).fetchall(), key=repr)
 
 
-def dbt(warehouse: Path, *arguments: str) -> dbtRunnerResult:
-    """Run dbt in this process; target and logs lie beside the warehouse. Raises if it fails."""
-    os.environ["KPI_WAREHOUSE_PATH"] = str(warehouse)
-    return _invoke(dbtRunner(_manifest()), warehouse.parent, *arguments)
+def dbt(*arguments: str) -> dbtRunnerResult:
+    """Run dbt in this process on the one warehouse. Raises AssertionError naming what failed."""
+    return _invoke(dbtRunner(_manifest()), *arguments)
 
 
 @cache
 def _manifest() -> Manifest:
     """The parsed project, once for all runs of this process."""
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["KPI_WAREHOUSE_PATH"] = str(Path(folder) / "warehouse.duckdb")
-        found = _invoke(dbtRunner(), Path(folder), "parse").result
+    os.environ["KPI_WAREHOUSE_PATH"] = str(WAREHOUSE)
+    found = _invoke(dbtRunner(), "parse").result
     if not isinstance(found, Manifest):
         raise TypeError(f"dbt parse returned {type(found)}")
     return found
 
 
-def _invoke(runner: dbtRunner, folder: Path, *arguments: str) -> dbtRunnerResult:
+def _invoke(runner: dbtRunner, *arguments: str) -> dbtRunnerResult:
     places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
-    places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    places += ["--target-path", f"{_FOLDER.name}/target", "--log-path", f"{_FOLDER.name}/logs"]
     result = runner.invoke([*arguments, *places, "--quiet"])
     if not result.success:
-        raise AssertionError(f"dbt {' '.join(arguments)}: {result.exception or result.result}")
+        results = getattr(result.result, "results", [])
+        failed = [f"{each.node.name}: {each.message}" for each in results if each.failed]
+        raise AssertionError(f"dbt {' '.join(arguments)}: {result.exception or failed}")
     return result
 
 

@@ -66,7 +66,7 @@ def test_a_wrong_secret_is_refused(s3_server: S3Server) -> None:
 def test_of_racing_conditional_puts_exactly_one_wins(s3_server: S3Server) -> None:
     s3_server.create_bucket("races")
     client = s3_server.client()
-    for round_number in range(10):
+    for round_number in range(6):
         key = f"commit-{round_number}"
         outcomes = _race(4, lambda writer, key=key: _put_if_absent(client, key, writer))
         winners = [writer for writer, outcome in enumerate(outcomes) if outcome == "written"]
@@ -114,7 +114,7 @@ def _obstore_config(server: S3Server) -> dict[str, str]:
 
 
 def test_hours_of_a_delta_table_written_at_once_all_land(s3_server: S3Server) -> None:
-    table = f"{s3_server.create_bucket('lake')}/raw_telemetry"
+    table = f"{s3_server.create_bucket('delta-hours')}/raw_telemetry"
     options = s3_server.environment()
     write_deltalake(
         table, _hour(0, "first"), partition_by=["p_ingest_hour_utc"], storage_options=options

@@ -2,7 +2,8 @@
     unique_key=['event_id'],
     meta={
         'window': {'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at'},
-        'order_by': 'event_at'
+        'order_by': 'event_at',
+        'purchase_limit_usd': var('purchase_limit_usd')
     }
 ) }}
 with distinct_events as (

@@ -27,7 +27,7 @@ from kpi_platform.simulator.write import cut_short, write_hours
 
 # Measured: a player sends about this many lines an hour. It only sizes the batches.
 _LINES_PER_PLAYER_HOUR = 3
-_LINES_PER_BATCH = 600_000
+_LINES_PER_BATCH, _HOURS_PER_BATCH = 500_000, 168
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ def _make_world(start: datetime, hours: int, players: int, seed: int) -> _World:
 
 
 def _batches(hours: int, players: int) -> Iterator[range]:
-    size = max(1, min(24, _LINES_PER_BATCH // (_LINES_PER_PLAYER_HOUR * players)))
+    size = max(1, min(_HOURS_PER_BATCH, _LINES_PER_BATCH // (_LINES_PER_PLAYER_HOUR * players)))
     for first in range(0, hours, size):
         yield range(first, min(first + size, hours))
 

@@ -1,0 +1,96 @@
+"""What a full listing of the landing zone says: files out of place, folders unnamed, hours unread.
+
+Belongs here: pure judgement of listed files. Does not: listing them, and asking for runs.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import PurePosixPath
+
+from kpi_platform.arrivals.arrivals_watch import NO_FILES, hour_fingerprint
+from kpi_platform.partitions import HOUR
+from kpi_platform.schemas.sources import Sources
+from kpi_platform.storage.landing import LandingFile
+
+HIDDEN = "hidden"
+MOST_NAMES = 50
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The landing zone at one moment.
+
+    `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
+    file, in order of paths; for hidden files (somebody's work in progress) the reason is HIDDEN.
+    """
+
+    hours: Mapping[datetime, str]
+    left: Mapping[str, str]
+
+    @property
+    def out_of_place(self) -> list[str]:
+        """Paths that somebody must look at: all that are left but the hidden ones."""
+        return [path for path, reason in self.left.items() if reason != HIDDEN]
+
+    def figures(self) -> dict[str, int | str]:
+        """Counts by reason, and up to 50 of the files with theirs, the hidden ones last."""
+        named = sorted(self.left.items(), key=lambda item: item[1] == HIDDEN)[:MOST_NAMES]
+        return {
+            "files_left": len(self.left),
+            **Counter(reason.replace(" ", "_") for reason in self.left.values()),
+            "files": "\n".join(f"{path} ({reason})" for path, reason in named),
+        }
+
+
+def judge_listing(
+    files: Iterable[LandingFile], sources: Sources, start: datetime, now: datetime
+) -> Listing:
+    """Sort every file to its hour or to the reason why no hour reads it.
+
+    The hour that runs at `now` is no partition yet; its files wait and are not out of place.
+    """
+    by_hour: dict[datetime, list[LandingFile]] = defaultdict(list)
+    left = {}
+    for file in files:
+        reason = _reason(file, start, now)
+        if reason:
+            left[file.path] = reason
+        elif file.hour is not None and file.hour + HOUR <= now:
+            by_hour[file.hour].append(file)
+    hours = {hour: hour_fingerprint(found, sources) for hour, found in by_hour.items()}
+    return Listing(hours, left)
+
+
+def _reason(file: LandingFile, start: datetime, now: datetime) -> str:
+    if PurePosixPath(file.path).name.startswith((".", "_")):
+        return HIDDEN
+    if not file.is_readable:
+        return "unknown ending"
+    if file.hour is None:
+        return "no valid hour"
+    if file.hour < start:
+        return "before the first partition"
+    return "in the future" if file.hour > now else ""
+
+
+def unread_hours(
+    listing: Listing, read: Mapping[datetime, str], window: Sequence[datetime]
+) -> list[datetime]:
+    """The hours that a run should bring up to date, in order.
+
+    Hours whose files are not what was read (new, rewritten, gone, or of a run that failed), and
+    hours of `window` that no run has recorded although it recorded one before and one after.
+    `read`: as `read_fingerprints` gives it.
+    """
+    changed = {hour for hour, value in listing.hours.items() if value != read.get(hour, NO_FILES)}
+    gone = {hour for hour, value in read.items() if value and hour not in listing.hours}
+    known = [hour for hour in window if hour in read]
+    gaps = {hour for hour in window if known and known[0] < hour < known[-1]} - set(known)
+    return sorted(changed | gone | gaps)
+
+
+def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:
+    """The landing folders that no source names; they are loaded all the same."""
+    return sorted(set(folders) - set(sources.folders().values()))

@@ -1,0 +1,115 @@
+"""The assets of room 4: every dbt model, `kpi_hourly` and `kpi_daily` by the hour.
+
+Belongs here: how dbt's models look in Dagster and the one run of dbt per Dagster run. Does not:
+what is loaded and in which order, which is `build.py`.
+"""
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
+
+from kpi_platform.asset_specs import OWNERS
+from kpi_platform.kpis.build import BuildReport, build_marts
+from kpi_platform.kpis.project import project_fingerprint
+from kpi_platform.partitions import HOURLY
+from kpi_platform.recording import already_recorded, end_red_if_hours_failed, record_partitions
+from kpi_platform.resources import PlatformResource
+from kpi_platform.storage.dbt_manifest import PROJECT_DIR, ensure_manifest, read_manifest
+
+HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
+_PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR)
+# The dbt of this very environment, whether or not the environment is on the PATH.
+dbt_command = DbtCliResource(
+    project_dir=_PROJECT, dbt_executable=str(Path(sys.executable).with_name("dbt"))
+)
+
+
+class Translator(DagsterDbtTranslator):
+    """One name for a thing everywhere: a model's asset key is its name."""
+
+    def get_asset_spec(
+        self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
+    ) -> dg.AssetSpec:
+        """The spec of a model, seed or source."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        node = manifest["nodes"].get(unique_id)
+        if node is None:
+            return spec
+        name = node["name"]
+        return spec.replace_attributes(
+            key=dg.AssetKey(name),
+            # The books of loading are not data that anybody looks for in the catalogue.
+            deps=[dep for dep in spec.deps if _is_data(dep.asset_key)],
+            group_name="kpis" if node["fqn"][1:2] == ["marts"] else "kpis_staging",
+            owners=OWNERS,
+            partitions_def=HOURLY if name in HOURLY_MODELS else None,
+        )
+
+
+def _what_was_built(report: BuildReport) -> str:
+    if not report.is_built:
+        return "nothing to build"
+    return "every model built anew" if report.is_full_refresh else "affected periods built"
+
+
+def _results(events: Iterator[object]) -> Iterator[dg.AssetCheckResult]:
+    """The results of dbt's tests; materialisations are recorded for the selected models only."""
+    for event in events:
+        if isinstance(event, dg.AssetCheckEvaluation):
+            yield dg.AssetCheckResult(
+                asset_key=event.asset_key,
+                check_name=event.check_name,
+                passed=event.passed,
+                severity=event.severity,
+                metadata=event.metadata,
+            )
+
+
+def _is_data(key: dg.AssetKey) -> bool:
+    return len(key.path) == 1 and key.path[0] not in ("kpi_sources", "loads")
+
+
+@dbt_assets(
+    manifest=ensure_manifest(),
+    project=_PROJECT,
+    name="kpis",
+    dagster_dbt_translator=Translator(),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def kpis(
+    context: dg.AssetExecutionContext, platform: PlatformResource, dbt: DbtCliResource
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Load what the lake changed, build every model on what that affects, record the selected.
+
+    All models are built together, so that they always agree with each other.
+    """
+    parts = platform.platform
+    manifest = read_manifest()
+    results: list[dg.AssetCheckResult] = []
+
+    def run_dbt(full_refresh: bool) -> None:
+        os.environ["KPI_WAREHOUSE_PATH"] = str(parts.settings.warehouse_file.resolve())
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        arguments += ["--full-refresh"] if full_refresh else []
+        invocation = dbt.cli(arguments, manifest=manifest, dagster_dbt_translator=Translator())
+        results.extend(_results(invocation.stream()))
+
+    report = build_marts(parts, project_fingerprint(manifest), run_dbt)
+    changed = sum(report.load.rows_changed.values())
+    context.log.info(f"kpis: {changed} rows of copies changed, {_what_was_built(report)}")
+    hourly = [key for key in context.selected_asset_keys if key.path[-1] in HOURLY_MODELS]
+    if hourly:
+        record_partitions(context, parts.lake, hourly)
+    for key in sorted(context.selected_asset_keys):
+        name = key.to_python_identifier()
+        figures = {"rows_loaded": changed, "built": report.is_built}
+        whole = dg.Output(None, output_name=name, metadata=figures)
+        yield already_recorded(name) if key in hourly else whole
+    selected = {(key.asset_key, key.name) for key in context.selected_asset_check_keys}
+    yield from (r for r in results if (r.asset_key, r.check_name) in selected)
+    end_red_if_hours_failed(context)

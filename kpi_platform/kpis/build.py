@@ -1,0 +1,65 @@
+"""Brings the warehouse up to date with the lake: load what changed, let dbt build what it affects.
+
+Belongs here: the order of load, dbt and the books, under the warehouse's lock. Does not: what is
+loaded (load.py) or built (the dbt project).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.storage.locks import file_lock, warehouse_lock
+from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.warehouse import connect, mark_built, needs_full_refresh, pending
+
+RunDbt = Callable[[bool], None]
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """What a build did: the load's figures, and whether dbt ran and built everything anew."""
+
+    load: LoadReport
+    is_built: bool
+    is_full_refresh: bool
+
+
+def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildReport:
+    """Load the lake's changes and run dbt on the periods they affect.
+
+    `run_dbt(full_refresh)` builds all models and raises if any fails: everything then stays
+    pending, and the next build completes it. Nothing pending and the same project: dbt is not
+    started at all.
+    """
+    path = platform.settings.warehouse_file
+    with file_lock(warehouse_lock(path)):
+        with connect(path) as con:
+            report = load(
+                con,
+                lake_tables(platform),
+                platform.sources.frame(),
+                platform.settings.player_id_attributes,
+            )
+            full_refresh = needs_full_refresh(con, fingerprint)
+            if not full_refresh and not pending(con):
+                return BuildReport(report, is_built=False, is_full_refresh=False)
+        # dbt opens the file itself, and a DuckDB file has one owner at a time.
+        run_dbt(full_refresh)
+        with connect(path) as con:
+            mark_built(con, fingerprint, full_refresh=full_refresh)
+    return BuildReport(report, is_built=True, is_full_refresh=full_refresh)
+
+
+def lake_tables(platform: Platform) -> list[LakeTable]:
+    """The lake tables that the warehouse keeps a copy of, as they are now."""
+    lake = platform.lake
+
+    def table(name: str) -> LakeTable:
+        def read(key: Key) -> pl.DataFrame:
+            return lake.read_partition(name, key)
+
+        return LakeTable(name, lake.partition_signatures(name), read)
+
+    return [table(name) for name in LOADED]

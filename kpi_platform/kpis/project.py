@@ -1,0 +1,29 @@
+"""What of the dbt project decides the marts' rows: when it changes, all of them are built anew.
+
+Belongs here: reading the parsed project (dbt's manifest). Does not: running dbt.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from kpi_platform.schemas.fingerprints import fingerprint
+
+_BUILT = ("model", "seed")
+
+
+def project_fingerprint(manifest: Mapping[str, Any]) -> str:
+    """A hash of the project's models, seeds and macros and of their settings.
+
+    `manifest` is dbt's manifest as JSON. Descriptions and tests do not count: they change no row.
+    Raises KeyError if it is no manifest.
+    """
+    own = manifest["metadata"]["project_name"]
+    built = [node for node in manifest["nodes"].values() if node["resource_type"] in _BUILT]
+    macros = [each for each in manifest["macros"].values() if each["package_name"] == own]
+    texts = [
+        [node["unique_id"], node["checksum"]["checksum"], json.dumps(node["config"], sort_keys=True)]
+        for node in built
+    ]
+    texts += [[macro["unique_id"], macro["macro_sql"]] for macro in macros]
+    return fingerprint(*(json.dumps(text) for text in sorted(texts)))

@@ -1,0 +1,51 @@
+"""The check that data keeps coming, and the job and schedule that look even if nothing runs.
+
+Belongs here: checks of the platform as a whole, on their own clock. Does not: checks of an hour,
+which run with the hour, and the judgement (freshness.py).
+"""
+
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from kpi_platform.monitoring.freshness import judge_freshness
+from kpi_platform.resources import PlatformResource
+
+
+@dg.asset_check(
+    asset="hour_ledger",
+    name="newest_hour_is_recent",
+    description="The newest complete hour (processed, with all of its sources arrived) ended no "
+    "longer ago than KPI_FRESHNESS_LIMIT_HOURS.",
+)
+def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Compare the newest complete hour of the ledger with the clock."""
+    limit = platform.platform.settings.freshness_limit_hours
+    ledger = platform.platform.lake.scan("hour_ledger").collect()
+    found = judge_freshness(ledger, datetime.now(UTC))
+    return dg.AssetCheckResult(
+        passed=found.is_within(timedelta(hours=limit)),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "newest_complete_hour": str(found.complete or "none"),
+            "newest_processed_hour": str(found.processed or "none"),
+            "late_sources": ", ".join(found.late),
+            "age_hours": -1.0 if found.age is None else round(found.age / timedelta(hours=1), 2),
+            "limit_hours": limit,
+        },
+    )
+
+
+freshness = dg.define_asset_job(
+    "freshness",
+    selection=dg.AssetSelection.checks(newest_hour_is_recent),
+    description="Judges how recent the data is, whether or not anything ran.",
+)
+
+freshness_schedule = dg.ScheduleDefinition(
+    name="freshness_schedule",
+    job=freshness,
+    cron_schedule="20 * * * *",
+    execution_timezone="UTC",
+    description="Looks every hour, after the hourly run had time to finish.",
+)

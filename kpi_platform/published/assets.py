@@ -1,0 +1,61 @@
+"""The asset of room 5: `publications`, the marts as Delta tables that consumers read.
+
+Belongs here: what Dagster runs. Does not: which rows are written, which `publish.py` knows.
+"""
+
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from kpi_platform.asset_specs import OWNERS
+from kpi_platform.published.publish import (
+    PUBLICATIONS,
+    marts_to_publish,
+    publication_rows,
+    publish,
+)
+from kpi_platform.recording import end_red_if_hours_failed
+from kpi_platform.resources import PlatformResource
+from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform.storage.locks import file_lock, warehouse_lock
+from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.warehouse import (
+    affected_periods_to_publish,
+    clear_published,
+    connect,
+)
+
+_MARTS = marts_to_publish(read_manifest())
+
+
+@dg.asset(
+    name=PUBLICATIONS,
+    deps=[mart.table for mart in _MARTS],
+    description="Per table the newest published version and how far it is complete.",
+    group_name="published",
+    owners=OWNERS,
+    kinds={"deltalake"},
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def publications(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
+    """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
+    parts = platform.platform
+    path = parts.settings.warehouse_file
+    with file_lock(warehouse_lock(path)), connect(path) as con:
+        changed = affected_periods_to_publish(con)
+        done = publish(parts.lake, Marts(con), _MARTS, changed)
+        if done:
+            rows = publication_rows(done, datetime.now(UTC))
+            names = ", ".join(f"'{item.table}'" for item in done)
+            parts.lake.publish(PUBLICATIONS, rows, f'"table" IN ({names})')
+        clear_published(con)
+    context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
+    end_red_if_hours_failed(context)
+    return dg.MaterializeResult(
+        metadata={
+            "tables": ", ".join(item.table for item in done) or "none: nothing changed",
+            "rows": sum(item.rows for item in done),
+        }
+    )

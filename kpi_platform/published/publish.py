@@ -1,0 +1,121 @@
+"""Copies the marts to `published/<table>` as Delta, replacing only the periods that changed.
+
+Belongs here: which rows of which mart are written, and the books of publications. Does not: what
+a mart contains, and when this runs.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal
+
+import polars as pl
+
+from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.warehouse import EVERY_TABLE
+
+PUBLICATIONS = "publications"
+_LENGTH = {"hour": timedelta(hours=1), "date": timedelta(days=1)}
+PUBLICATIONS_SCHEMA = pl.Schema(
+    {
+        "table": pl.String,
+        "delta_version": pl.Int64,
+        "complete_through": pl.Datetime("us", "UTC"),
+        "published_at": pl.Datetime("us", "UTC"),
+    }
+)
+
+
+@dataclass(frozen=True)
+class Publication:
+    """How a mart is published: by period (a column holds its start) or whole."""
+
+    table: str
+    period: Literal["hour", "date", "all"]
+    column: str = ""
+
+
+@dataclass(frozen=True)
+class Published:
+    """What was published of a table: the Delta version, rows written, and how far complete.
+
+    `complete_through` is the end (UTC) of the last period up to which every row is complete;
+    None if the mart has no periods or none is complete yet.
+    """
+
+    table: str
+    delta_version: int
+    rows: int
+    complete_through: datetime | None
+
+
+def marts_to_publish(manifest: Mapping[str, Any]) -> list[Publication]:
+    """The marts whose dbt model says how it is published (`meta: publish`), by name."""
+    models = {
+        node["name"]: node["config"]["meta"]["publish"]
+        for node in manifest["nodes"].values()
+        if "publish" in node["config"].get("meta", {})
+    }
+    return [
+        Publication(name, meta["period"], meta.get("column", ""))
+        for name, meta in sorted(models.items())
+    ]
+
+
+def publish(
+    lake: Lake,
+    marts: Marts,
+    publications: Sequence[Publication],
+    changed: Mapping[str, Sequence[datetime]],
+) -> list[Published]:
+    """Publish every mart that changed; `changed` has the starts of its changed periods.
+
+    A mart never published, or all of them if `changed` has the key `*`, is published whole.
+    """
+    done = []
+    for publication in publications:
+        is_new = lake.published(publication.table) is None
+        if is_new or EVERY_TABLE in changed:
+            done.append(_publish(lake, marts, publication, None))
+        elif publication.table in changed:
+            starts = changed[publication.table] if publication.period != "all" else None
+            done.append(_publish(lake, marts, publication, starts))
+    return done
+
+
+def _publish(
+    lake: Lake, marts: Marts, publication: Publication, starts: Sequence[datetime] | None
+) -> Published:
+    rows = marts.read(publication.table, publication.column, starts)
+    predicate = None if starts is None else _predicate(publication, starts)
+    version = lake.publish(publication.table, rows, predicate)
+    return Published(publication.table, version, rows.height, _complete_through(marts, publication))
+
+
+def _predicate(publication: Publication, starts: Sequence[datetime]) -> str:
+    if publication.period == "date":
+        values = [f"'{start.date()}'" for start in starts]
+    else:
+        values = [f"timestamp '{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
+    return f"{publication.column} IN ({', '.join(values)})"
+
+
+def _complete_through(marts: Marts, publication: Publication) -> datetime | None:
+    if publication.period == "all":
+        return None
+    last = marts.last_complete(publication.table, publication.column)
+    if last is None:
+        return None
+    if isinstance(last, date) and not isinstance(last, datetime):
+        last = datetime(last.year, last.month, last.day)  # noqa: DTZ001 (the warehouse is naive)
+    return last.replace(tzinfo=UTC) + _LENGTH[publication.period]
+
+
+def publication_rows(published: Sequence[Published], at: datetime) -> pl.DataFrame:
+    """The rows that the books of publications get: columns `PUBLICATIONS_SCHEMA`."""
+    return pl.DataFrame(
+        [(item.table, item.delta_version, item.complete_through, at) for item in published],
+        schema=PUBLICATIONS_SCHEMA,
+        orient="row",
+    )

@@ -1,0 +1,42 @@
+"""Reading the finished marts out of the embedded warehouse.
+
+Belongs here: queries that hand marts to whoever publishes them. Does not: building or loading.
+"""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+
+import duckdb
+import polars as pl
+
+
+class Marts:
+    """Read access to the schema `marts` of an open warehouse."""
+
+    def __init__(self, con: duckdb.DuckDBPyConnection) -> None:
+        self._con = con
+
+    def read(self, table: str, column: str, starts: Sequence[datetime] | None) -> pl.DataFrame:
+        """The rows of a mart, or of the periods whose `column` is one of `starts`.
+
+        Timestamps, naive UTC in the warehouse, come back with their zone.
+        """
+        rows = self._con.table(f"marts.{table}")
+        if starts is not None:
+            values = [duckdb.ConstantExpression(start) for start in starts]
+            rows = rows.filter(duckdb.ColumnExpression(column).isin(*values))
+        return _with_zone(rows.pl())
+
+    def last_complete(self, table: str, column: str) -> datetime | date | None:
+        """Start of the last period up to which every row is complete, or None."""
+        found = self._con.execute(
+            f"select max({column}) from marts.{table} where {column} < coalesce("
+            f"(select min({column}) from marts.{table} where not is_complete), date '9999-12-31')"
+        ).fetchone()
+        last: datetime | date | None = found[0] if found else None
+        return last
+
+
+def _with_zone(rows: pl.DataFrame) -> pl.DataFrame:
+    naive = [name for name, dtype in rows.schema.items() if dtype == pl.Datetime]
+    return rows.with_columns(pl.col(naive).cast(pl.Datetime("us")).dt.replace_time_zone("UTC"))

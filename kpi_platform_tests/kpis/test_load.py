@@ -1,0 +1,263 @@
+"""What a load reads, replaces and notes as affected, without dbt."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+import polars as pl
+import pytest
+
+from kpi_platform.kpis.load import LakeTable, load, own_players
+from kpi_platform.storage.warehouse import (
+    EVERY_TABLE,
+    WarehouseError,
+    affected_periods_to_publish,
+    clear_published,
+    connect,
+    mark_built,
+    needs_full_refresh,
+    pending,
+)
+from kpi_platform_tests.kpis.builds import NO_SOURCES, Lake, by_hour, hours_from, utc
+from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES, Event, cleaned_events
+
+Con = duckdb.DuckDBPyConnection
+HOURS = hours_from(utc(1), 12)
+
+
+@pytest.fixture
+def con(tmp_path: Path) -> Iterator[Con]:
+    with connect(tmp_path / "warehouse.duckdb") as connection:
+        yield connection
+
+
+def event(at: datetime, name: str = "FeatureUsed", session: str = "s1", **attributes: str) -> Event:
+    """An event that arrives in the hour in which it happened."""
+    return Event(session, at, name, at.replace(minute=0, second=0), attributes, source="folder")
+
+
+def lake_of(*events: Event) -> Lake:
+    """The events over twelve processed hours."""
+    return Lake(by_hour(events, HOURS), {"folder": ("unassigned", "folder")})
+
+
+def load_and_build(con: Con, lake: Lake) -> None:
+    """Load as if dbt and publishing followed."""
+    load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    mark_built(con, "project")
+    clear_published(con)
+
+
+def affected(con: Con, lake: Lake, sources: pl.DataFrame = NO_SOURCES) -> dict[str, list[object]]:
+    """Hours of the day by reason, dates and players that loading this lake affects."""
+    load(con, lake.tables(), sources, PLAYER_ID_ATTRIBUTES)
+    found: dict[str, list[object]] = {}
+    for reason, hour in con.execute(
+        "select distinct reason, hour(hour) from lake.affected_hours order by all"
+    ).fetchall():
+        found.setdefault(reason, []).append(hour)
+    for table in ("date", "player"):
+        column = "date" if table == "date" else "player_id"
+        rows = con.execute(f"select distinct {column} from lake.affected_{table}s order by all")
+        if values := [row[0] for row in rows.fetchall()]:
+            found[f"{table}s"] = values
+    return found
+
+
+def test_an_unchanged_lake_reads_nothing(con: Con) -> None:
+    lake = lake_of(event(utc(1, 5), PlayerId="p1"))
+    load_and_build(con, lake)
+
+    def fail(key: object) -> pl.DataFrame:
+        raise AssertionError(f"read {key}")
+
+    unread = [LakeTable(table.name, table.partitions, fail) for table in lake.tables()]
+    report = load(con, unread, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    assert report.partitions == {}
+    assert not pending(con)
+
+
+def test_an_event_affects_its_hour_and_the_start_of_its_session(con: Con) -> None:
+    first = event(utc(1, 5, 10), PlayerId="p1")
+    load_and_build(con, lake_of(first))
+
+    found = affected(con, lake_of(first, event(utc(1, 8, 20))))
+
+    assert found == {
+        "events": [8],
+        "sessions": [5],
+        "players": ["p1"],
+        "progress": [6, 7, 8],  # until now the newest data was that of hour 5
+    }
+
+
+def test_a_session_inside_affects_only_the_hour_of_its_event(con: Con) -> None:
+    ends = [event(utc(1, 5, 10), PlayerId="p1"), event(utc(1, 9))]
+    load_and_build(con, lake_of(*ends))
+
+    assert affected(con, lake_of(*ends, event(utc(1, 7)))) == {"events": [7], "players": ["p1"]}
+
+
+def test_a_late_sign_in_affects_the_hours_with_events_of_its_session(con: Con) -> None:
+    events = [event(utc(1, 2)), event(utc(1, 4)), event(utc(1, 9)), event(utc(1, 4), session="s2")]
+    load_and_build(con, lake_of(*events))
+
+    found = affected(con, lake_of(*events, event(utc(1, 6), "SessionStart", PlayerId="p1")))
+
+    # 6 is the sign-in's own hour; 3, 5, 7 and 8 hold nothing of the session.
+    assert found == {"events": [2, 4, 6, 9], "players": ["p1"]}
+
+
+def test_an_emptied_hour_affects_what_it_held(con: Con) -> None:
+    kept = event(utc(1, 3), PlayerId="p1")
+    gone = event(utc(1, 6), session=" ", UserId="p2")
+    load_and_build(con, lake_of(kept, gone))
+
+    found = affected(con, lake_of(kept))
+
+    # No later hour had data: the hours 4 to 11 wait again, up to 6 newly.
+    assert found == {"events": [6], "players": ["p2"], "progress": [4, 5, 6]}
+
+
+def test_arrival_affects_the_hours_and_dates_that_waited_for_it(con: Con) -> None:
+    sources = pl.DataFrame(
+        [("late", "s", "g", "global", utc(1, 4), None), ("folder", "s", "g", "global", None, None)],
+        NO_SOURCES.schema,
+        orient="row",
+    )
+    lake = lake_of(event(utc(1, 11)))
+    load(con, lake.tables(), sources, PLAYER_ID_ATTRIBUTES)
+    mark_built(con, "project")
+    clear_published(con)
+    late = Event("s9", utc(1, 6, 5), "Crash", utc(1, 6), source="late")
+
+    found = affected(con, lake_of(event(utc(1, 11)), late), sources)
+
+    assert found == {"events": [6], "sessions": [6], "progress": [4, 5, 6]}
+
+
+def test_a_new_date_is_affected_though_nothing_happened(con: Con) -> None:
+    lake = lake_of(event(utc(1, 11)))
+    load_and_build(con, lake)
+    lake.hours |= {hour: [] for hour in hours_from(utc(1, 12), 14)}
+
+    assert affected(con, lake)["dates"] == [date(2026, 1, 1), date(2026, 1, 2)]
+
+
+def test_a_copy_in_another_hour_keeps_the_event_when_one_goes(con: Con) -> None:
+    here = event(utc(1, 5), PlayerId="p1")
+    copy = Event("s1", utc(1, 5), "FeatureUsed", utc(1, 7), {"PlayerId": "p1"}, source="folder")
+    load_and_build(con, lake_of(here, copy))
+
+    load(con, lake_of(here).tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    assert con.execute("select event_id from lake.cleaned_events").fetchall() == [(here.event_id,)]
+
+
+def test_small_batches_load_the_same_rows(con: Con) -> None:
+    lake = lake_of(*(event(utc(1, hour), PlayerId="p1") for hour in range(9)))
+    report = load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, batch_rows=1)
+
+    assert report.rows_changed == {"hour_ledger": 12, "cleaned_events": 9, "sessions": 1}
+
+
+def test_a_load_that_crashes_is_completed_by_the_next(con: Con) -> None:
+    lake = lake_of(event(utc(1, 5), PlayerId="p1"), event(utc(1, 8)))
+    tables = {table.name: table for table in lake.tables()}
+
+    def crash(key: tuple[str, ...]) -> pl.DataFrame:
+        if key[1] == "8":
+            raise OSError("gone")
+        return tables["cleaned_events"].read(key)
+
+    events = LakeTable("cleaned_events", tables["cleaned_events"].partitions, crash)
+    broken = [tables["hour_ledger"], events, tables["sessions"]]
+    with pytest.raises(OSError, match="gone"):
+        load(con, broken, NO_SOURCES, PLAYER_ID_ATTRIBUTES, batch_rows=1)
+    found = affected(con, lake)
+
+    assert found["events"] == [5, 8]
+    assert found["sessions"] == [5]
+
+
+def test_a_changed_player_id_setting_loads_the_events_again(con: Con) -> None:
+    lake = lake_of(event(utc(1, 5), session="", UserId="u", AccountId="a"))
+    load_and_build(con, lake)
+
+    report = load(con, lake.tables(), NO_SOURCES, ("AccountId",))
+
+    assert report.rows_changed["cleaned_events"] == 2
+    assert con.execute("select own_player_id from lake.cleaned_events").fetchall() == [("a",)]
+
+
+def test_ids_of_a_local_source_carry_its_studio() -> None:
+    events = cleaned_events([event(utc(1, 5), session="", PlayerId="7")])
+
+    found = own_players(events, PLAYER_ID_ATTRIBUTES, ["folder"])
+
+    assert found["own_player_id"].to_list() == ["studio:7"]
+
+
+def test_affected_periods_wait_for_the_build_and_stay_until_published(con: Con) -> None:
+    load(con, lake_of(event(utc(1, 5))).tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    con.execute("insert into lake.changed_periods values ('kpi_hourly', '2026-01-01 05:00')")
+    con.execute("insert into lake.changed_periods values ('dim_version', null)")
+    assert pending(con)
+    assert affected_periods_to_publish(con) == {}
+
+    mark_built(con, "project")
+    assert not pending(con)
+    assert affected_periods_to_publish(con) == {
+        "kpi_hourly": [datetime(2026, 1, 1, 5)],  # noqa: DTZ001
+        "dim_version": [],
+    }
+
+    clear_published(con)
+    assert affected_periods_to_publish(con) == {}
+    assert con.execute("select count(*) from lake.affected_hours").fetchone() == (0,)
+
+
+def test_another_project_needs_a_full_refresh_and_publishes_everything(con: Con) -> None:
+    assert needs_full_refresh(con, "project")
+    mark_built(con, "project", full_refresh=True)
+
+    assert not needs_full_refresh(con, "project")
+    assert needs_full_refresh(con, "project 2")
+    assert affected_periods_to_publish(con) == {EVERY_TABLE: []}
+
+
+def test_an_older_layout_is_loaded_again(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    with connect(path) as con:
+        load_and_build(con, lake_of(event(utc(1, 5))))
+        con.execute("update lake.layout set version = 'older'")
+
+    with connect(path) as con:
+        assert needs_full_refresh(con, "project")
+        report = load(con, lake_of(event(utc(1, 5))).tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    assert report.rows_changed["cleaned_events"] == 1
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    path.write_text("not a database " * 1000)
+
+    with pytest.raises(WarehouseError, match=r"KPI_WAREHOUSE_PATH: .*warehouse\.duckdb"):
+        with connect(path):
+            pass
+
+
+def test_a_table_without_a_copy_is_refused(con: Con) -> None:
+    with pytest.raises(ValueError, match="raw_telemetry"):
+        load(con, [LakeTable("raw_telemetry", {}, lambda _: pl.DataFrame())], NO_SOURCES, ())
+
+
+def test_hours_are_read_in_utc(con: Con) -> None:
+    lake = lake_of(event(utc(1, 5) + timedelta(minutes=30)))
+    load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    at = con.execute("select event_at from lake.cleaned_events").fetchone()
+    assert at == (datetime(2026, 1, 1, 5, 30),)  # noqa: DTZ001
