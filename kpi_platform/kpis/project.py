@@ -22,7 +22,11 @@ def project_fingerprint(manifest: Mapping[str, Any]) -> str:
     built = [node for node in manifest["nodes"].values() if node["resource_type"] in _BUILT]
     macros = [each for each in manifest["macros"].values() if each["package_name"] == own]
     texts = [
-        [node["unique_id"], node["checksum"]["checksum"], json.dumps(node["config"], sort_keys=True)]
+        [
+            node["unique_id"],
+            node["checksum"]["checksum"],
+            json.dumps(node["config"], sort_keys=True),
+        ]
         for node in built
     ]
     texts += [[macro["unique_id"], macro["macro_sql"]] for macro in macros]

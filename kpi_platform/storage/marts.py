@@ -28,12 +28,17 @@ class Marts:
         return _with_zone(rows.pl())
 
     def last_complete(self, table: str, column: str) -> datetime | date | None:
-        """Start of the last period up to which every row is complete, or None."""
+        """Start of the last period up to which every row is complete.
+
+        None if no period is, or if the mart does not say.
+        """
+        if "is_complete" not in self._con.table(f"marts.{table}").columns:
+            return None
         found = self._con.execute(
             f"select max({column}) from marts.{table} where {column} < coalesce("
             f"(select min({column}) from marts.{table} where not is_complete), date '9999-12-31')"
-        ).fetchone()
-        last: datetime | date | None = found[0] if found else None
+        ).fetchall()
+        last: datetime | date | None = found[0][0]
         return last
 
 

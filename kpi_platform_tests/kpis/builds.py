@@ -83,7 +83,10 @@ def lake_table(name: str, rows: pl.DataFrame) -> LakeTable:
     """A lake table from a frame, partitioned as the lake partitions it."""
     columns = list(TABLES[name].partition_by)
     parts = (
-        {tuple(map(str, key)): part for key, part in rows.partition_by(columns, as_dict=True).items()}
+        {
+            tuple(map(str, key)): part
+            for key, part in rows.partition_by(columns, as_dict=True).items()
+        }
         if columns
         else {(): rows}
     )

@@ -1,0 +1,163 @@
+"""Lines of an hour -> distinct events: identity, copies, order, and nothing lost."""
+
+import random
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kpi_platform.cleaned.events import EventCleaner, clean_events
+from kpi_platform.schemas.tables import CleanedEvents, QuarantinedEvents, RawTelemetry
+
+AT = datetime(2026, 1, 1, 5, 0, 0, 123000, UTC)
+SOURCES = pl.DataFrame({"source": ["game"], "studio": ["studio"], "game": ["The Game"]})
+LINE: dict[str, object] = {
+    "source": "game",
+    "category": "T",
+    "event_timestamp_utc": AT,
+    "service_name": "App",
+    "title_session_id": "S",
+    "title_transaction_id": 1,
+    "body_message": "{'Name': 'A', 'v': 1.10}",
+    "event_name": None,
+    "file_name": "f.tsv",
+    "line_number": 1,
+    "p_ingest_date_utc": AT.date(),
+    "p_ingest_hour_utc": 5,
+}
+
+
+def raw(*changes: dict[str, object]) -> pl.DataFrame:
+    lines = [LINE | {"line_number": n} | change for n, change in enumerate(changes, 1)]
+    return pl.DataFrame(lines, schema=RawTelemetry.to_polars_schema())
+
+
+def test_one_event() -> None:
+    cleaned = clean_events(raw({}), SOURCES)
+    CleanedEvents.validate(cleaned.events)
+    assert cleaned.events.drop("event_id").to_dicts() == [
+        {
+            "source": "game",
+            "studio": "studio",
+            "game": "The Game",
+            "service_name": "App",
+            "session_id": "S",
+            "transaction_id": 1,
+            "event_name": "A",
+            "event_at": AT,
+            "attributes": '{"v":"1.10"}',
+            "p_ingest_date_utc": AT.date(),
+            "p_ingest_hour_utc": 5,
+        }
+    ]
+
+
+def test_the_event_id_never_changes() -> None:
+    # Ids are stored in tables for years: another value here would double every resent event.
+    assert clean_events(raw({}), SOURCES).events["event_id"].item() == EVENT_ID
+
+
+EVENT_ID = "@@"
+
+
+@pytest.mark.parametrize(
+    "same",
+    [{"category": "X"}, {"file_name": "g.tsv"}, {"body_message": " {'Name': 'A', 'v': 1.10}\t"}],
+)
+def test_copies(same: dict[str, object]) -> None:
+    cleaned = clean_events(raw({}, same), SOURCES)
+    assert cleaned.events.height == 1
+    assert cleaned.duplicates.rows() == [("game", 1)]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"source": "game2"},
+        {"service_name": "App2"},
+        {"title_session_id": "S2"},
+        {"title_transaction_id": 2},
+        {"event_timestamp_utc": AT.replace(microsecond=123001)},
+        {"body_message": "{'Name': 'A', 'v': 1.1}"},
+        {"body_message": "{'Name': 'A','v': 1.10}"},
+        {"service_name": "AppS", "title_session_id": ""},
+        {"service_name": "App1:", "title_session_id": "S"},
+    ],
+)
+def test_no_copies(other: dict[str, object]) -> None:
+    cleaned = clean_events(raw({}, other), SOURCES)
+    assert cleaned.events["event_id"].n_unique() == 2
+    assert cleaned.duplicates["duplicates"].sum() == 0
+
+
+def test_a_source_nobody_listed_is_its_own_game() -> None:
+    event = clean_events(raw({"source": "new"}), SOURCES).events
+    assert event.select("source", "studio", "game").row(0) == ("new", "unassigned", "new")
+
+
+def test_bad_bodies_are_quarantined() -> None:
+    late = AT.replace(microsecond=123456)
+    cleaned = clean_events(
+        raw({"body_message": "x"}, {"body_message": "{}", "event_timestamp_utc": late}), SOURCES
+    )
+    QuarantinedEvents.validate(cleaned.quarantined)
+    assert cleaned.quarantined.select("reason", "raw_line", "p_stage").rows() == [
+        ("bad_body", "T\t2026-01-01T05:00:00.123+0000\tApp\tS\t1\tx", "decode"),
+        ("missing_event_name", "T\t2026-01-01T05:00:00.123456+0000\tApp\tS\t1\t{}", "decode"),
+    ]
+    assert cleaned.duplicates.rows() == [("game", 0)]
+
+
+def test_at_most_64_kib_of_a_bad_line_are_kept() -> None:
+    cleaned = clean_events(raw({"body_message": "é" * 100_000}), SOURCES)
+    assert 65_530 <= len(cleaned.quarantined["raw_line"].item().encode()) <= 65_536
+
+
+def test_an_hour_without_lines() -> None:
+    cleaned = clean_events(raw(), SOURCES)
+    assert cleaned.events.schema == CleanedEvents.to_polars_schema()
+    assert cleaned.quarantined.schema == QuarantinedEvents.to_polars_schema()
+    assert cleaned.duplicates.rows() == []
+
+
+def test_events_of_a_session_stand_together_in_time() -> None:
+    lines = [
+        {"title_session_id": session, "event_timestamp_utc": AT.replace(second=second)}
+        for second in (3, 1, 2)
+        for session in ("S1", "S2")
+    ]
+    events = clean_events(raw(*lines), SOURCES).events
+    assert [at.second for at in events["event_at"]] == [1, 2, 3, 1, 2, 3]
+    assert events["session_id"].rle().len() == 2
+
+
+BODIES = ["{'Name': 'A'}", "{'Name': 'A', 'v': 1}", "{'Name': 'B', 'v': \"it's\"}", "{}", "x"]
+LINES = st.fixed_dictionaries(
+    {
+        "source": st.sampled_from(["game", "other"]),
+        "title_session_id": st.sampled_from(["", "S"]),
+        "title_transaction_id": st.integers(-1, 1),
+        "body_message": st.sampled_from(BODIES),
+    }
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(LINES, max_size=30), st.integers(0, 30), st.randoms(use_true_random=False))
+def test_lines_are_accounted_for_in_any_order_and_any_parts(
+    lines: list[dict[str, object]], cut: int, chance: random.Random
+) -> None:
+    hour = raw(*lines)
+    cleaned = clean_events(hour, SOURCES)
+    accounted = cleaned.events.height + cleaned.quarantined.height
+    assert accounted + cleaned.duplicates["duplicates"].sum() == len(lines)
+    shuffled = hour[chance.sample(range(len(lines)), len(lines))]
+    cleaner = EventCleaner(SOURCES)
+    cleaner.add(shuffled[:cut])
+    cleaner.add(shuffled[cut:])
+    events = pl.concat([cleaned.events.clear(), *cleaner.events()])
+    assert events.equals(cleaned.events)
+    assert cleaner.quarantined().equals(cleaned.quarantined)
+    assert cleaner.duplicates().equals(cleaned.duplicates)
