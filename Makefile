@@ -15,7 +15,7 @@ $(INSTALLED): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check uv
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --editable .
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: $(INSTALLED) ## a small world of studios, materialised through Dagster
@@ -29,7 +29,7 @@ test: $(INSTALLED) ## every test
 
 ui: $(INSTALLED) ## Dagster's UI and daemon on the current settings
 	mkdir -p $(KPI_HOME)
-	$(BIN)/dagster dev -w workspace.yaml -p 3000
+	$(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
 check: $(INSTALLED) ## lint, types, import rules, definitions, dbt
 	$(BIN)/ruff check .

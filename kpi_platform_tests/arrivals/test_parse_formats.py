@@ -80,9 +80,10 @@ def test_an_empty_archive_has_no_lines(name: str) -> None:
 
 @ENDINGS
 def test_a_bomb_is_read_in_blocks(name: str) -> None:
-    content = compress(name, b"\n" * (256 << 20))
-    blocks = parse_blocks([content], Origin("game", name, HOUR), 8 << 20)
-    assert sum(block.lines for block in blocks) == 0
+    content = compress(name, b"x" * (256 << 20))
+    blocks = list(parse_blocks([content], Origin("game", name, HOUR), 8 << 20))
+    assert [block.lines for block in blocks] == [1]
+    assert len(blocks[0].quarantined["raw_line"].item()) == 64 << 10
 
 
 def event(**changes: object) -> dict[str, object]:

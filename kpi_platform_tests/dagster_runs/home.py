@@ -106,9 +106,11 @@ class Home:
     @contextmanager
     def instance(self) -> Iterator[dg.DagsterInstance]:
         """The Dagster instance that the commands use."""
-        with mock.patch.dict(os.environ, self.environment, clear=True):
-            with dg.DagsterInstance.from_config(self.environment["DAGSTER_HOME"]) as instance:
-                yield instance
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            dg.DagsterInstance.from_config(self.environment["DAGSTER_HOME"]) as instance,
+        ):
+            yield instance
 
 
 def new_home(folder: Path, start: datetime, **settings: str) -> Home:
