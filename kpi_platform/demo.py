@@ -114,15 +114,28 @@ def _show(console: Console, platform: Platform, world: Path) -> None:
     console.print(f"\nthe version history of one player ({player}):")
     mine = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
     for row in mine.sort("service_name", "device", "valid_from").iter_rows(named=True):
-        until = row["valid_to"] or "now"
+        until = f"to {row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "until now"
         console.print(
             f"  {row['service_name']} on {row['device']}: {row['version']}"
-            f" from {row['valid_from']:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
-            if row["valid_to"]
-            else f"  {row['service_name']} on {row['device']}: {row['version']}"
-            f" from {row['valid_from']:%Y-%m-%d %H:%M} until now"
+            f" from {row['valid_from']:%Y-%m-%d %H:%M} {until}"
         )
+    _show_days(console, lake)
+    console.print("\nbeside the simulator's truth:")
     _compare(console, lake, world)
+
+
+def _show_days(console: Console, lake: Lake) -> None:
+    days = lake.published("kpi_daily")
+    if days is None:
+        return
+    console.print("\nKPIs by day, whole portfolio (published/kpi_daily):")
+    total = days.filter(pl.col("studio") == "all").sort("date").collect()
+    for day in total.iter_rows(named=True):
+        state = "complete" if day["is_complete"] else "provisional"
+        console.print(
+            f"  {day['date']}: {day['dau']} active players, {day['new_players']} new,"
+            f" {day['sessions']} sessions, {day['revenue_usd']:.2f} USD, {state}"
+        )
 
 
 def _interesting_player(lake: Lake) -> str:
@@ -133,13 +146,18 @@ def _interesting_player(lake: Lake) -> str:
 
 
 def _compare(console: Console, lake: Lake, world: Path) -> None:
-    truth = pl.read_parquet(world / "truth" / "intervals.parquet")
-    found = lake.scan("user_version_intervals").select(truth.columns).collect()
-    missing = truth.join(found, on=truth.columns, how="anti", nulls_equal=True).height
-    extra = found.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
-    console.print(
-        f"\nbeside the simulator's truth: {truth.height} intervals, {missing + extra} differences"
-    )
+    """Hold the tables against what the simulator says it made."""
+    ledger = lake.scan("hour_ledger").collect()
+    for name, found in (
+        ("hours", ledger),
+        ("sessions", lake.scan("sessions").collect()),
+        ("intervals", lake.scan("user_version_intervals").collect()),
+    ):
+        truth = pl.read_parquet(world / "truth" / f"{name}.parquet")
+        same = found.select(truth.columns)
+        missing = truth.join(same, on=truth.columns, how="anti", nulls_equal=True).height
+        extra = same.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
+        console.print(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
 
 
 def _say_what_next(console: Console, *, on_s3: bool, seconds: float) -> None:

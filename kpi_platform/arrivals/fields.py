@@ -8,7 +8,7 @@ import polars as pl
 from kpi_platform.arrivals.jsonl import FIELDS, read_objects
 from kpi_platform.arrivals.lines import MAX_LINE_BYTES
 
-_HEADER = r"(?i)^ *" + r"(?:\t| +)".join(FIELDS) + r"[ \t]*$"
+_HEADER = r"(?i)^[ \t]*" + r"[ \t]+".join(FIELDS) + r"[ \t]*$"
 _BY_BLANKS = r"^ *" + r"([^ ]+) +" * 5 + r"([^ ].*)$"
 _BLANKS = " \t\r\x0b\x0c"
 

@@ -26,6 +26,8 @@ from kpi_platform.arrivals.lines import (
 from kpi_platform.arrivals.reasons import Origin, judge, judge_usual
 from kpi_platform.schemas.tables import QuarantinedEvents, RawTelemetry
 
+__all__ = ["Origin", "ParsedFile", "parse_blocks", "parse_file"]
+
 _ROWS = RawTelemetry.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
 

@@ -27,7 +27,7 @@ BODIES = pl.Schema({"event_name": pl.String, "attributes": pl.String, "reason": 
 
 # Below this many different bodies, learning shapes costs more than it saves.
 _FEW = 2_000
-_SAMPLE = 500
+_SAMPLE = 200
 _MOST_SHAPES = 100
 
 _FLAT = re.compile(FLAT_BODY)
@@ -156,9 +156,7 @@ def _rewrite(texts: pl.Series, *, is_name_first: bool) -> pl.DataFrame:
     frame = texts.alias("body").to_frame()
     if not is_name_first:
         frame = frame.select(written=_written(body))
-    return frame.select(
-        event_name=name, attributes=attributes, reason=pl.lit(None, pl.String)
-    )
+    return frame.select(event_name=name, attributes=attributes, reason=pl.lit(None, pl.String))
 
 
 def _written(body: pl.Expr) -> pl.Expr:

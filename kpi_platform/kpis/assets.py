@@ -105,7 +105,9 @@ def kpis(
     hourly = [key for key in context.selected_asset_keys if key.path[-1] in HOURLY_MODELS]
     if hourly:
         record_partitions(context, parts.lake, hourly)
-    for key in sorted(context.selected_asset_keys):
+    graph = context.op_execution_context.job_def.asset_layer.asset_graph
+    # Dagster wants the outputs of one step in the order of their dependencies.
+    for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
         figures = {"rows_loaded": changed, "built": report.is_built}
         whole = dg.Output(None, output_name=name, metadata=figures)

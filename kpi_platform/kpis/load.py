@@ -112,7 +112,7 @@ class LoadReport:
 
 @dataclass(frozen=True)
 class _Change:
-    """A partition to load: its key in the books, what to read, what to record (None: it is gone)."""
+    """A partition to load: its key in the books, what to read and to record (None: it is gone)."""
 
     key: str
     partition: Key | None

@@ -1,4 +1,4 @@
-"""The embedded KPI database: connecting, the schema `lake`, and replacing loaded rows by difference.
+"""The embedded KPI database: connecting, the schema `lake`, replacing loaded rows by difference.
 
 Belongs here: every statement that opens the database or changes its loaded tables. Does not: which
 periods a difference affects (kpis/affected.py), and the marts, which are dbt's.
@@ -117,7 +117,8 @@ def record_partitions(
         for key in signatures
     }
     con.execute(
-        "delete from lake.loaded_partitions where table_name = ? and list_contains(?, partition_key)",
+        "delete from lake.loaded_partitions"
+        " where table_name = ? and list_contains(?, partition_key)",
         [table, list(signatures)],
     )
     kept = [(table, key, ids[key], text) for key, text in signatures.items() if text is not None]
@@ -168,9 +169,13 @@ def stage_difference(
     columns = ", ".join(("partition_id", *table.columns))
     numbers = ", ".join(map(str, partition_ids))
     old = f"select {columns} from lake.{table.name} where partition_id in ({numbers})"
-    _temp_table(con, "staged", f"select {columns} from lake.{table.name} limit 0")
-    if frames:
-        insert_frame(con, "staged", pl.concat(frames))
+    # One statement, never an empty table filled afterwards: within a transaction DuckDB 2.0 does not
+    # see the rows of a large insert into a table made by `create table as ... limit 0`.
+    nothing = _nothing(con, table)
+    rows = pl.concat([nothing, *(frame.select(nothing.columns) for frame in frames)])
+    con.register("incoming", rows.to_arrow())
+    _temp_table(con, "staged", f"select {columns} from incoming")
+    con.unregister("incoming")
     if con.execute(f"{old} limit 1").fetchone() is None:
         # Nearly every load is of new hours: these need no comparison.
         _temp_table(con, "removed", f"{old} limit 0")
@@ -179,6 +184,14 @@ def stage_difference(
         _temp_table(con, "removed", f"{old} except all from staged")
         _temp_table(con, "added", f"from staged except all {old}")
     return count(con, "select (select count(*) from added) + (select count(*) from removed)")
+
+
+def _nothing(con: duckdb.DuckDBPyConnection, table: LoadedTable) -> pl.DataFrame:
+    """No rows, with the types that the table has."""
+    columns = ", ".join(("partition_id", *table.columns))
+    return pl.DataFrame(
+        con.sql(f"select {columns} from lake.{table.name} limit 0").to_arrow_table()
+    )
 
 
 def _temp_table(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:

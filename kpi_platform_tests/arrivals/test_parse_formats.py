@@ -13,7 +13,7 @@ from kpi_platform.arrivals.parse import Origin, ParsedFile, parse_blocks, parse_
 
 HOUR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 LINES = [
-    f"T\t2026-01-01T05:00:00.{n % 1000:03}Z\tApp\t{random.Random(n).random()}\t{n}\t{{'Name': 'A'}}\n"
+    f"T\t2026-01-01T05:00:00.{n % 1000:03}Z\tA\t{random.Random(n).random()}\t{n}\t{{'Name': 'A'}}\n"
     for n in range(5000)
 ]
 CONTENT = "".join(LINES).encode()

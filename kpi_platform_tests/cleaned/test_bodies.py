@@ -41,8 +41,10 @@ REFUSED = [
     "{'Name': 'A' 'b': 1}", "{'Name': }", "{'Name'}", "{A: 1 B: 2}", "{'Name': 'A', 'v': [1}",
     "{'Name': 'A', 'v': it's}", "{'Name': 'A', 'v': [1,]}", "{'Name': 'A'}}", "{,}",
 ]  # fmt: skip
-UNNAMED = ["{}", "{ }", "{'name': 'A'}", "{'Name': ''}", "{'Name': ' '}", "{'Name': null}",
-           "{'Name': {'Name': 'A'}}", "{'a': {'Name': 'A'}}", "{'Name': 'A', 'Name': null}"]  # fmt: skip
+UNNAMED = [
+    "{}", "{ }", "{'name': 'A'}", "{'Name': ''}", "{'Name': ' '}", "{'Name': null}",
+    "{'Name': {'Name': 'A'}}", "{'a': {'Name': 'A'}}", "{'Name': 'A', 'Name': null}",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(("text", "name", "attributes"), ACCEPTED)
@@ -101,7 +103,24 @@ def test_every_null_body_is_bad() -> None:
 
 QUOTE = st.sampled_from(["'", '"'])
 KEYS = st.sampled_from(["Name", "a", "b", "Version", "x.y", "e-f"])
-PIECES = ["a", "Z9", "1.10", " ", ",", ", ", ":", "'", '"', "}", "{", "[", "\\", "null", "\x00", "é"]
+PIECES = [
+    "a",
+    "Z9",
+    "1.10",
+    " ",
+    ",",
+    ", ",
+    ":",
+    "'",
+    '"',
+    "}",
+    "{",
+    "[",
+    "\\",
+    "null",
+    "\x00",
+    "é",
+]
 FREE_TEXT = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 
 
@@ -109,7 +128,9 @@ FREE_TEXT = st.lists(st.sampled_from(PIECES), max_size=5).map("".join)
 def values(draw: st.DrawFn) -> str:
     quote = draw(QUOTE)
     quoted = quote + draw(FREE_TEXT) + quote
-    return draw(st.sampled_from([quoted, quoted, "null", "1.22.03", "-5", "a b", "12:30", "x:", ""]))
+    return draw(
+        st.sampled_from([quoted, quoted, "null", "1.22.03", "-5", "a b", "12:30", "x:", ""])
+    )
 
 
 @st.composite

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import requests
+from dagster._grpc.client import DagsterGrpcClient
 
 from kpi_platform.storage.local_process import (
     LOOPBACK,
@@ -43,12 +44,17 @@ class Webserver:
 
     def is_up(self) -> bool:
         """Whether it answers and has loaded the definitions."""
-        query = "{ workspaceOrError { ... on Workspace { locationEntries { loadStatus } } } }"
+        query = (
+            "{ workspaceOrError { ... on Workspace { locationEntries { locationOrLoadError {"
+            " __typename ... on PythonError { message } } } } } }"
+        )
         try:
-            entries = self.ask(query)["workspaceOrError"]["locationEntries"]
+            (entry,) = self.ask(query)["workspaceOrError"]["locationEntries"]
         except requests.ConnectionError:
             return False
-        return [entry["loadStatus"] for entry in entries] == ["LOADED"]
+        found = entry["locationOrLoadError"] or {"__typename": "still loading"}
+        assert found["__typename"] != "PythonError", found["message"]
+        return bool(found["__typename"] == "RepositoryLocation")
 
     def backfill(self, tables: list[str], partitions: list[str]) -> str:
         """Launch what "Materialize" launches for these partitions; returns its id."""
@@ -128,6 +134,8 @@ def _dagster(home: Home) -> Iterator[Webserver]:
         ["dagster-daemon", "run", "-w", str(workspace)],
     ]
     webserver = Webserver(web_port)
+    # A webserver that finds no code server shows an error until somebody reloads it.
+    is_ready = [lambda: _serves_code(code_port), webserver.is_up, lambda: True]
     # The programs refuse a workspace file together with this variable.
     environment = {k: v for k, v in home.environment.items() if k != "DAGSTER_MODULE_NAME"}
     with ExitStack() as stack:
@@ -136,6 +144,10 @@ def _dagster(home: Home) -> Iterator[Webserver]:
             command = [program(name), *arguments]
             server = running_server(command, log=log, cwd=home.folder, env=environment)
             process = stack.enter_context(server)
-            if number == 1:
-                wait_until_ready(process, webserver.is_up, what=name, log=log, seconds=120)
+            wait_until_ready(process, is_ready[number], what=name, log=log, seconds=120)
         yield webserver
+
+
+def _serves_code(port: int) -> bool:
+    client = DagsterGrpcClient(host=LOOPBACK, port=port)
+    return client.health_check_query() == "SERVING"

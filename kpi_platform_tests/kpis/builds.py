@@ -117,7 +117,7 @@ class Build:
             return load(con, lake.tables(), self.sources, PLAYER_ID_ATTRIBUTES)
 
     def run(self, *, full_refresh: bool = False) -> None:
-        """Build all models on what is pending, as a run of the platform does, and publish nothing."""
+        """Build all models on what is pending, as a run of the platform does; publish nothing."""
         with connect(WAREHOUSE) as con:
             if not pending(con):
                 return

@@ -163,6 +163,25 @@ def test_small_batches_load_the_same_rows(con: Con) -> None:
     assert report.rows_changed == {"hour_ledger": 12, "cleaned_events": 9, "sessions": 1}
 
 
+def test_a_large_partition_loads_every_row(con: Con) -> None:
+    lake = lake_of(event(utc(1, 5), PlayerId="p1"))
+    load_and_build(con, lake)
+    rows = 300_000  # more than two of DuckDB's row groups
+    one = cleaned_events([event(utc(1, 6), "Crash", "s2")])
+    many = pl.concat([one] * rows).with_columns(
+        event_id=pl.int_range(rows).cast(pl.String), transaction_id=pl.int_range(rows)
+    )
+    table = LakeTable("cleaned_events", {("many",): "1"}, lambda _: many)
+
+    report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    loaded = con.execute(
+        "select count(distinct event_id), max(transaction_id) from lake.cleaned_events"
+    )
+
+    assert report.rows_changed == {"cleaned_events": rows + 1}
+    assert loaded.fetchone() == (rows, rows - 1)
+
+
 def test_a_load_that_crashes_is_completed_by_the_next(con: Con) -> None:
     lake = lake_of(event(utc(1, 5), PlayerId="p1"), event(utc(1, 8)))
     tables = {table.name: table for table in lake.tables()}
@@ -245,9 +264,11 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "warehouse.duckdb"
     path.write_text("not a database " * 1000)
 
-    with pytest.raises(WarehouseError, match=r"KPI_WAREHOUSE_PATH: .*warehouse\.duckdb"):
-        with connect(path):
-            pass
+    with (
+        pytest.raises(WarehouseError, match=r"KPI_WAREHOUSE_PATH: .*warehouse\.duckdb"),
+        connect(path),
+    ):
+        pass
 
 
 def test_a_table_without_a_copy_is_refused(con: Con) -> None:

@@ -50,7 +50,7 @@ def world(seed: int, events_per_hour: int) -> dict[datetime, list[Event]]:
             name = random_.choice(list(ATTRIBUTES))
             late = timedelta(seconds=random_.choice([900, 1800, -3000, 4000, 90_000, 600_000]))
             copies = {hour, random_.choice([hour, hour, random_.choice(INGEST_HOURS)])}
-            event = {
+            event: Row = {
                 "session": random_.choice(["s1", "s2", "s3", " "]),
                 "at": hour + timedelta(minutes=50) - late,
                 "name": name,
@@ -83,7 +83,7 @@ def lake_of(hours: dict[datetime, list[Event]]) -> Lake:
 
 
 def loads(seed: int, events_per_hour: int) -> list[dict[datetime, list[Event]]]:
-    """The hours as they are at each load, up to the final contents: out of order, some corrected."""
+    """The hours as they are at each load, up to the final ones: out of order, some corrected."""
     random_ = random.Random(-seed)
     final, wrong = world(seed, events_per_hour), world(seed + 1000, events_per_hour)
     order = random_.sample(INGEST_HOURS, len(INGEST_HOURS))
