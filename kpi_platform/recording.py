@@ -24,7 +24,7 @@ from kpi_platform.storage.hour_ledger import HourFigures, hour_figures
 from kpi_platform.storage.hour_steps import HourReport, HourStep, work_through
 from kpi_platform.storage.lake import Lake
 
-FAILED_HOURS_TAG = "kpi_platform/failed_hours"
+FAILED_HOURS_TAG = "kpi/failed_hours"
 _ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]

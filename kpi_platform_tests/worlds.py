@@ -3,6 +3,7 @@
 Belongs here: what may happen to events before they reach us. Does not: what should come out.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
 
@@ -16,6 +17,7 @@ TIMES = st.integers(0, 11).map(lambda step: START + timedelta(hours=8 * step))
 HOURS = st.integers(0, 3).map(lambda hour: START + timedelta(hours=22 + hour))
 # Mostly a single copy: where everything is copied everywhere, no two parts are ever disjoint.
 INGEST_HOURS = st.one_of(HOURS.map(lambda hour: {hour}), st.sets(HOURS, min_size=1))
+SESSIONS = st.sampled_from(["s1", "s1", "s1", "s2", "s2", "", " "])
 PLAYERS = st.sampled_from(["p1", "p2", "p3", " ", ""])
 DEVICES = st.sampled_from(["deck", "phone", "unknown", " "])
 VERSIONS = st.sampled_from(["1.0", "1.9", "1.10", "", " "])
@@ -42,18 +44,23 @@ NAMES = ["SoftwareVersion", "SoftwareVersion", "SessionStart", *NAMED_ATTRIBUTES
 
 
 @st.composite
-def _copies(draw: st.DrawFn) -> list[Event]:
-    """One event with its copies, each in another ingest hour."""
+def events(draw: st.DrawFn, hours: st.SearchStrategy[datetime] = HOURS) -> Event:
+    """One event, in one ingest hour."""
     name = draw(st.sampled_from(NAMES))
-    session = draw(st.sampled_from(["s1", "s1", "s1", "s2", "s2", "", " "]))
-    at, hours = draw(TIMES), draw(INGEST_HOURS)
+    session = draw(SESSIONS)
+    at, hour = draw(TIMES), draw(hours)
     attributes = draw(NAMED_ATTRIBUTES.get(name, st.just({})))
     txn = draw(st.integers(0, 2))
     source = draw(st.sampled_from(["studio-a", "studio-a", "studio-a", "studio-b"]))
     service = draw(st.sampled_from(["game-a", "game-a", "game-a", "game-b"]))
-    return [
-        Event(session, at, name, hour, attributes, txn, source, service) for hour in sorted(hours)
-    ]
+    return Event(session, at, name, hour, attributes, txn, source, service)
+
+
+@st.composite
+def _copies(draw: st.DrawFn) -> list[Event]:
+    """One event with its copies, each in another ingest hour."""
+    event = draw(events())
+    return [replace(event, ingest_hour=hour) for hour in sorted(draw(INGEST_HOURS))]
 
 
 def worlds() -> st.SearchStrategy[list[Event]]:

@@ -88,10 +88,13 @@ def files_fingerprint(files: Iterable[LandingFile]) -> str:
 
 def hour_fingerprint(files: Iterable[LandingFile], sources: Sources) -> str:
     """Fingerprint of an hour's readable files over all sources; NO_FILES if there is none."""
-    by_source: dict[str, list[LandingFile]] = defaultdict(list)
-    for file in sorted(files, key=lambda file: (file.folder, file.path)):
+    by_folder: dict[str, list[LandingFile]] = defaultdict(list)
+    for file in files:
         if file.is_readable:
-            by_source[sources.source_of_folder(file.folder)].append(file)
+            by_folder[file.folder].append(file)
+    by_source: dict[str, list[LandingFile]] = defaultdict(list)
+    for folder, found in sorted(by_folder.items()):
+        by_source[sources.source_of_folder(folder)] += sorted(found, key=lambda file: file.path)
     return _over_sources({key: files_fingerprint(group) for key, group in by_source.items()})
 
 

@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import PurePosixPath
 
 from kpi_platform.arrivals.arrivals_watch import NO_FILES, hour_fingerprint
 from kpi_platform.partitions import HOUR
@@ -54,25 +53,26 @@ def judge_listing(
     by_hour: dict[datetime, list[LandingFile]] = defaultdict(list)
     left = {}
     for file in files:
-        reason = _reason(file, start, now)
+        hour = file.hour
+        reason = _reason(file, hour, start, now)
         if reason:
             left[file.path] = reason
-        elif file.hour is not None and file.hour + HOUR <= now:
-            by_hour[file.hour].append(file)
+        elif hour is not None and hour + HOUR <= now:
+            by_hour[hour].append(file)
     hours = {hour: hour_fingerprint(found, sources) for hour, found in by_hour.items()}
     return Listing(hours, left)
 
 
-def _reason(file: LandingFile, start: datetime, now: datetime) -> str:
-    if PurePosixPath(file.path).name.startswith((".", "_")):
+def _reason(file: LandingFile, hour: datetime | None, start: datetime, now: datetime) -> str:
+    if file.path.rpartition("/")[2].startswith((".", "_")):
         return HIDDEN
     if not file.is_readable:
         return "unknown ending"
-    if file.hour is None:
+    if hour is None:
         return "no valid hour"
-    if file.hour < start:
+    if hour < start:
         return "before the first partition"
-    return "in the future" if file.hour > now else ""
+    return "in the future" if hour > now else ""
 
 
 def unread_hours(

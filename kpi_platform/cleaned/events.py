@@ -95,8 +95,20 @@ class EventCleaner:
         service, session (by a stable hash of its id, far cheaper to sort than the text), time and
         event id."""
         held, order = self._held(), self._ordered()
-        for start in range(0, len(order), GIVEN_ROWS):
-            yield _complete(held[order.slice(start, GIVEN_ROWS)], self._sources)
+
+        def given(start: int) -> pl.DataFrame:
+            return _complete(held[order.slice(start, GIVEN_ROWS)], self._sources)
+
+        if len(order) <= GIVEN_ROWS:
+            yield given(0)
+            return
+        with ThreadPoolExecutor(1) as executor:
+            # While the caller writes one part, the next is made.
+            ahead = executor.submit(given, 0)
+            for start in range(GIVEN_ROWS, len(order), GIVEN_ROWS):
+                ready, ahead = ahead.result(), executor.submit(given, start)
+                yield ready
+            yield ahead.result()
 
     def quarantined(self) -> pl.DataFrame:
         """The lines whose body could not be used, in the order of files and lines."""

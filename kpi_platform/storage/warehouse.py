@@ -70,10 +70,10 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
 
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
     known = "select 1 from information_schema.tables where table_schema = 'lake'"
-    if con.execute(known).fetchone() is None:
+    if not con.execute(known).fetchall():
         return None
-    row = con.execute("select version from lake.layout").fetchone()
-    return str(row[0]) if row else ""
+    rows = con.execute("select version from lake.layout").fetchall()
+    return str(rows[0][0]) if rows else ""
 
 
 @contextmanager
@@ -137,10 +137,9 @@ def insert_frame(con: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame)
 
 def count(con: duckdb.DuckDBPyConnection, query: str) -> int:
     """The one number that a query returns."""
-    row = con.execute(query).fetchone()
-    if row is None:
-        raise WarehouseError(f"KPI_WAREHOUSE_PATH: a query returned nothing: {query}")
-    return int(row[0])
+    # Fetched to the end, here and everywhere: DuckDB lets nothing else begin before.
+    [(number,)] = con.execute(query).fetchall()
+    return int(number)
 
 
 def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool:
@@ -169,14 +168,14 @@ def stage_difference(
     columns = ", ".join(("partition_id", *table.columns))
     numbers = ", ".join(map(str, partition_ids))
     old = f"select {columns} from lake.{table.name} where partition_id in ({numbers})"
-    # One statement, never an empty table filled afterwards: within a transaction DuckDB 2.0 does not
-    # see the rows of a large insert into a table made by `create table as ... limit 0`.
+    # One statement, never an empty table filled afterwards: within a transaction DuckDB 2.0 does
+    # not see the rows of a large insert into a table made by `create table as ... limit 0`.
     nothing = _nothing(con, table)
     rows = pl.concat([nothing, *(frame.select(nothing.columns) for frame in frames)])
     con.register("incoming", rows.to_arrow())
     _temp_table(con, "staged", f"select {columns} from incoming")
     con.unregister("incoming")
-    if con.execute(f"{old} limit 1").fetchone() is None:
+    if not con.execute(f"{old} limit 1").fetchall():
         # Nearly every load is of new hours: these need no comparison.
         _temp_table(con, "removed", f"{old} limit 0")
         _temp_table(con, "added", "from staged")
@@ -232,8 +231,8 @@ def pending(con: duckdb.DuckDBPyConnection) -> bool:
 
 def needs_full_refresh(con: duckdb.DuckDBPyConnection, fingerprint: str) -> bool:
     """Whether the marts were built by another dbt project than the one of this fingerprint."""
-    row = con.execute("select fingerprint from lake.built_project").fetchone()
-    return row is None or row[0] != fingerprint
+    rows = con.execute("select fingerprint from lake.built_project").fetchall()
+    return rows != [(fingerprint,)]
 
 
 def mark_built(

@@ -193,7 +193,8 @@ def test_a_line_of_100_mb_is_held_in_little_memory_and_never_parsed() -> None:
 
 MESSY = [
     line(), line(time="x"), line(body=""), line(body="\t"), EXAMPLE + "\n", "\n", " ", "\t", "\r",
-    "a", "\x00", "é", "'", "{", "2021-12-24T11:31:19Z", "\ufeff", line(time="2021-12-24T12:31:19+01:00"),
+    "a", "\x00", "é", "'", "{", "2021-12-24T11:31:19Z", "\ufeff",
+    line(time="2021-12-24T12:31:19+01:00"),
     "Category Timestamp ServiceName SessionId TransactionId BodyMessage\n",
 ]  # fmt: skip
 NAMES = (b"category", b"timestamp", b"servicename", b"sessionid", b"transactionid", b"bodymessage")

@@ -15,11 +15,9 @@ from kpi_platform.arrivals.arrivals_watch import (
     memory_of,
     remembered,
     requested,
-    split_ranges,
 )
 from kpi_platform.arrivals.assets import raw_telemetry
 from kpi_platform.arrivals.landing_checks import list_landing
-from kpi_platform.arrivals.landing_listing import judge_listing, unnamed_folders, unread_hours
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
 from kpi_platform.arrivals.schedules import everything, hourly_schedule
 from kpi_platform.arrivals.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
@@ -28,7 +26,6 @@ from kpi_platform.resources import PlatformResource
 from kpi_platform.settings import Settings
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import work_through
-from kpi_platform.storage.landing import LandingFile
 from kpi_platform.storage.platform import Platform
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
@@ -228,57 +225,3 @@ def test_the_schedule_runs_the_hour_that_has_just_ended() -> None:
     assert request.partition_key == "2026-03-10-11:00"
     assert schedule.default_status == dg.DefaultScheduleStatus.STOPPED
     assert telemetry_arrivals_sensor.default_status == dg.DefaultSensorStatus.STOPPED
-
-
-def test_a_listing_names_what_no_hour_reads(parts: Platform) -> None:
-    def file(path: str) -> LandingFile:
-        return LandingFile(path, 1, "e", NOW)
-
-    paths = {
-        "rails-folder/2026/03/10/11/a.tsv": "",
-        "rails-folder/2026/03/10/12/a.tsv.gz": "",
-        "rails-folder/2026/02/28/23/a.tsv": "before the first partition",
-        "rails-folder/2026/13/45/99/a.tsv": "no valid hour",
-        "rails-folder/a.tsv": "no valid hour",
-        "a.tsv": "no valid hour",
-        "rails-folder/2026/03/10/13/a.tsv": "in the future",
-        "rails-folder/2026/03/10/11/a.csv": "unknown ending",
-        "rails-folder/2026/03/10/11/.a.tsv": "hidden",
-    }
-    listing = judge_listing(map(file, paths), parts.sources, parts.settings.start_hour, NOW)
-    assert dict(listing.left) == {path: reason for path, reason in paths.items() if reason}
-    assert list(listing.hours) == [NEWEST]
-    assert len(listing.out_of_place) == 6
-    assert listing.figures()["no_valid_hour"] == 3
-    assert "rails-folder/2026/13/45/99/a.tsv (no valid hour)" in str(listing.figures()["files"])
-
-
-def test_a_listing_finds_hours_unread_gone_and_skipped(parts: Platform) -> None:
-    listing = judge_listing([], parts.sources, parts.settings.start_hour, NOW)
-    window = [NEWEST - back * HOUR for back in range(5, -1, -1)]
-    read = {window[0]: "", window[2]: "fingerprint of files now gone", window[4]: ""}
-    # The newest hour waits for its run; the hours between recorded ones were skipped.
-    assert unread_hours(listing, read, window) == [window[1], window[2], window[3]]
-    long_ago = parts.settings.start_hour
-    late = judge_listing(
-        [LandingFile(f"rails-folder/{long_ago:%Y/%m/%d/%H}/a.tsv", 1, "e", NOW)],
-        parts.sources,
-        parts.settings.start_hour,
-        NOW,
-    )
-    assert unread_hours(late, {}, window) == [long_ago]
-    assert unread_hours(late, late.hours, window) == []
-
-
-def test_folders_that_no_source_names(parts: Platform) -> None:
-    assert unnamed_folders(["rails-folder", "stranger"], parts.sources) == ["stranger"]
-
-
-def test_long_ranges_are_cut() -> None:
-    hours = [NEWEST + step * HOUR for step in (0, 1, 2, 3, 4, 9)]
-    assert split_ranges(hours, 2 * HOUR) == [
-        (hours[0], hours[1]),
-        (hours[2], hours[3]),
-        (hours[4], hours[4]),
-        (hours[5], hours[5]),
-    ]

@@ -159,3 +159,12 @@ def evaluations(instance: dg.DagsterInstance, table: str, check: str) -> dict[st
         if record.partition is not None:
             found.setdefault(record.partition, record.status.value == "SUCCEEDED")
     return found
+
+
+def latest_text(instance: dg.DagsterInstance, table: str, check: str) -> tuple[bool, str]:
+    """Whether the check's latest evaluation passed, and all of its metadata as one text."""
+    key = dg.AssetCheckKey(dg.AssetKey(table), check)
+    (record,) = instance.event_log_storage.get_asset_check_execution_history(key, limit=1)
+    assert record.event is not None and record.event.dagster_event is not None
+    evaluation = record.event.dagster_event.asset_check_evaluation_data
+    return evaluation.passed, " ".join(str(v.value) for v in evaluation.metadata.values())

@@ -20,6 +20,7 @@ from kpi_platform_tests.dagster_runs.home import (
     evaluations,
     keys,
     latest_metadata,
+    latest_text,
     materialised,
     new_home,
 )
@@ -38,6 +39,11 @@ CHECKS = {
     "sessions_keeps_its_contract": "sessions",
     "one_row_per_player": "user_version_history",
     "intervals_do_not_overlap": "user_version_intervals",
+}
+# Checks of the landing zone as a whole, and what they must name.
+NAMES = {
+    "every_file_is_under_a_valid_hour": "stranger/2026/13/45/99/part-0.tsv (no valid hour)",
+    "every_source_is_configured": "stranger",
 }
 
 
@@ -62,8 +68,11 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
     home.landing_file(bad).unlink()
     home.landing_file(bad).symlink_to(UNREADABLE)
     others = [hour for hour in HOURS if hour != bad]
+    lost = home.folder / "landing/stranger/2026/13/45/99/part-0.tsv"
+    lost.parent.mkdir(parents=True)
+    lost.write_text("under no valid hour\n")
 
-    red = home.materialize(HOURLY, HOURS[0], HOURS[-1])
+    red = home.materialize("*", HOURS[0], HOURS[-1])
 
     assert red.returncode != 0
     assert "1 hours failed and were left out: 2026-01-01-01:00" in red.stdout
@@ -77,7 +86,7 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
 
     home.landing_file(bad).unlink()
     home.put(bad)
-    green = home.materialize(HOURLY, HOURS[0], HOURS[-1])
+    green = home.materialize("*", HOURS[0], HOURS[-1])
 
     assert green.returncode == 0, green.stdout[-3000:]
     assert set(statuses(home).values()) == {"processed"}
@@ -91,6 +100,9 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
         for check, table in CHECKS.items():
             expected = dict.fromkeys(keys(HOURS), check != WARNS)
             assert evaluations(instance, table, check) == expected, check
+        for check, expected_text in NAMES.items():
+            passed, text = latest_text(instance, "raw_telemetry", check)
+            assert (passed, expected_text in text) == (False, True), check
         raw = latest_metadata(instance, "raw_telemetry")
         assert {key for key in raw if not raw[key]["unchanged"]} == keys([bad])
         figures = raw["2026-01-01-01:00"]

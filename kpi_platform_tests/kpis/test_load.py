@@ -179,7 +179,7 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     )
 
     assert report.rows_changed == {"cleaned_events": rows + 1}
-    assert loaded.fetchone() == (rows, rows - 1)
+    assert loaded.fetchall() == [(rows, rows - 1)]
 
 
 def test_a_load_that_crashes_is_completed_by_the_next(con: Con) -> None:
