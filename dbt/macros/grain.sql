@@ -3,7 +3,7 @@
    values ever meet. #}
 {% macro grain_label(column) -%}
     case
-        when regexp_full_match({{ column }}, 'all( \(reported\))*') then {{ column }} || ' (reported)'
+        when starts_with({{ column }}, 'all') and regexp_full_match({{ column }}, 'all( \(reported\))*') then {{ column }} || ' (reported)'
         else {{ column }}
     end
 {%- endmacro %}

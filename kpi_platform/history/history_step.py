@@ -57,9 +57,9 @@ class HistoryStep:
         )
         new = sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
         with lake_lock(self._lake.uri, FOLD_LOCK):
-            old = self._lake.read_hours("sightings", hours)
-            enqueue(self._lake, self._players_of(_difference(old, new)))
-            if not old.equals(new):
+            changed = _difference(self._lake.read_hours("sightings", hours), new)
+            enqueue(self._lake, self._players_of(changed))
+            if changed.height:
                 self._lake.replace_hours("sightings", new, hours)
             players = self.fold_waiting()
         return {

@@ -14,7 +14,12 @@ from obstore.exceptions import BaseError
 from polars.exceptions import PolarsError
 from pyarrow import ArrowException
 
-from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.storage.hour_fingerprints import (
+    Consumed,
+    forget_consumed,
+    read_consumed,
+    record_consumed,
+)
 from kpi_platform.storage.lake import Lake
 
 # What bad data, a full disk or a lost connection raises. A bug that raises something else ends
@@ -92,6 +97,9 @@ def work_through(
     if idle:
         yield idle
     for chunk in _chunks(step, changed, chunk_limit):
+        # Until the work is recorded, the table may hold anything of these hours: were they to
+        # become again what was consumed last, they would be taken for unchanged.
+        forget_consumed(lake, step.table, [hour for hour in chunk if hour in consumed])
         yield list(_run_chunk(lake, step, chunk, inputs))
 
 

@@ -149,7 +149,8 @@ class Lake:
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
 
-        Both may be empty: then nothing is written. Returns the number of rows changed.
+        `deletes` has the table's key and its partition columns, by which rows are found. Both
+        may be empty: then nothing is written. Returns the number of rows changed.
         """
         changed = upserts.height + deletes.height
         if changed:
@@ -239,24 +240,28 @@ def _digest(texts: Iterable[str]) -> str:
 
 def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
     schema = contract.polars_schema
+    gone = deletes.select(_matched(contract))
     return pl.concat(
         [
             upserts.select(schema.names()).with_columns(pl.lit("upsert").alias(OPERATION)),
-            deletes.with_columns(pl.lit("delete").alias(OPERATION)),
+            gone.with_columns(pl.lit("delete").alias(OPERATION)),
         ],
         how="diagonal",
     ).select(*schema.names(), OPERATION)
 
 
+def _matched(contract: Table) -> list[str]:
+    """The key and the partition columns: those depend on the key, and naming them lets a merge
+    skip untouched partitions."""
+    return [*contract.keys, *(c for c in contract.partition_by if c not in contract.keys)]
+
+
 def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
-    names = contract.polars_schema.names()
-    # Partition columns depend on the key; naming them lets the merge skip untouched partitions.
-    matched = [*contract.keys, *(c for c in contract.partition_by if c not in contract.keys)]
-    values = {name: f"s.{name}" for name in names}
+    values = {name: f"s.{name}" for name in contract.polars_schema.names()}
     (
         target.merge(
             changes,
-            " AND ".join(f"t.{name} = s.{name}" for name in matched),
+            " AND ".join(f"t.{name} = s.{name}" for name in _matched(contract)),
             source_alias="s",
             target_alias="t",
         )

@@ -94,14 +94,16 @@ class Webserver:
         )["launchRun"]
         assert answer["__typename"] == "LaunchRunSuccess", answer
 
-    def runs(self, job: str) -> list[Mapping[str, str]]:
-        """The tags of a job's runs, newest first."""
+    def runs(self, job: str) -> list[tuple[str, Mapping[str, str]]]:
+        """Status and tags of a job's runs, newest first."""
         query = (
             "query($job: String!) { runsOrError(filter: {pipelineName: $job}) {"
-            " ... on Runs { results { tags { key value } } } } }"
+            " ... on Runs { results { status tags { key value } } } } }"
         )
         results = self.ask(query, job=job)["runsOrError"]["results"]
-        return [{tag["key"]: tag["value"] for tag in run["tags"]} for run in results]
+        return [
+            (run["status"], {tag["key"]: tag["value"] for tag in run["tags"]}) for run in results
+        ]
 
 
 def wait_for(is_true: Callable[[], bool], what: str, seconds: float = 150.0) -> None:

@@ -93,7 +93,7 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
     history = home.lake.scan("user_version_history").collect()
     assert history["version_count"].to_list() == [len(HOURS)] * PLAYERS
     with home.instance() as instance:
-        for table in TABLES:
+        for table in (*TABLES, "kpi_hourly", "kpi_daily"):
             assert materialised(instance, table) == keys(HOURS), table
             found = latest_metadata(instance, table)
             assert all(found[key].keys() >= FIGURES for key in keys(HOURS)), table

@@ -55,7 +55,7 @@ def test_hours_run_from_the_ui_by_arrival_and_by_listing(tmp_path: Path) -> None
             lambda: latest_metadata(instance, "raw_telemetry")[late]["rows"] == 2 * PLAYERS,
             "the late file to be read",
         )
-        assert {_hours_of(tags) for tags in dagster.runs("everything")} == {
+        assert {_hours_of(tags) for _, tags in dagster.runs("everything")} == {
             late,
             f"{new[0].strftime(KEY)}...{new[1].strftime(KEY)}",
         }
@@ -65,6 +65,11 @@ def test_hours_run_from_the_ui_by_arrival_and_by_listing(tmp_path: Path) -> None
             lambda: materialised(instance, "raw_telemetry") == keys([*backfilled, *new, start]),
             "the hour older than the window to run",
         )
+        wait_for(
+            lambda: {status for status, _ in dagster.runs("everything")} == {"SUCCESS"},
+            "all runs to end well",
+        )
+        assert len(dagster.runs("everything")) == 3
 
 
 def _hours_of(tags: Mapping[str, str]) -> str:

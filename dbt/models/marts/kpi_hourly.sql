@@ -12,9 +12,10 @@ with events as (
         {{ grain_label('game') }} as game,
         {{ grain_label('platform') }} as platform,
         case when is_activity then player_id end as active_player_id,
-        revenue_usd
+        sum(revenue_usd) as revenue_usd
     from {{ ref('attributed_events') }}
     where {{ in_window('event_at', ref('affected_kpi_hours'), 'hour') }}
+    group by all
 ),
 sessions as (
     select
