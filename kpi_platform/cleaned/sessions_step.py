@@ -1,7 +1,8 @@
 """Brings `session_parts` and `sessions` up to date for changed hours, at the cost of the change.
 
-Belongs here: which sessions a changed hour touches, and the order of commits that survives a
-crash. Does not: how parts fold into sessions, which is `sessions.py`.
+Belongs here: the order of commits that survives a crash, and neighbours that changed meanwhile.
+Does not: how parts fold into sessions (`sessions.py`), and how far a change reaches
+(`session_reach.py`).
 """
 
 from collections.abc import Mapping, Sequence
@@ -9,25 +10,23 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.cleaned.sessions import (
-    SESSION,
-    overlapping_keys,
-    rebuild_sessions,
-    session_parts,
-)
+from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR, session_parts
+from kpi_platform.cleaned.session_reach import PartsChange, connected, read_change
+from kpi_platform.cleaned.sessions import StalePartsError, overlapping_keys, rebuild_sessions
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.history_queue import enqueue
-from kpi_platform.storage.hour_fingerprints import read_consumed
+from kpi_platform.storage.hour_fingerprints import forget_consumed, read_consumed
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.locks import lake_lock
 
-VERSION = "1"
+VERSION = "2"
 FOLD_LOCK = "fold"
-_KEYS = TABLES["sessions"].keys
+# The start's date follows from the key; the lake finds rows by it.
+_KEYS = [*TABLES["sessions"].keys, *TABLES["sessions"].partition_by]
 _OWNERSHIP = ["player_id", "device", "ended_at"]
 
 
@@ -59,108 +58,77 @@ class SessionsStep:
         """Nothing to record: the fingerprint that is not written says it."""
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
-        """Replace the hours' parts and every session that they touch.
-
-        Sessions are committed before the parts they come from: after a crash in between, the
-        same work still knows the old parts, and so which sessions may have vanished.
-        """
-        events = self._lake.read_hours("cleaned_events", hours)
-        new = session_parts(
-            events,
-            self._players.attributes,
-            self._silence,
-            self._players.local_sources,
-        )
+        """Replace the hours' parts and every session that they touch."""
+        new = self._parts_of(self._lake.read_hours("cleaned_events", hours))
         with lake_lock(self._lake.uri, FOLD_LOCK):
-            touched = _spans([self._lake.read_hours("session_parts", hours), new])
-            changed = self._replace_sessions(hours, new, touched) if touched.height else 0
-            self._lake.replace_hours("session_parts", new, hours)
+            changed = self._replace(hours, new)
         return {
             hour: Done(content_fingerprint(part), part.height, {"sessions_changed": changed})
             for hour, part in hours_of(new, hours).items()
         }
 
-    def _replace_sessions(
-        self, hours: Sequence[datetime], new: pl.DataFrame, touched: pl.DataFrame
-    ) -> int:
-        parts, old = self._connected(hours, new, touched)
-        rebuilt = rebuild_sessions(
-            parts,
-            self._events_of(overlapping_keys(parts, self._silence), hours),
-            self._players.attributes,
-            self._silence,
-            self._players.local_sources,
-        ).select(old.columns)
-        upserts, deletes = diff_rows(old, rebuilt, _KEYS)
-        enqueue(self._lake, _players_touched(old, upserts, deletes))
-        return self._lake.apply_changes("sessions", upserts, deletes)
+    def _replace(self, hours: Sequence[datetime], new: pl.DataFrame) -> int:
+        """Commit the parts, then the sessions; returns how many of them changed.
 
-    def _connected(
-        self, hours: Sequence[datetime], new: pl.DataFrame, touched: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """All parts and old sessions that the touched spans may reach.
-
-        A session may start long before the hour that touches it, so the spans are widened by
-        the sessions and parts they meet until they meet no more.
+        What goes stays among the parts as a ghost, a part without events, until the sessions are
+        committed. So a run that is killed in between leaves behind which sessions may have
+        vanished, whatever the hour contains when it is run again.
         """
-        stored = self._lake.scan("session_parts").filter(~hours_expression(hours))
-        sessions = self._lake.scan("sessions").with_columns(
-            first_at=pl.col("started_at"), last_at=pl.col("ended_at")
-        )
-        spans = touched
-        while True:
-            reach = spans.with_columns(
-                _from=pl.col("first_at") - self._silence,
-                _to=pl.col("last_at") + self._silence,
-            ).drop("first_at", "last_at")
-            old = _meeting(sessions, reach)
-            parts = pl.concat([_meeting(stored, reach), new])
-            wider = _spans([spans, old, parts])
-            if wider.equals(spans):
-                return parts, old.drop("first_at", "last_at")
-            spans = wider
+        change, old, rebuilt = self._rebuilt(read_change(self._lake, hours, new))
+        upserts, deletes = diff_rows(old, rebuilt.select(old.columns), _KEYS)
+        change.commit(self._lake)
+        players = _players_touched(old, upserts, deletes)
+        if players:
+            # Even if the hours become again what the history knows of them, it has to be folded.
+            forget_consumed(self._lake, "user_version_history", hours)
+            enqueue(self._lake, players)
+        changed = self._lake.apply_changes("sessions", upserts, deletes)
+        if change.ghosts.height:
+            self._lake.delete(
+                "session_parts", f"event_count = 0 AND ({hours_predicate(change.hours)})"
+            )
+        return changed
 
-    def _events_of(self, keys: pl.DataFrame, hours: Sequence[datetime]) -> pl.DataFrame:
-        """The events of overlapping sessions, from the hours that hold them."""
+    def _rebuilt(self, change: PartsChange) -> tuple[PartsChange, pl.DataFrame, pl.DataFrame]:
+        """The change, the sessions that it may reach as they are, and as they are to be.
+
+        The events of another hour may have changed since its parts were made: its own run then
+        failed, was killed, or is about to come. The sessions shared with it are brought up to
+        date with it, and only those, so that its run finds them done.
+        """
+        while True:
+            parts, old = connected(self._lake, change, self._silence)
+            keys = overlapping_keys(parts, self._silence)
+            events = self._events_of(keys)
+            try:
+                rebuilt = rebuild_sessions(
+                    parts,
+                    events,
+                    self._players.attributes,
+                    self._silence,
+                    self._players.local_sources,
+                )
+            except StalePartsError:
+                made = self._parts_of(events.join(keys, on=SESSION_OF_HOUR, how="semi"))
+                change = change.refreshed(self._lake, keys, made)
+            else:
+                return change, old, rebuilt
+
+    def _parts_of(self, events: pl.DataFrame) -> pl.DataFrame:
+        return session_parts(
+            events, self._players.attributes, self._silence, self._players.local_sources
+        )
+
+    def _events_of(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """The events of sessions in hours (`SESSION_OF_HOUR`)."""
         if keys.is_empty():
             return pl.DataFrame(schema=TABLES["cleaned_events"].polars_schema)
-        wanted = [
-            datetime(day.year, day.month, day.day, hour, tzinfo=hours[0].tzinfo)
-            for day, hour in keys.select("p_ingest_date_utc", "p_ingest_hour_utc")
-            .unique()
-            .iter_rows()
-        ]
         return (
             self._lake.scan("cleaned_events")
-            .filter(hours_expression(wanted))
-            .join(keys.select(SESSION).unique().lazy(), on=SESSION, how="semi")
+            .filter(hours_expression(hours_in(keys)))
+            .join(keys.lazy(), on=SESSION_OF_HOUR, how="semi")
             .collect()
         )
-
-
-def _spans(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Per session id, from its first to its last event in any of the frames."""
-    columns = [*SESSION, "first_at", "last_at"]
-    return (
-        pl.concat([frame.select(columns) for frame in frames])
-        .group_by(SESSION)
-        .agg(pl.col("first_at").min(), pl.col("last_at").max())
-        .sort(SESSION)
-    )
-
-
-def _meeting(rows: pl.LazyFrame, reach: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose span meets the reach of their session id."""
-    first, last = reach["_from"].min(), reach["_to"].max()
-    columns = rows.collect_schema().names()
-    return (
-        # The two plain bounds let whole files be skipped by their statistics.
-        rows.filter(pl.col("last_at") >= first, pl.col("first_at") <= last)
-        .join(reach.lazy(), on=SESSION, how="inner")
-        .filter(pl.col("last_at") >= pl.col("_from"), pl.col("first_at") <= pl.col("_to"))
-        .select(columns)
-        .collect()
-    )
 
 
 def _players_touched(old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame) -> list[str]:

@@ -6,7 +6,7 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import reduce
 from operator import or_
 from pathlib import Path
@@ -52,6 +52,14 @@ def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl
     parts = rows.partition_by(*INGEST_HOUR, as_dict=True)
     empty = rows.clear()
     return {hour: parts.get((hour.date(), hour.hour), empty) for hour in hours}
+
+
+def hours_in(rows: pl.DataFrame) -> list[datetime]:
+    """The distinct ingest hours of the rows, sorted."""
+    return sorted(
+        datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+        for day, hour in rows.select(INGEST_HOUR).unique().iter_rows()
+    )
 
 
 def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import dagster as dg
@@ -136,12 +137,10 @@ def materialised(instance: dg.DagsterInstance, table: str) -> set[str]:
     return set(instance.get_materialized_partitions(dg.AssetKey(table)))
 
 
-def latest_metadata(
-    instance: dg.DagsterInstance, table: str
-) -> dict[str, dict[str, int | float | bool]]:
+def latest_metadata(instance: dg.DagsterInstance, table: str) -> dict[str, dict[str, Any]]:
     """Partition -> metadata of its latest materialisation."""
     newest_first = instance.fetch_materializations(dg.AssetKey(table), limit=1000).records
-    found: dict[str, dict[str, int | float | bool]] = {}
+    found: dict[str, dict[str, Any]] = {}
     for record in newest_first:
         event = record.asset_materialization
         if event is not None and event.partition is not None:

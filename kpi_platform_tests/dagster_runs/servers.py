@@ -3,6 +3,7 @@
 Belongs here: starting them and talking GraphQL to them. Does not: what is asked.
 """
 
+import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -151,5 +152,10 @@ def _dagster(home: Home) -> Iterator[Webserver]:
 
 
 def _serves_code(port: int) -> bool:
-    client = DagsterGrpcClient(host=LOOPBACK, port=port)
-    return client.health_check_query() == "SERVING"
+    try:
+        # Dagster's client would print a traceback for every attempt that comes too early.
+        socket.create_connection((LOOPBACK, port), timeout=5).close()
+    except OSError:
+        return False
+    client: Any = DagsterGrpcClient(host=LOOPBACK, port=port)
+    return str(client.health_check_query()) == "SERVING"

@@ -82,16 +82,12 @@ class OrderLaw(RuleBasedStateMachine):
         )
 
     @rule(hour=HOURS, session=SESSIONS, at=TIMES, version=VERSIONS)
-    def a_version_is_seen(
-        self, hour: datetime, session: str, at: datetime, version: str
-    ) -> None:
+    def a_version_is_seen(self, hour: datetime, session: str, at: datetime, version: str) -> None:
         attributes = {"Version": version}
         self._add(hour, [Event(session, at, "SoftwareVersion", hour, attributes, 2, *_ORIGIN)])
 
     @rule(hours=SEVERAL, chunk_limit=CHUNKS, data=st.data())
-    def a_range_comes(
-        self, hours: list[datetime], chunk_limit: int, data: st.DataObject
-    ) -> None:
+    def a_range_comes(self, hours: list[datetime], chunk_limit: int, data: st.DataObject) -> None:
         put = {hour: data.draw(contents(hour)) for hour in hours}
         self._make(Move(tuple(sorted(hours)), put, chunk_limit))
 

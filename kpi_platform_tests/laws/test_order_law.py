@@ -13,7 +13,9 @@ from kpi_platform_tests.laws.order_law import OrderLaw
 
 
 def test_tables_equal_the_reference_after_any_moves() -> None:
-    run_state_machine_as_test(OrderLaw, settings=settings.get_profile(os.environ.get("KPI_LAWS", "ci")))
+    run_state_machine_as_test(
+        OrderLaw, settings=settings.get_profile(os.environ.get("KPI_LAWS", "ci"))
+    )
 
 
 @pytest.mark.parametrize("case", sorted(CASES.glob("*.jsonl")), ids=lambda path: path.stem)

@@ -1,0 +1,147 @@
+"""How far a change of session parts reaches: the parts and sessions that it may touch.
+
+Belongs here: what goes, what comes, and what is connected with either. Does not: what the
+sessions then look like, which is `sessions.py`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.cleaned.session_parts import SESSION, SESSION_OF_HOUR
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in
+
+_SPAN = [*SESSION_OF_HOUR, "first_at", "last_at"]
+
+
+@dataclass(frozen=True)
+class PartsChange:
+    """What is to become of the parts of some hours.
+
+    `own` hours are replaced whole; of other hours the sessions in `keys` (`SESSION_OF_HOUR`).
+    `stored` are the rows of all these hours as they are, `new` the parts that come.
+    """
+
+    own: Sequence[datetime]
+    keys: pl.DataFrame
+    stored: pl.DataFrame
+    new: pl.DataFrame
+
+    @property
+    def hours(self) -> list[datetime]:
+        """All hours that are written."""
+        return sorted({*self.own, *hours_in(self.keys)})
+
+    @property
+    def staying(self) -> pl.DataFrame:
+        """Stored rows of other hours that the change leaves alone."""
+        others = self.stored.filter(~hours_expression(self.own))
+        return others.join(self.keys, on=SESSION_OF_HOUR, how="anti")
+
+    @property
+    def going(self) -> pl.DataFrame:
+        """Stored rows that the change replaces, ghosts of earlier runs included."""
+        is_own = hours_expression(self.own)
+        others = self.stored.filter(~is_own).join(self.keys, on=SESSION_OF_HOUR, how="semi")
+        return pl.concat([self.stored.filter(is_own), others])
+
+    @property
+    def ghosts(self) -> pl.DataFrame:
+        """Spans that no new part has: kept without events until the sessions are committed."""
+        gone = self.going.join(self.new, on=_SPAN, how="anti")
+        return gone.with_columns(pl.lit(0, pl.Int64).alias("event_count"))
+
+    def commit(self, lake: Lake) -> None:
+        """Write the parts, unless they are as they should be."""
+        rows = pl.concat([self.staying, self.new, self.ghosts])
+        if not rows.sort(rows.columns).equals(self.stored.sort(rows.columns)):
+            lake.replace_hours("session_parts", rows, self.hours)
+
+    def refreshed(self, lake: Lake, keys: pl.DataFrame, made: pl.DataFrame) -> "PartsChange":
+        """The change with those of the sessions in `keys` whose parts differ from those `made`."""
+        hours = hours_in(keys)
+        others = lake.read_hours("session_parts", set(hours) - set(self.own))
+        known = pl.concat([others.join(self.keys, on=SESSION_OF_HOUR, how="anti"), self.new])
+        known = known.filter(pl.col("event_count") > 0).join(keys, on=SESSION_OF_HOUR, how="semi")
+        stale = (
+            pl.concat(
+                [known.join(made, on=_SPAN, how="anti"), made.join(known, on=_SPAN, how="anti")]
+            )
+            .select(SESSION_OF_HOUR)
+            .unique()
+        )
+        if stale.is_empty():
+            raise AssertionError("sessions differ from their parts though no part is stale")
+        new = pl.concat(
+            [
+                self.new.join(stale, on=SESSION_OF_HOUR, how="anti"),
+                made.join(stale, on=SESSION_OF_HOUR, how="semi"),
+            ]
+        )
+        beyond = pl.concat([self.keys, stale.filter(~hours_expression(self.own))]).unique()
+        stored = lake.read_hours("session_parts", {*self.own, *hours_in(beyond)})
+        return PartsChange(self.own, beyond, stored, new)
+
+
+def read_change(lake: Lake, hours: Sequence[datetime], new: pl.DataFrame) -> PartsChange:
+    """The change that replaces the parts of `hours` by `new`."""
+    stored = lake.read_hours("session_parts", hours)
+    return PartsChange(hours, new.select(SESSION_OF_HOUR).clear(), stored, new)
+
+
+def connected(
+    lake: Lake, change: PartsChange, silence: timedelta
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """All parts, the new ones included, and the stored sessions that the change may reach.
+
+    A session may start long before the hour that touches it, so the spans that the change
+    touches are widened by the sessions and parts they meet until they meet no more.
+    """
+    new = change.new
+    spans = _spans([change.going, new])
+    # Ghosts of other hours belong to runs that were killed, and are theirs to deal with.
+    stored = (
+        lake.scan("session_parts")
+        .filter(~hours_expression(change.own), pl.col("event_count") > 0)
+        .join(change.keys.lazy(), on=SESSION_OF_HOUR, how="anti")
+    )
+    sessions = lake.scan("sessions").with_columns(
+        first_at=pl.col("started_at"), last_at=pl.col("ended_at")
+    )
+    while True:
+        reach = spans.with_columns(
+            _from=pl.col("first_at") - silence, _to=pl.col("last_at") + silence
+        ).drop("first_at", "last_at")
+        old = _meeting(sessions, reach)
+        parts = pl.concat([_meeting(stored, reach), new])
+        wider = _spans([spans, old, parts])
+        if wider.equals(spans):
+            return parts, old.drop("first_at", "last_at")
+        spans = wider
+
+
+def _spans(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Per session id, from its first to its last event in any of the frames."""
+    columns = [*SESSION, "first_at", "last_at"]
+    return (
+        pl.concat([frame.select(columns) for frame in frames])
+        .group_by(SESSION)
+        .agg(pl.col("first_at").min(), pl.col("last_at").max())
+        .sort(SESSION)
+    )
+
+
+def _meeting(rows: pl.LazyFrame, reach: pl.DataFrame) -> pl.DataFrame:
+    """The rows whose span meets the reach of their session id."""
+    first, last = reach["_from"].min(), reach["_to"].max()
+    columns = rows.collect_schema().names()
+    return (
+        # The two plain bounds let whole files be skipped by their statistics.
+        rows.filter(pl.col("last_at") >= first, pl.col("first_at") <= last)
+        .join(reach.lazy(), on=SESSION, how="inner")
+        .filter(pl.col("last_at") >= pl.col("_from"), pl.col("first_at") <= pl.col("_to"))
+        .select(columns)
+        .collect()
+    )
