@@ -23,7 +23,7 @@ from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.locks import lake_lock
 
-VERSION = "2"
+VERSION = "1"
 FOLD_LOCK = "fold"
 # The start's date follows from the key; the lake finds rows by it.
 _KEYS = [*TABLES["sessions"].keys, *TABLES["sessions"].partition_by]
@@ -74,7 +74,10 @@ class SessionsStep:
         committed. So a run that is killed in between leaves behind which sessions may have
         vanished, whatever the hour contains when it is run again.
         """
-        change, old, rebuilt = self._rebuilt(read_change(self._lake, hours, new))
+        change = read_change(self._lake, hours, new)
+        if change.stored.is_empty() and change.new.is_empty():
+            return 0
+        change, old, rebuilt = self._rebuilt(change)
         upserts, deletes = diff_rows(old, rebuilt.select(old.columns), _KEYS)
         change.commit(self._lake)
         players = _players_touched(old, upserts, deletes)

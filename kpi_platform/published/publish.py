@@ -18,12 +18,12 @@ from kpi_platform.storage.warehouse import EVERY_TABLE
 PUBLICATIONS = "publications"
 _LENGTH = {"hour": timedelta(hours=1), "date": timedelta(days=1)}
 PUBLICATIONS_SCHEMA = pl.Schema(
-    {
-        "table": pl.String,
-        "delta_version": pl.Int64,
-        "complete_through": pl.Datetime("us", "UTC"),
-        "published_at": pl.Datetime("us", "UTC"),
-    }
+    [
+        ("table", pl.String()),
+        ("delta_version", pl.Int64()),
+        ("complete_through", pl.Datetime("us", "UTC")),
+        ("published_at", pl.Datetime("us", "UTC")),
+    ]
 )
 
 
@@ -97,7 +97,7 @@ def _predicate(publication: Publication, starts: Sequence[datetime]) -> str:
     if publication.period == "date":
         values = [f"'{start.date()}'" for start in starts]
     else:
-        values = [f"timestamp '{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
+        values = [f"'{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
     return f"{publication.column} IN ({', '.join(values)})"
 
 

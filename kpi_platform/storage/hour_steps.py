@@ -4,7 +4,7 @@ Belongs here: the order of work that every hourly table shares. Does not: what a
 """
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -97,10 +97,7 @@ def work_through(
     if idle:
         yield idle
     for chunk in _chunks(step, changed, chunk_limit):
-        # Until the work is recorded, the table may hold anything of these hours: were they to
-        # become again what was consumed last, they would be taken for unchanged.
-        forget_consumed(lake, step.table, [hour for hour in chunk if hour in consumed])
-        yield list(_run_chunk(lake, step, chunk, inputs))
+        yield list(_run_chunk(lake, step, chunk, inputs, consumed))
 
 
 def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[Sequence[datetime]]:
@@ -117,26 +114,35 @@ def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[S
 
 
 def _run_chunk(
-    lake: Lake, step: HourStep, hours: Sequence[datetime], inputs: Mapping[datetime, str]
+    lake: Lake,
+    step: HourStep,
+    hours: Sequence[datetime],
+    inputs: Mapping[datetime, str],
+    consumed: Collection[datetime],
 ) -> Iterator[HourReport]:
     started = time.monotonic()
     try:
+        # Until the work is recorded, the table may hold anything of these hours: were they to
+        # become again what was consumed last, they would be taken for unchanged.
+        forget_consumed(lake, step.table, [hour for hour in hours if hour in consumed])
         done = step.run(hours)
+        record_consumed(lake, step.table, _as_consumed(done, inputs))
     except FAILURES as error:
         if len(hours) > 1:
             # One bad hour must not take its neighbours along: find it by trying each alone.
             for hour in hours:
-                yield from _run_chunk(lake, step, [hour], inputs)
+                yield from _run_chunk(lake, step, [hour], inputs, consumed)
             return
         message = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
         step.fail(hours[0], message)
         yield HourReport(hours[0], "failed", error=message)
         return
-    record_consumed(
-        lake,
-        step.table,
-        {hour: Consumed(inputs[hour], item.content, item.rows) for hour, item in done.items()},
-    )
     seconds = (time.monotonic() - started) / len(hours)
     for hour, item in done.items():
         yield HourReport(hour, "written", item.rows, seconds, item.figures)
+
+
+def _as_consumed(
+    done: Mapping[datetime, Done], inputs: Mapping[datetime, str]
+) -> dict[datetime, Consumed]:
+    return {hour: Consumed(inputs[hour], item.content, item.rows) for hour, item in done.items()}

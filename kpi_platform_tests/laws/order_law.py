@@ -20,8 +20,8 @@ from kpi_platform_tests.worlds import PLAYERS, SESSIONS, START, TIMES, VERSIONS,
 
 HOURS = st.integers(0, 5).map(lambda hour: START + timedelta(hours=21 + hour))
 SEVERAL = st.lists(HOURS, min_size=2, max_size=4, unique=True)
-# Faults in the middle matter most; a run of one hour makes about 12 writes.
-WRITES = st.integers(1, 14)
+# Faults in the middle matter most; a run of one hour makes about 16 writes.
+WRITES = st.integers(1, 18)
 CHUNKS = st.sampled_from([1, 5, WHOLE])
 
 
