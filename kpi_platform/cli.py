@@ -13,6 +13,7 @@ import polars as pl
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer._click.exceptions import ClickException  # Typer carries its own Click
 
 from kpi_platform.demo import run_demo
 from kpi_platform.history.lookup import version_at as lookup
@@ -39,10 +40,17 @@ app = typer.Typer(
 def main() -> None:
     """Run the command; a user's mistake ends in one clear line and exit code 2."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except ClickException as error:
+        # Without arguments the message is the whole help; else it is one line.
+        typer.echo(f"kpi: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
     except _MISTAKES as error:
         typer.echo(f"kpi: {error}", err=True)
         sys.exit(BAD_INPUT)
+    sys.exit(code or 0)
 
 
 def _instant(text: str) -> datetime:

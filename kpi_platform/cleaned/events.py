@@ -1,4 +1,4 @@
-"""Readable lines of an hour -> its distinct events, and the lines whose body is of no use.
+"""Readable lines of hours -> their distinct events, and the lines whose body is of no use.
 
 Belongs here: identity, deduplication and order of events. Does not: the decoding of bodies, and
 reading or writing tables.
@@ -12,9 +12,9 @@ import polars as pl
 import polars_hash as plh
 
 from kpi_platform.cleaned.bodies import decode_bodies
-from kpi_platform.cleaned.event_order import order_events
+from kpi_platform.cleaned.event_order import order_distinct
 from kpi_platform.schemas.body_text import BLANKS
-from kpi_platform.schemas.tables import CleanedEvents, QuarantinedEvents
+from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedEvents
 
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024
@@ -25,33 +25,37 @@ GIVEN_ROWS = 250_000
 _HEX = pl.Series([f"{word:04x}" for word in range(1 << 16)])
 _EVENTS = CleanedEvents.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
+# What is held of an event until all are known; its hour is a number, of hours since 1970.
 _HELD = pl.Schema(
     {
-        **{name: type_ for name, type_ in _EVENTS.items() if name not in ("studio", "game")},
+        "hour": pl.Int32(),
         # Few different texts: as numbers they are cheap to hold and to sort.
         **dict.fromkeys(("source", "service_name", "event_name"), pl.Categorical()),
-        "event_id": pl.UInt128(),
+        "session_id": pl.String(),
         "session_hash": pl.UInt64(),
+        "transaction_id": pl.Int64(),
+        "event_at": _EVENTS["event_at"],
+        "attributes": pl.String(),
+        "event_id": pl.UInt128(),
     }
 )
 
 
 @dataclass(frozen=True)
-class CleanedHour:
-    """What became of the readable lines of an hour: every one is in exactly one of the three.
+class CleanedLines:
+    """What became of readable lines: every one is an event, quarantined or a copy.
 
     `events`: columns of `cleaned_events`, in the order of `EventCleaner.events`. `quarantined`:
-    columns of `quarantined_events`, stage `decode`. `duplicates`: `source`, `duplicates` (copies
-    beyond the first), one row per source that has lines.
+    columns of `quarantined_events`, stage `decode`. `accounts`: as `EventCleaner.accounts`.
     """
 
     events: pl.DataFrame
     quarantined: pl.DataFrame
-    duplicates: pl.DataFrame
+    accounts: pl.DataFrame
 
 
-def clean_events(raw: pl.DataFrame, sources: pl.DataFrame) -> CleanedHour:
-    """Decode, identify and deduplicate the lines of one ingest hour, held in memory.
+def clean_events(raw: pl.DataFrame, sources: pl.DataFrame) -> CleanedLines:
+    """Decode, identify and deduplicate the lines of ingest hours, held in memory.
 
     `raw` has the columns of `raw_telemetry`; `sources` has `source`, `studio`, `game`, one row
     per source. A source that is not listed is its own game, its studio `unassigned`. The result
@@ -60,24 +64,24 @@ def clean_events(raw: pl.DataFrame, sources: pl.DataFrame) -> CleanedHour:
     cleaner = EventCleaner(sources)
     cleaner.add(raw)
     events = pl.concat([_EVENTS.to_frame(), *cleaner.events()])
-    return CleanedHour(events, cleaner.quarantined(), cleaner.duplicates())
+    return CleanedLines(events, cleaner.quarantined(), cleaner.accounts())
 
 
 class EventCleaner:
-    """Cleans one ingest hour whose lines come in parts; holds the decoded events, not the lines.
+    """Cleans whole ingest hours whose lines come in parts; holds decoded events, not the lines.
 
-    Call `add` for every part, then the others. The parts may be cut and ordered in any way.
+    Call `add` for every part, then the others. The parts may be cut and ordered in any way. Many
+    small hours cost hardly more than one of their size.
     """
 
     def __init__(self, sources: pl.DataFrame) -> None:
         self._sources = sources.select("source", "studio", "game")
         self._good = [pl.DataFrame(schema=_HELD)]
         self._bad = [_QUARANTINED.to_frame()]
-        self._lines = [pl.Series("source", [], pl.String)]
         self._order: pl.Series | None = None
 
     def add(self, raw: pl.DataFrame) -> None:
-        """Decode some lines of the hour (columns of `raw_telemetry`)."""
+        """Decode some lines (columns of `raw_telemetry`)."""
         slices = list(raw.iter_slices(SLICE_ROWS))
         if len(slices) < 2:
             decoded = [_decode(part) for part in slices]
@@ -87,13 +91,12 @@ class EventCleaner:
         for good, bad in decoded:
             self._good.append(good)
             self._bad.append(bad)
-        self._lines.append(raw["source"].unique())
         self._order = None
 
     def events(self) -> Iterator[pl.DataFrame]:
-        """Give out the distinct events, some at a time: columns of `cleaned_events`, by source,
-        service, session (by a stable hash of its id, far cheaper to sort than the text), time and
-        event id."""
+        """Give out the distinct events, some at a time: columns of `cleaned_events`, by hour,
+        source, service, session (by a stable hash of its id, far cheaper to sort than the text),
+        time and event id."""
         held, order = self._held(), self._ordered()
 
         def given(start: int) -> pl.DataFrame:
@@ -111,20 +114,36 @@ class EventCleaner:
             yield ahead.result()
 
     def quarantined(self) -> pl.DataFrame:
-        """The lines whose body could not be used, in the order of files and lines."""
-        return pl.concat(self._bad).sort("source", "file_name", "line_number")
+        """The lines whose body could not be used, in the order of hours, files and lines."""
+        return pl.concat(self._bad).sort(*INGEST_HOUR, "source", "file_name", "line_number")
 
-    def duplicates(self) -> pl.DataFrame:
-        """Per source the lines that are copies of another: `source`, `duplicates`."""
-        held = self._held()
-        lines = pl.concat(self._lines).unique().sort().to_frame()
-        good = _count(held["source"], "good")
-        distinct = _count(held["source"][self._ordered()], "distinct")
-        counts = lines.join(good, on="source", how="left", maintain_order="left").join(
-            distinct, on="source", how="left", maintain_order="left"
+    def accounts(self) -> pl.DataFrame:
+        """Say what became of the lines: one row per ingest hour and source that has lines.
+
+        Columns: the ingest hour, `source`; `rows` (distinct events), `duplicates` (copies beyond
+        the first), `undecoded` (quarantined); `min_event_at`, `max_event_at`; `ids_low`,
+        `ids_high` (the sums of both halves of the event ids, which wrap: equal for equal events).
+        """
+        key = [*INGEST_HOUR, "source"]
+        held = self._held().select(*_ingest_hour(), "source", "event_at", "event_id")
+        good = held.group_by(key).agg(pl.len().cast(pl.Int64).alias("good"))
+        bad = pl.concat(self._bad).group_by(key).agg(pl.len().cast(pl.Int64).alias("undecoded"))
+        distinct = held[self._ordered()].group_by(key).agg(
+            pl.len().cast(pl.Int64).alias("rows"),
+            pl.col("event_at").min().alias("min_event_at"),
+            pl.col("event_at").max().alias("max_event_at"),
+            _low(pl.col("event_id")).sum().alias("ids_low"),
+            _high(pl.col("event_id")).sum().alias("ids_high"),
         )
-        copies = (pl.col("good") - pl.col("distinct")).fill_null(0)
-        return counts.select("source", copies.alias("duplicates"))
+        texts = [part.cast({"source": pl.String}) for part in (good, distinct)]
+        counted = texts[0].join(texts[1], on=key).join(bad, on=key, how="full", coalesce=True)
+        zeros = pl.col("good", "rows", "undecoded", "ids_low", "ids_high").fill_null(0)
+        return (
+            counted.with_columns(zeros)
+            .with_columns(duplicates=pl.col("good") - pl.col("rows"))
+            .drop("good")
+            .sort(key)
+        )
 
     def _held(self) -> pl.DataFrame:
         if len(self._good) > 1:
@@ -134,11 +153,7 @@ class EventCleaner:
     def _ordered(self) -> pl.Series:
         """Which held rows are given out, in which order; of copies one, and they are all alike."""
         if self._order is None:
-            held = self._held()
-            distinct = held["event_id"].is_first_distinct().arg_true()
-            self._order = distinct[
-                order_events(held[distinct] if len(distinct) < len(held) else held)
-            ]
+            self._order = order_distinct(self._held())
         return self._order
 
 
@@ -152,8 +167,7 @@ def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         "service_name",
         "event_name",
         "attributes",
-        "p_ingest_date_utc",
-        "p_ingest_hour_utc",
+        hour=pl.col("p_ingest_date_utc").to_physical() * 24 + pl.col("p_ingest_hour_utc"),
         session_id="title_session_id",
         transaction_id="title_transaction_id",
         event_at="event_timestamp_utc",
@@ -161,6 +175,14 @@ def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         session_hash=plh.NonCryptographicHashingNameSpace(pl.col("title_session_id")).xxh3_64(),
     )
     return events.select(list(_HELD)).cast(_HELD), _quarantined(bad)
+
+
+def _ingest_hour() -> tuple[pl.Expr, pl.Expr]:
+    """The columns of the ingest hour, from its number."""
+    return (
+        (pl.col("hour") // 24).cast(pl.Date).alias("p_ingest_date_utc"),
+        (pl.col("hour") % 24).alias("p_ingest_hour_utc"),
+    )
 
 
 def _identity() -> pl.Expr:
@@ -177,27 +199,28 @@ def _identity() -> pl.Expr:
     return plh.NonCryptographicHashingNameSpace(text).xxh3_128()
 
 
+def _high(number: pl.Expr) -> pl.Expr:
+    return (number // pl.lit(1 << 64, pl.UInt128)).cast(pl.UInt64)
+
+
+def _low(number: pl.Expr) -> pl.Expr:
+    return number.cast(pl.UInt64, wrap_numerical=True)
+
+
 def _hexadecimal(number: pl.Expr) -> pl.Expr:
     """Write a UInt128 as 32 digits: eight words looked up, as Polars formats no hexadecimal."""
-    halves = [
-        (number // pl.lit(1 << 64, pl.UInt128)).cast(pl.UInt64),
-        (number % pl.lit(1 << 64, pl.UInt128)).cast(pl.UInt64),
-    ]
     return pl.concat_str(
         pl.lit(_HEX).gather(half // (1 << shift) % (1 << 16))
-        for half in halves
+        for half in (_high(number), _low(number))
         for shift in (48, 32, 16, 0)
     )
-
-
-def _count(sources: pl.Series, name: str) -> pl.DataFrame:
-    return sources.cast(pl.String).value_counts(name=name).cast({name: pl.Int64})
 
 
 def _complete(events: pl.DataFrame, sources: pl.DataFrame) -> pl.DataFrame:
     texts = events.cast({"source": pl.String, "service_name": pl.String, "event_name": pl.String})
     named = texts.join(sources, on="source", how="left", maintain_order="left")
     return named.with_columns(
+        *_ingest_hour(),
         _hexadecimal(pl.col("event_id")).alias("event_id"),
         pl.col("studio").fill_null(UNASSIGNED),
         pl.col("game").fill_null(pl.col("source")),
@@ -205,9 +228,20 @@ def _complete(events: pl.DataFrame, sources: pl.DataFrame) -> pl.DataFrame:
 
 
 def _quarantined(bad: pl.DataFrame) -> pl.DataFrame:
-    """The line is written anew from its fields: tabs between them, the time in UTC."""
+    """The line's own text, kept when it was read; where it was not, one written anew."""
+    kept = bad.with_columns(
+        raw_line=pl.coalesce("raw_line", _line_anew()), p_stage=pl.lit("decode")
+    )
+    long = (kept["raw_line"].str.len_bytes() > KEPT_BYTES).arg_true()
+    cut = [text.encode()[:KEPT_BYTES].decode(errors="ignore") for text in kept["raw_line"][long]]
+    shortened = kept["raw_line"].scatter(long, pl.Series(cut, dtype=pl.String))
+    return kept.with_columns(shortened).select(list(_QUARANTINED))
+
+
+def _line_anew() -> pl.Expr:
+    """A line made from its fields: tabs between them, the time in UTC."""
     at = pl.col("event_timestamp_utc")
-    line = pl.concat_str(
+    return pl.concat_str(
         "category",
         pl.when(at.dt.microsecond() % 1000 == 0)
         .then(at.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+0000"))
@@ -218,8 +252,3 @@ def _quarantined(bad: pl.DataFrame) -> pl.DataFrame:
         "body_message",
         separator="\t",
     )
-    kept = bad.with_columns(raw_line=line, p_stage=pl.lit("decode"))
-    long = (kept["raw_line"].str.len_bytes() > KEPT_BYTES).arg_true()
-    cut = [text.encode()[:KEPT_BYTES].decode(errors="ignore") for text in kept["raw_line"][long]]
-    shortened = kept["raw_line"].scatter(long, pl.Series(cut, dtype=pl.String))
-    return kept.with_columns(shortened).select(list(_QUARANTINED))

@@ -9,8 +9,8 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.cleaned.events import CleanedHour, clean_events
-from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint, text_fingerprint
+from kpi_platform.cleaned.events import EventCleaner
+from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.hour_fingerprints import read_consumed
@@ -18,7 +18,10 @@ from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 
-VERSION = "1"
+VERSION = "2"
+LINES_AT_A_TIME = 400_000
+# What identifies an hour's events: an event's id stands for everything that its line says.
+_CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
 
 
 class EventsStep:
@@ -48,32 +51,26 @@ class EventsStep:
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' events and decode-stage quarantine, then complete their ledger."""
-        raw = hours_of(self._lake.read_hours("raw_telemetry", hours), hours)
-        cleaned = {hour: clean_events(rows, self._sources) for hour, rows in raw.items()}
-        events = pl.concat([item.events for item in cleaned.values()])
-        quarantined = pl.concat([item.quarantined for item in cleaned.values()])
-        self._lake.replace_hours("cleaned_events", events, hours)
-        self._lake.replace_hours("quarantined_events", quarantined, hours, "p_stage = 'decode'")
-        self._complete_ledger(cleaned, hours)
+        cleaner = EventCleaner(self._sources)
+        for lines in self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME):
+            cleaner.add(lines)
+        self._lake.stream_hours("cleaned_events", cleaner.events, hours)
+        self._lake.replace_hours(
+            "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"
+        )
+        accounts = cleaner.accounts()
+        self._complete_ledger(accounts, hours)
+        by_hour = hours_of(accounts.join(self._sources, on="source", how="left"), hours)
         return {
-            hour: Done(_content(item.events), item.events.height) for hour, item in cleaned.items()
+            hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
+            for hour, counted in by_hour.items()
         }
 
-    def _complete_ledger(
-        self, cleaned: Mapping[datetime, CleanedHour], hours: Sequence[datetime]
-    ) -> None:
+    def _complete_ledger(self, accounts: pl.DataFrame, hours: Sequence[datetime]) -> None:
         """Fill in what only decoding tells, keeping what reading the files told."""
-        counted = [
-            _counts(item).with_columns(
-                pl.lit(hour.date()).alias("p_ingest_date_utc"),
-                pl.lit(hour.hour, pl.Int32).alias("p_ingest_hour_utc"),
-            )
-            for hour, item in cleaned.items()
-        ]
-        key = [*INGEST_HOUR, "source"]
         ledger = self._lake.read_hours("hour_ledger", hours)
         completed = ledger.join(
-            pl.concat(counted), on=key, how="left", suffix="_counted"
+            accounts, on=[*INGEST_HOUR, "source"], how="left", suffix="_counted"
         ).with_columns(
             pl.lit("processed").alias("status"),
             pl.lit(None, pl.String).alias("error"),
@@ -84,27 +81,3 @@ class EventsStep:
             pl.col("max_event_at_counted").alias("max_event_at"),
         )
         write_ledger(self._lake, completed, hours)
-
-
-def _counts(cleaned: CleanedHour) -> pl.DataFrame:
-    """Per source what became of the readable lines of an hour."""
-    events = cleaned.events.group_by("source").agg(
-        pl.len().cast(pl.Int64).alias("rows"),
-        pl.col("event_at").min().alias("min_event_at"),
-        pl.col("event_at").max().alias("max_event_at"),
-    )
-    undecoded = cleaned.quarantined.group_by("source").agg(
-        pl.len().cast(pl.Int64).alias("undecoded")
-    )
-    return cleaned.duplicates.join(events, on="source", how="left").join(
-        undecoded, on="source", how="left"
-    )
-
-
-def _content(events: pl.DataFrame) -> str:
-    """A hash of the events; their ids stand for everything that the lines say."""
-    return text_fingerprint(
-        events.select(
-            pl.concat_str("event_id", "studio", "game", separator="\x1f", ignore_nulls=False)
-        ).to_series()
-    )

@@ -41,7 +41,10 @@ class Contract(dy.Schema):
 
 
 class RawTelemetry(Contract):
-    """One row per readable line of a telemetry file."""
+    """One row per readable line of a telemetry file.
+
+    `raw_line`: the line's source text, kept only where its body may turn out to be of no use.
+    """
 
     source = _key()
     category = _text()
@@ -51,6 +54,7 @@ class RawTelemetry(Contract):
     title_transaction_id = dy.Int64(nullable=False)
     body_message = _text()
     event_name = _text(nullable=True)
+    raw_line = _text(nullable=True)
     file_name = _key()
     line_number = dy.Int64(nullable=False, min=1, primary_key=True)
     p_ingest_date_utc = _day(primary_key=True)

@@ -73,8 +73,11 @@ class Lake:
     """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
 
     def __init__(self, uri: str) -> None:
+        """Raises LakeError for an address that is neither a folder nor in S3."""
         self.uri = uri.rstrip("/")
         self._is_local = "://" not in uri
+        if not self._is_local and not uri.startswith(("s3://", "s3a://")):
+            raise LakeError(f"KPI_LAKE_URI: {uri}: must be a folder or s3://bucket/prefix")
 
     def path(self, table: str) -> str:
         """Where a table lives."""
@@ -105,6 +108,14 @@ class Lake:
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
         return self.scan(table).filter(hours_expression(hours)).collect()
+
+    def read_hours_in_parts(
+        self, table: str, hours: Iterable[datetime], rows_at_a_time: int
+    ) -> Iterator[pl.DataFrame]:
+        """All rows of these ingest hours in any order, some at a time, so that memory stays
+        bounded."""
+        rows = self.scan(table).filter(hours_expression(hours))
+        return rows.collect_batches(chunk_size=rows_at_a_time, maintain_order=False)
 
     def read_partition(self, table: str, key: Sequence[str]) -> pl.DataFrame:
         """All rows of one partition, its values given as text."""

@@ -24,6 +24,7 @@ LINE: dict[str, object] = {
     "title_transaction_id": 1,
     "body_message": "{'Name': 'A', 'v': 1.10}",
     "event_name": None,
+    "raw_line": None,
     "file_name": "f.tsv",
     "line_number": 1,
     "p_ingest_date_utc": AT.date(),
@@ -70,7 +71,7 @@ def test_the_event_id_never_changes() -> None:
 def test_copies(same: dict[str, object]) -> None:
     cleaned = clean_events(raw({}, same), SOURCES)
     assert cleaned.events.height == 1
-    assert cleaned.duplicates.rows() == [("game", 1)]
+    assert cleaned.accounts.select("source", "duplicates").rows() == [("game", 1)]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_copies(same: dict[str, object]) -> None:
 def test_no_copies(other: dict[str, object]) -> None:
     cleaned = clean_events(raw({}, other), SOURCES)
     assert cleaned.events["event_id"].n_unique() == 2
-    assert cleaned.duplicates["duplicates"].sum() == 0
+    assert cleaned.accounts["duplicates"].sum() == 0
 
 
 def test_a_source_nobody_listed_is_its_own_game() -> None:
@@ -108,7 +109,7 @@ def test_bad_bodies_are_quarantined() -> None:
         ("bad_body", "T\t2026-01-01T05:00:00.123+0000\tApp\tS\t1\tx", "decode"),
         ("missing_event_name", "T\t2026-01-01T05:00:00.123456+0000\tApp\tS\t1\t{}", "decode"),
     ]
-    assert cleaned.duplicates.rows() == [("game", 0)]
+    assert cleaned.accounts.select("source", "duplicates").rows() == [("game", 0)]
 
 
 def test_at_most_64_kib_of_a_bad_line_are_kept() -> None:
@@ -120,7 +121,7 @@ def test_an_hour_without_lines() -> None:
     cleaned = clean_events(raw(), SOURCES)
     assert cleaned.events.schema == CleanedEvents.to_polars_schema()
     assert cleaned.quarantined.schema == QuarantinedEvents.to_polars_schema()
-    assert cleaned.duplicates.rows() == []
+    assert cleaned.accounts.rows() == []
 
 
 def test_events_of_a_session_stand_together_in_time() -> None:
@@ -153,7 +154,7 @@ def test_lines_are_accounted_for_in_any_order_and_any_parts(
     hour = raw(*lines)
     cleaned = clean_events(hour, SOURCES)
     accounted = cleaned.events.height + cleaned.quarantined.height
-    assert accounted + cleaned.duplicates["duplicates"].sum() == len(lines)
+    assert accounted + cleaned.accounts["duplicates"].sum() == len(lines)
     shuffled = hour[chance.sample(range(len(lines)), len(lines))]
     cleaner = EventCleaner(SOURCES)
     cleaner.add(shuffled[:cut])
@@ -162,4 +163,4 @@ def test_lines_are_accounted_for_in_any_order_and_any_parts(
         events = pl.concat(list(cleaner.events()))
     assert events.equals(cleaned.events)
     assert cleaner.quarantined().equals(cleaned.quarantined)
-    assert cleaner.duplicates().equals(cleaned.duplicates)
+    assert cleaner.accounts().equals(cleaned.accounts)

@@ -4,7 +4,7 @@ Belongs here: driving the real steps over real Delta tables, crashes included, a
 tables back. Does not: choosing the moves, and knowing what the tables should hold.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -59,6 +59,12 @@ class FaultyLake(Lake):
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         self._count()
         super().replace(table, rows, predicate)
+
+    def stream_hours(
+        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
+    ) -> None:
+        self._count()
+        super().stream_hours(table, frames, hours)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         self._count()

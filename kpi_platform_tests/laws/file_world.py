@@ -1,0 +1,111 @@
+"""A platform of files: events written as telemetry files, and every step from there to history.
+
+Belongs here: files, steps and the ledger's account, without Dagster. Does not: what should come
+out.
+"""
+
+import json
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+
+from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.hour_steps import HourReport, HourStep
+from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.landing import Landing
+from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, run_step, steps
+from kpi_platform_tests.reference import Event
+
+LIMITS = ArrivalLimits(late=timedelta(days=30), future=timedelta(hours=24))
+
+
+@dataclass(frozen=True)
+class FileWorld:
+    """A landing folder and a lake below one folder."""
+
+    folder: Path
+
+    @property
+    def landing(self) -> Path:
+        return self.folder / "landing"
+
+    @property
+    def lake_uri(self) -> str:
+        return str(self.folder / "lake")
+
+    def hour_folder(self, hour: datetime, source: str = "source") -> Path:
+        """Where the files of an hour lie; made if missing."""
+        folder = self.landing / source / hour.strftime("%Y/%m/%d/%H")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def write(self, hour: datetime, events: Sequence[Event]) -> None:
+        """Make the hour contain these events and nothing else, one file per source."""
+        for old in self.landing.glob(f"*/{hour:%Y/%m/%d/%H}/*"):
+            old.unlink()
+        for source in sorted({event.source for event in events}):
+            lines = [line_of(event) for event in events if event.source == source]
+            text = "".join(f"{line}\n" for line in lines)
+            (self.hour_folder(hour, source) / "part-0.tsv").write_text(text, encoding="utf-8")
+
+    def run(
+        self, hours: Sequence[datetime], lake: Lake | None = None
+    ) -> dict[str, list[HourReport]]:
+        """Run every step for the hours: per table what became of each."""
+        used = lake or Lake(self.lake_uri)
+        return {step.table: run_step(used, step, hours) for step in self.steps(used)}
+
+    def steps(self, lake: Lake) -> list[HourStep]:
+        """Every step from files to history."""
+        landing = Landing(str(self.landing))
+        raw = RawStep(lake, landing, Sources(), LIMITS)
+        return steps(lake, raw, EventsStep(lake, Sources()))
+
+
+def line_of(event: Event) -> str:
+    """The event as a line of a TSV file; equal events give equal lines."""
+    body = json.dumps({"Name": event.name, **event.attributes}, separators=(",", ":"))
+    at = event.at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")
+    fields = ("Telemetry", at, event.service, event.session, str(event.txn), body)
+    return "\t".join(fields)
+
+
+def unaccounted(lake: Lake) -> Iterator[dict[str, object]]:
+    """The ledger rows whose lines are not all accounted for, by the ledger and by the tables."""
+    ledger = lake.scan("hour_ledger").collect()
+    for table, column in (("cleaned_events", "rows"), ("quarantined_events", "quarantined")):
+        found = lake.scan(table).group_by(*INGEST_HOUR, "source").agg(found=pl.len()).collect()
+        ledger = ledger.join(found, on=[*INGEST_HOUR, "source"], how="left").rename(
+            {"found": f"found_{column}"}
+        )
+    sums = pl.col("rows") + pl.col("quarantined") + pl.col("duplicates") + pl.col("suppressed")
+    is_right = (
+        (pl.col("lines") == sums)
+        & (pl.col("rows") == pl.col("found_rows").fill_null(0))
+        & (pl.col("quarantined") == pl.col("found_quarantined").fill_null(0))
+    )
+    yield from ledger.filter(~is_right.fill_null(value=False)).to_dicts()
+
+
+class _KilledLake(FaultyLake):
+    """A lake whose process is killed in place of one write."""
+
+    def _count(self) -> None:
+        self.writes += 1
+        if self._fault is not None and self.writes == self._fault.at_write:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def run_in_process(folder: str, hours: Sequence[datetime], kill_at_write: int | None) -> None:
+    """Run every step, for use as the target of a process; killed at a write if asked to."""
+    world = FileWorld(Path(folder))
+    fault = Fault(kill_at_write) if kill_at_write is not None else None
+    world.run(hours, _KilledLake(world.lake_uri, fault))

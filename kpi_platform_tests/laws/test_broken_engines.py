@@ -1,0 +1,176 @@
+"""The machine is worth something: engines that are broken on purpose do not get past it.
+
+Each engine is broken in one way that a reader of the code would hardly notice, and then meets
+the case that was made for it. A case fails only if the engine is broken: it passes first.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from kpi_platform.cleaned import session_reach, sessions, sessions_step
+from kpi_platform.history import history_step, timeline
+from kpi_platform.storage import hour_steps
+from kpi_platform_tests.laws.lake_world import Fault, Move, World
+from kpi_platform_tests.reference import Event
+
+DAY = datetime.fromisoformat("2026-01-01T00:00:00+00:00")
+EARLY, NEXT, LATE = (DAY + timedelta(hours=hours) for hours in (5, 6, 40))
+
+Break = Callable[[pytest.MonkeyPatch], None]
+
+
+def sighting(
+    hour: datetime, at: float, version: str, session: str = "s1", txn: int = 0, device: str = "deck"
+) -> Event:
+    attributes = {"Version": version, "Device": device}
+    return Event(session, DAY + timedelta(hours=at), "SoftwareVersion", hour, attributes, txn)
+
+
+def sign_in(hour: datetime, at: float, player: str, session: str = "s1") -> Event:
+    return Event(session, DAY + timedelta(hours=at), "SessionStart", hour, {"PlayerId": player})
+
+
+def come(*hours: tuple[datetime, list[Event]]) -> Move:
+    return Move(tuple(hour for hour, _ in hours), dict(hours))
+
+
+TIES = [
+    come(
+        (EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0", txn=2)]),
+        (NEXT, [sighting(NEXT, 2, "1.1", txn=1)]),
+    )
+]
+A_SESSION_VANISHES = [come((EARLY, [sign_in(EARLY, 1, "p1")])), come((EARLY, []))]
+A_SIGHTING_VANISHES = [
+    come((EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0"), sighting(EARLY, 3, "1.1")])),
+    come((EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 3, "1.1")])),
+]
+A_LATE_SIGN_IN = [
+    come((EARLY, [sighting(EARLY, 2, "1.0")])),
+    come((LATE, [sign_in(LATE, 3, "p1")])),
+]
+A_LONG_PART_COVERS_A_SHORT_ONE = [
+    come(
+        (EARLY, [sighting(EARLY, at, "1.0") for at in (0, 20, 40)]),
+        (NEXT, [sighting(NEXT, 1, "1.1")]),
+        (LATE, [sighting(LATE, 41, "1.0")]),
+    )
+]
+A_SESSION_GOES_ON_LATE = [
+    come((EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0")])),
+    come((LATE, [sighting(LATE, 20, "1.1")])),
+]
+A_KILLED_HOUR_IS_AS_BEFORE = [
+    come((EARLY, [sign_in(EARLY, 1, "p1")])),
+    replace(come((EARLY, [sign_in(EARLY, 1, "p2")])), fault=Fault(7)),
+    come((EARLY, [sign_in(EARLY, 1, "p1")])),
+]
+A_KILLED_HOUR_IS_CORRECTED = [
+    come((EARLY, [sign_in(EARLY, 1, "p1")])),
+    # The eighth write is that of the sessions, after that of the parts.
+    replace(come((EARLY, [sign_in(EARLY, 1, "p1", session="s2")])), fault=Fault(8)),
+]
+
+
+def flip_tie_order(patch: pytest.MonkeyPatch) -> None:
+    def first_of_each_instant(numbered: pl.DataFrame) -> pl.DataFrame:
+        order = ["_track", "event_at", "transaction_id", "session_id", "version"]
+        return numbered.sort(order).unique(["_track", "event_at"], keep="first").sort(order)
+
+    patch.setattr(timeline, "_last_of_each_instant", first_of_each_instant)
+
+
+def forget_old_parts(patch: pytest.MonkeyPatch) -> None:
+    def only_new(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
+        return spans([frames[-1]] if len(frames) == 2 else frames)
+
+    spans = session_reach._spans
+    patch.setattr(session_reach, "_spans", only_new)
+
+
+def forget_old_sightings(patch: pytest.MonkeyPatch) -> None:
+    def come_only(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
+        return new.select(old.columns).join(old, on=old.columns, how="anti", nulls_equal=True)
+
+    patch.setattr(history_step, "_difference", come_only)
+
+
+def forget_sign_ins(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sessions_step, "_players_touched", lambda old, upserts, deletes: [])
+
+
+def chain_to_the_last_part_only(patch: pytest.MonkeyPatch) -> None:
+    real = sessions.chain_parts
+
+    def chained(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
+        # What `chain_parts` would be without the greatest `last_at` so far.
+        ordered = parts.sort(*sessions.SESSION, "first_at", "last_at")
+        heard = pl.col("last_at").shift(1).over(sessions.SESSION)
+        return real(parts, silence).with_columns(
+            ordered.select(
+                chain=(heard.is_null() | (pl.col("first_at") - heard > silence)).cum_sum()
+            )
+            .to_series()
+            .cast(pl.Int64),
+        )
+
+    patch.setattr(sessions, "chain_parts", chained)
+
+
+def look_no_further_than_the_change(patch: pytest.MonkeyPatch) -> None:
+    real = session_reach.connected
+    patch.setattr(
+        sessions_step,
+        "connected",
+        lambda lake, change, silence: real(lake, change, timedelta(0)),
+    )
+
+
+def keep_fingerprints_while_working(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(hour_steps, "forget_consumed", lambda lake, table, hours: None)
+
+
+def leave_no_ghosts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(session_reach.PartsChange, "ghosts", property(lambda change: change.new.clear()))
+
+
+BROKEN: list[tuple[Break, list[Move]]] = [
+    (flip_tie_order, TIES),
+    (forget_old_parts, A_SESSION_VANISHES),
+    (forget_old_sightings, A_SIGHTING_VANISHES),
+    (forget_sign_ins, A_LATE_SIGN_IN),
+    (chain_to_the_last_part_only, A_LONG_PART_COVERS_A_SHORT_ONE),
+    (look_no_further_than_the_change, A_SESSION_GOES_ON_LATE),
+    (keep_fingerprints_while_working, A_KILLED_HOUR_IS_AS_BEFORE),
+    (leave_no_ghosts, A_KILLED_HOUR_IS_CORRECTED),
+]
+
+
+def obeys(folder: Path, moves: Sequence[Move]) -> bool:
+    """Whether the law holds after every move; an engine that stops with an error breaks it."""
+    world = World(folder)
+    try:
+        for move in moves:
+            world.make(move)
+            world.check()
+        world.finish()
+        world.check()
+    except (AssertionError, ValueError):
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("break_engine", "moves"), BROKEN, ids=lambda part: getattr(part, "__name__", "")
+)
+def test_a_broken_engine_is_caught(
+    break_engine: Break, moves: list[Move], memory_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert obeys(memory_path / "whole", moves)
+    break_engine(monkeypatch)
+    assert not obeys(memory_path / "broken", moves)

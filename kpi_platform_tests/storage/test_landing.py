@@ -1,0 +1,80 @@
+"""The landing zone in a folder: which files belong to which hour, and which to none."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kpi_platform.storage.landing import Landing, LandingError, LandingFile
+
+FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
+
+
+def _put(root: Path, path: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("x\n")
+
+
+def _file(path: str) -> LandingFile:
+    return LandingFile(path, 1, "", FIVE)
+
+
+@pytest.mark.parametrize(
+    ("path", "hour"),
+    [
+        ("game/2026/01/01/05/a.tsv", FIVE),
+        ("game/2026/13/45/99/a.tsv", None),
+        ("game/2026/01/01/a.tsv", None),
+        ("game/2026/01/01/05/deeper/a.tsv", None),
+        ("game/2026/1/1/5/a.tsv", None),
+        ("a.tsv", None),
+    ],
+)
+def test_the_folder_says_the_hour_or_none(path: str, hour: datetime | None) -> None:
+    assert _file(path).hour == hour
+
+
+@pytest.mark.parametrize(
+    ("name", "is_readable"),
+    [
+        ("a.tsv", True),
+        ("a b%.jsonl.zst", True),
+        ("a.tsv.gz", True),
+        (".a.tsv", False),
+        ("_temporary.tsv", False),
+        ("a.csv", False),
+        ("a.tsv.bak", False),
+    ],
+)
+def test_hidden_files_and_other_endings_are_not_read(name: str, is_readable: bool) -> None:
+    assert _file(f"game/2026/01/01/05/{name}").is_readable == is_readable
+
+
+def test_hours_are_listed_singly_or_by_the_day(tmp_path: Path) -> None:
+    for hour in ("05", "06", "07"):
+        _put(tmp_path, f"game/2026/01/01/{hour}/a.tsv")
+    (tmp_path / "game/2026/01/01/05/folder.tsv").mkdir()
+    landing = Landing(str(tmp_path))
+    assert landing.folders() == ["game"]
+    single = landing.list_hours("game", [FIVE])
+    assert [file.path for file in single[FIVE]] == ["game/2026/01/01/05/a.tsv"]
+    eight = FIVE + timedelta(hours=3)
+    listed = landing.list_hours("game", [FIVE, FIVE + timedelta(hours=1), eight])
+    assert [len(files) for files in listed.values()] == [1, 1, 0]
+
+
+def test_a_file_is_read_in_whole_and_a_missing_one_says_so(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    landing = Landing(str(tmp_path))
+    assert b"".join(landing.stream("game/2026/01/01/05/a.tsv")) == b"x\n"
+    with pytest.raises(FileNotFoundError):
+        list(landing.stream("game/2026/01/01/05/gone.tsv"))
+
+
+@pytest.mark.parametrize("uri", ["/no/such/folder", "nope://bucket/x"])
+def test_a_wrong_address_names_the_setting_in_one_line(uri: str) -> None:
+    with pytest.raises(LandingError, match=r"^KPI_LANDING_URI: ") as error:
+        Landing(uri)
+    assert uri in str(error.value)
+    assert "\n" not in str(error.value)

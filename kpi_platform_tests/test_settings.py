@@ -1,0 +1,74 @@
+"""Settings: defaults, the environment, `.env`, and mistakes that name the setting."""
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kpi_platform.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _empty_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in [name for name in os.environ if name.startswith(("KPI_", "AWS_"))]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+def test_an_empty_environment_gives_the_embedded_default() -> None:
+    settings = load_settings()
+    assert (settings.landing, settings.lake) == (".kpi/landing", ".kpi/lake")
+    assert settings.warehouse_file == Path(".kpi/warehouse.duckdb")
+    assert settings.start_hour == datetime(2026, 1, 1, tzinfo=UTC)
+    assert settings.sources_file.is_file()
+
+
+def test_landing_lake_and_warehouse_follow_home(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_HOME", "/data")
+    settings = load_settings()
+    assert (settings.landing, settings.lake) == ("/data/landing", "/data/lake")
+    assert str(settings.warehouse_file) == "/data/warehouse.duckdb"
+
+
+def test_dot_env_is_read_and_the_environment_wins(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / ".env").write_text(
+        "KPI_HOME=/from/file\nKPI_LATE_LIMIT_DAYS=7\nAWS_REGION=eu-north-1\n"
+    )
+    monkeypatch.setenv("KPI_HOME", "/from/environment")
+    # What load_settings sets in the environment must not outlive the test.
+    monkeypatch.setenv("AWS_REGION", "")
+    monkeypatch.delenv("AWS_REGION")
+    settings = load_settings()
+    assert str(settings.home) == "/from/environment"
+    assert settings.late_limit == timedelta(days=7)
+    assert os.environ.pop("AWS_REGION") == "eu-north-1"
+    os.environ.pop("KPI_LATE_LIMIT_DAYS")
+
+
+def test_player_id_attributes_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_PLAYER_ID_ATTRIBUTES", "Gamer, PlayerId")
+    assert load_settings().player_id_attributes == ("Gamer", "PlayerId")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("KPI_START_HOUR", "2026-01-01"),
+        ("KPI_START_HOUR", "2026-01-01-00:30"),
+        ("KPI_WAREHOUSE", "oracle"),
+        ("KPI_CHUNK_MEGABYTES", "0"),
+        ("KPI_QUARANTINE_SHARE_THRESHOLD", "2"),
+        ("KPI_PLAYER_ID_ATTRIBUTES", ","),
+    ],
+)
+def test_a_wrong_value_names_the_setting_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value).startswith(f"{name}: ")
+    assert "\n" not in str(error.value)
