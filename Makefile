@@ -2,7 +2,6 @@
 PYTHON ?= python3
 export KPI_HOME ?= .kpi
 export DAGSTER_HOME ?= $(CURDIR)
-export DAGSTER_MODULE_NAME = kpi_platform.definitions
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
@@ -29,7 +28,7 @@ test: $(INSTALLED) ## every test
 
 ui: $(INSTALLED) ## Dagster's UI and daemon on the current settings
 	mkdir -p $(KPI_HOME)
-	$(BIN)/dagster dev --workspace workspace.yaml --port 3000
+	env -u DAGSTER_MODULE_NAME $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
 check: $(INSTALLED) ## lint, types, import rules, definitions, dbt
 	$(BIN)/ruff check .

@@ -21,7 +21,13 @@ from kpi_platform.partitions import hour_of, key_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.hour_ledger import HourFigures, hour_figures
-from kpi_platform.storage.hour_steps import HourReport, HourStep, work_through
+from kpi_platform.storage.hour_steps import (
+    FAILURES,
+    HourReport,
+    HourStep,
+    error_line,
+    work_through,
+)
 from kpi_platform.storage.lake import Lake
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
@@ -61,8 +67,9 @@ def record_hours(
     evaluated: list[HourCheck] = []
     done = 0
     for reports in work_through(lake, step, hours, chunk_limit):
-        checks = evaluate([report.hour for report in reports if report.is_up_to_date])
-        blocked = _blocked(checks)
+        up_to_date = [report.hour for report in reports if report.is_up_to_date]
+        checks, broken = _evaluated(evaluate, up_to_date)
+        blocked = broken | _blocked(checks)
         forget_consumed(lake, step.table, list(blocked))
         failed |= blocked | {r.hour: r.error for r in reports if not r.is_up_to_date}
         figures = hour_figures(lake, [report.hour for report in reports])
@@ -98,6 +105,24 @@ def record_partitions(
 def already_recorded(name: str) -> dg.Output[None]:
     """The output of a step whose materialisations are recorded hour by hour."""
     return dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
+
+
+def _evaluated(
+    evaluate: Evaluate, hours: Sequence[datetime]
+) -> tuple[list[HourCheck], dict[datetime, str]]:
+    """The checks of these hours, and the hours whose rows cannot even be read, with the reason."""
+    try:
+        return list(evaluate(hours)), {}
+    except FAILURES as error:
+        if len(hours) == 1:
+            return [], {hours[0]: f"cannot be checked: {error_line(error)}"}
+    checks: list[HourCheck] = []
+    broken: dict[datetime, str] = {}
+    for hour in hours:
+        evaluated, unread = _evaluated(evaluate, [hour])
+        checks += evaluated
+        broken |= unread
+    return checks, broken
 
 
 def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:

@@ -1,45 +1,70 @@
 """Bodies as they arrive -> the names of their events, without decoding what need not be.
 
-Belongs here: reading `Name` off a body. Does not: attributes, and whether the body is usable.
+Belongs here: reading `Name` off a body, and which bodies may turn out to be of no use. Does not:
+attributes, and whether a body is usable.
 """
 
 import polars as pl
 
 from kpi_platform.schemas.body_text import BLANKS, EVENT_NAME_KEY, FLAT_BODY, decode_body
 
-_FEW = 2_000
+NAMED = pl.Schema({"event_name": pl.String, "is_sound": pl.Boolean})
+
+_FLAT = rf"^[{BLANKS}]*{FLAT_BODY}[{BLANKS}]*$"
 _NAME = r"([A-Za-z0-9_][A-Za-z0-9_. -]*)"
 _SINGLE_FIRST = rf"^\{{ ?'Name' ?: ?'{_NAME}' ?[,}}]"
 _DOUBLE_FIRST = rf'^\{{ ?"Name" ?: ?"{_NAME}" ?[,}}]'
 # In a flat body quotes only ever delimit, so that a quoted key followed by a colon is a key.
-_ANYWHERE = rf"""[{{,] ?['"]Name['"] ?: ?['"]{_NAME}['"]"""
+_KEY = r"""['"]Name['"] ?:"""
+_FIRST = rf"""^\{{ ?{_KEY} ?['"]{_NAME}['"]"""
+_ANYWHERE = rf"""[{{,] ?{_KEY} ?['"]{_NAME}['"]"""
 
 
-def read_event_names(bodies: pl.Series) -> pl.Series:
-    """Return the event name of each body, null if it has none or cannot be decoded.
+def read_event_names(bodies: pl.Series) -> pl.DataFrame:
+    """Read the name off each body: `event_name`, and whether the body is `is_sound`.
 
-    A body that names its event first and breaks later may still show its name here.
+    The name is null if there is none or the body cannot be decoded; a body that names its event
+    first and breaks later may still show its name. A sound body surely decodes to an event; of
+    the others, which are flat in no plain writing nor JSON, it is not known. Both depend on
+    nothing but the body.
     """
-    # Where `Name` stands once, and no escape can hide another, nothing can override it.
-    once = bodies.str.count_matches(EVENT_NAME_KEY, literal=True) == 1
-    sure = once & ~bodies.str.contains("\\", literal=True)
-    first = pl.coalesce(pl.col("b").str.extract(p) for p in (_SINGLE_FIRST, _DOUBLE_FIRST))
-    names = bodies.to_frame("b").select(pl.when(sure).then(first).alias("event_name")).to_series()
+    body = bodies.to_frame("body")
+    # Where `Name` stands once, nothing can override it.
+    once = pl.col("body").str.count_matches(EVENT_NAME_KEY, literal=True) == 1
+    flat = body["body"].str.contains(_FLAT).fill_null(value=False)
+    names = body.select(pl.when(flat & once).then(pl.col("body").str.extract(_FIRST))).to_series()
+    named = pl.DataFrame([names.alias("event_name"), names.is_not_null().alias("is_sound")])
     rest = names.is_null().arg_true()
     if not len(rest):
-        return names
-    return names.scatter(rest, _read_unusual(bodies[rest], sure[rest]))
+        return named
+    others = _read_unusual(body[rest], flat[rest])
+    return named.select(
+        column.scatter(rest, others[column.name]) for column in named.iter_columns()
+    )
 
 
-def _read_unusual(bodies: pl.Series, sure: pl.Series) -> pl.Series:
-    if len(bodies) < _FEW:
-        return _read_exactly(bodies)
-    flat = sure & bodies.str.strip_chars(BLANKS).str.contains(rf"^{FLAT_BODY}$")
-    names = bodies.set(~flat, None).str.extract(_ANYWHERE)
-    rest = names.is_null().arg_true()
-    return names.scatter(rest, _read_exactly(bodies[rest])) if len(rest) else names
+def _read_unusual(body: pl.DataFrame, flat: pl.Series) -> pl.DataFrame:
+    text = pl.col("body")
+    in_flat = pl.when(text.str.count_matches(_KEY) == 1).then(text.str.extract(_ANYWHERE))
+    # An escape could hide another `Name`.
+    sure = text.str.count_matches(EVENT_NAME_KEY, literal=True) == 1
+    sure &= ~text.str.contains("\\", literal=True)
+    in_others = pl.when(sure).then(
+        pl.coalesce(text.str.extract(first) for first in (_SINGLE_FIRST, _DOUBLE_FIRST))
+    )
+    json_name = text.str.json_path_match(f"$.{EVENT_NAME_KEY}").str.strip_chars(BLANKS)
+    is_json = json_name.str.contains(r"^[^{\[]").fill_null(value=False)
+    named = body.select(
+        event_name=pl.when(flat).then(in_flat).otherwise(in_others), is_sound=flat | is_json
+    )
+    rest = named["event_name"].is_null().arg_true()
+    names = [_name(text) for text in body["body"][rest]]
+    return named.with_columns(
+        named["event_name"].scatter(rest, pl.Series(names, dtype=pl.String)),
+        named["is_sound"].scatter(rest, pl.Series([name is not None for name in names])),
+    )
 
 
-def _read_exactly(bodies: pl.Series) -> pl.Series:
-    found = [decode_body(body) for body in bodies]
-    return pl.Series([None if body is None else body.event_name for body in found], dtype=pl.String)
+def _name(text: str | None) -> str | None:
+    body = None if text is None else decode_body(text)
+    return None if body is None else body.event_name

@@ -88,6 +88,13 @@ def kept_text(raw: bytes) -> str:
     return text.encode()[:KEPT_BYTES].decode("utf-8", "ignore")
 
 
+def shorten(lines: pl.Series) -> pl.Series:
+    """Cut the lines that are longer than `KEPT_BYTES`."""
+    rows = (lines.str.len_bytes() > KEPT_BYTES).arg_true()
+    texts = [kept_text(line.encode()) for line in lines[rows]]
+    return lines.scatter(rows, pl.Series(texts, dtype=pl.String))
+
+
 def _without_bom(pieces: Iterable[bytes]) -> Iterator[bytes]:
     start: bytes | None = b""
     for piece in pieces:

@@ -17,11 +17,11 @@ from kpi_platform.arrivals.event_names import read_event_names
 from kpi_platform.arrivals.fields import is_no_line, split_by_blanks, split_by_tabs, split_json
 from kpi_platform.arrivals.lines import (
     BLOCK_BYTES,
-    KEPT_BYTES,
     Block,
     cut_blocks,
     kept_text,
     read_lines,
+    shorten,
 )
 from kpi_platform.arrivals.reasons import Origin, judge, judge_usual
 from kpi_platform.schemas.tables import QuarantinedEvents, RawTelemetry
@@ -143,13 +143,9 @@ def _usable(judged: pl.DataFrame) -> pl.DataFrame:
 def _unusable(judged: pl.DataFrame) -> pl.DataFrame:
     """`line_number`, `reason` and `raw_line` of the lines that have a reason."""
     bad = judged.filter(pl.col("reason").is_not_null())
-    odd = bad["raw"].is_not_null() | (bad["line"].str.len_bytes() > KEPT_BYTES)
-    rows = odd.fill_null(value=False).arg_true()
-    texts = [
-        kept_text(raw if raw is not None else line.encode())
-        for line, raw in bad.select("line", "raw")[rows].iter_rows()
-    ]
-    raw_line = bad["line"].scatter(rows, pl.Series(texts, dtype=pl.String))
+    rows = bad["raw"].is_not_null().arg_true()
+    texts = pl.Series([kept_text(raw) for raw in bad["raw"][rows]], dtype=pl.String)
+    raw_line = shorten(bad["line"]).scatter(rows, texts)
     return bad.select("line_number", "reason", raw_line=raw_line)
 
 
@@ -164,6 +160,9 @@ def _finished(good: list[pl.DataFrame], bad: pl.DataFrame, origin: Origin) -> Pa
 
 
 def _rows(judged: pl.DataFrame) -> pl.DataFrame:
+    named = read_event_names(judged["BodyMessage"])
+    # Whether such a body can be used is found out when it is decoded, far from the file.
+    raw_line = shorten(judged["line"].set(named["is_sound"], None))
     return judged.select(
         "line_number",
         category="Category",
@@ -172,5 +171,6 @@ def _rows(judged: pl.DataFrame) -> pl.DataFrame:
         title_session_id="SessionId",
         title_transaction_id="transaction_id",
         body_message="BodyMessage",
-        event_name=read_event_names(judged["BodyMessage"]),
+        event_name=named["event_name"],
+        raw_line=raw_line,
     )

@@ -22,7 +22,7 @@ from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing, LandingFile
 
-VERSION = "1"
+VERSION = "2"
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,11 @@ class HourStep(Protocol):
         """Record that an hour failed."""
 
 
+def error_line(error: BaseException) -> str:
+    """An error in one line: its kind and the first line of its message."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
 def work_through(
     lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
 ) -> Iterator[Sequence[HourReport]]:
@@ -133,7 +138,7 @@ def _run_chunk(
             for hour in hours:
                 yield from _run_chunk(lake, step, [hour], inputs, consumed)
             return
-        message = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+        message = error_line(error)
         step.fail(hours[0], message)
         yield HourReport(hours[0], "failed", error=message)
         return

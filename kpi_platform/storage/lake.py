@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, Schema, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
@@ -222,7 +222,11 @@ class Lake:
         contract = TABLES[table]
         if self._is_local:
             Path(self.path(table)).mkdir(parents=True, exist_ok=True)
-        return self.open(table) or _retried(
+        existing = self.open(table)
+        if existing is not None:
+            _add_missing_columns(existing, contract)
+            return existing
+        return _retried(
             lambda: DeltaTable.create(
                 self.path(table),
                 schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
@@ -241,6 +245,15 @@ class Lake:
                 DeltaTable(self.path(table)), data(), mode="overwrite", predicate=predicate
             )
         )
+
+
+def _add_missing_columns(target: DeltaTable, contract: Table) -> None:
+    """Give a table of an earlier release the columns that its contract has gained since."""
+    wanted = Schema.from_arrow(pl.DataFrame(schema=contract.polars_schema).to_arrow().schema)
+    known = {field.name for field in target.schema().fields}
+    missing = [field for field in wanted.fields if field.name not in known]
+    if missing:
+        target.alter.add_columns(missing)
 
 
 def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from kpi_platform.schemas.tables import TABLES
@@ -98,6 +99,15 @@ def test_a_partition_is_read_by_its_values_as_text(lake: Lake) -> None:
     assert set(lake.partition_signatures("sessions")) == {("2026-01-01",), ("2026-01-02",)}
     found = lake.read_partition("sessions", ("2026-01-02",))
     assert found["p_started_date_utc"].to_list() == [date(2026, 1, 2)]
+
+
+def test_a_table_of_an_earlier_release_gains_the_new_columns(lake: Lake) -> None:
+    old = _sightings(FIVE, "a").drop("player_id")
+    by = list(TABLES["sightings"].partition_by)
+    write_deltalake(lake.path("sightings"), old, partition_by=by)
+    lake.replace_hours("sightings", _sightings(FIVE + HOUR, "b"), [FIVE + HOUR])
+    found = lake.scan("sightings").sort("event_id").collect()
+    assert found.select("event_id", "player_id").rows() == [("a", None), ("b", None)]
 
 
 def test_an_overtaken_commit_is_repeated_on_the_new_state(
