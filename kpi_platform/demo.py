@@ -24,12 +24,12 @@ from kpi_platform.storage.landing_upload import upload
 from kpi_platform.storage.local_s3 import local_s3
 from kpi_platform.storage.platform import Platform
 
-_PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (.+)")
+_PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
 
 
 def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
     """Run the tour; returns the exit code of the Dagster run."""
-    console = Console(markup=False, highlight=False)
+    console = Console(markup=False, highlight=False, soft_wrap=True)
     world = settings.home / "world"
     started = time.monotonic()
     with ExitStack() as stack:

@@ -12,6 +12,7 @@ import resource
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 
 import dagster as dg
@@ -19,6 +20,8 @@ from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_AS
 
 from kpi_platform.partitions import hour_of, key_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.settings import SettingsError
 from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.hour_ledger import HourFigures, hour_figures
 from kpi_platform.storage.hour_steps import (
@@ -28,10 +31,13 @@ from kpi_platform.storage.hour_steps import (
     error_line,
     work_through,
 )
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake import Lake, LakeError
+from kpi_platform.storage.landing import LandingError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
 _ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+
+SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError)
 
 Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
 
@@ -47,6 +53,15 @@ def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
         )
         for spec in specs
     ]
+
+
+@contextmanager
+def naming_the_setting() -> Iterator[None]:
+    """Turn a mistake in the settings into a failure of one line, which no retry can mend."""
+    try:
+        yield
+    except SETTINGS_MISTAKES as error:
+        raise dg.Failure(str(error), allow_retries=False) from None
 
 
 def record_hours(

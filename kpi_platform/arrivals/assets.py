@@ -10,7 +10,7 @@ import dagster as dg
 from kpi_platform.arrivals.checks import RAW_CHECKS, check_raw
 from kpi_platform.arrivals.raw_step import VERSION, ArrivalLimits, RawStep
 from kpi_platform.asset_specs import hourly_spec
-from kpi_platform.recording import check_specs, record_hours
+from kpi_platform.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.resources import PlatformResource
 
 MEBIBYTE = 1024 * 1024
@@ -26,12 +26,13 @@ def raw_telemetry(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Read the files that arrived in each hour; quarantine the lines that cannot be read."""
-    parts = platform.platform
-    limits = ArrivalLimits(parts.settings.late_limit, parts.settings.future_limit)
-    yield from record_hours(
-        context,
-        parts.lake,
-        RawStep(parts.lake, parts.landing, parts.sources, limits),
-        lambda hours: check_raw(parts.lake, hours),
-        parts.settings.chunk_megabytes * MEBIBYTE,
-    )
+    with naming_the_setting():
+        parts = platform.platform
+        limits = ArrivalLimits(parts.settings.late_limit, parts.settings.future_limit)
+        yield from record_hours(
+            context,
+            parts.lake,
+            RawStep(parts.lake, parts.landing, parts.sources, limits),
+            lambda hours: check_raw(parts.lake, hours),
+            parts.settings.chunk_megabytes * MEBIBYTE,
+        )

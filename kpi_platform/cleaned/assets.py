@@ -13,7 +13,7 @@ from kpi_platform.cleaned.events_step import VERSION as EVENTS_VERSION
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import VERSION as SESSIONS_VERSION
 from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.recording import check_specs, record_hours
+from kpi_platform.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.resources import PlatformResource
 
 ROWS_PER_CHUNK = 1_000_000
@@ -35,16 +35,17 @@ def cleaned_events(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Decode, identify and deduplicate the lines of each hour, and account for every one."""
-    lake, settings = platform.platform.lake, platform.platform.settings
-    yield from record_hours(
-        context,
-        lake,
-        EventsStep(lake, platform.platform.sources),
-        lambda hours: check_events(
-            lake, hours, settings.quarantine_share_threshold, settings.small_hour_share
-        ),
-        ROWS_PER_CHUNK,
-    )
+    with naming_the_setting():
+        lake, settings = platform.platform.lake, platform.platform.settings
+        yield from record_hours(
+            context,
+            lake,
+            EventsStep(lake, platform.platform.sources),
+            lambda hours: check_events(
+                lake, hours, settings.quarantine_share_threshold, settings.small_hour_share
+            ),
+            ROWS_PER_CHUNK,
+        )
 
 
 @dg.multi_asset(
@@ -57,9 +58,10 @@ def sessions(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Rebuild the sessions that each changed hour touches."""
-    lake = platform.platform.lake
-    settings = platform.platform.settings
-    step = SessionsStep(lake, platform.platform.player_id_rules, settings.session_silence)
-    yield from record_hours(
-        context, lake, step, lambda hours: check_sessions(lake, hours), ROWS_PER_CHUNK
-    )
+    with naming_the_setting():
+        lake = platform.platform.lake
+        settings = platform.platform.settings
+        step = SessionsStep(lake, platform.platform.player_id_rules, settings.session_silence)
+        yield from record_hours(
+            context, lake, step, lambda hours: check_sessions(lake, hours), ROWS_PER_CHUNK
+        )

@@ -35,7 +35,7 @@ WHOLE_FILES = CheckSpec(
     is_warning=True,
 )
 EVENT_CHECKS = [
-    contract_spec("cleaned_events"),
+    *(contract_spec(t) for t in ("cleaned_events", "quarantined_events", "hour_ledger")),
     ACCOUNTED,
     QUARANTINE_SHARE,
     PLAUSIBLE_VOLUME,
@@ -52,7 +52,11 @@ def check_events(
     ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
     events = hours_of(lake.read_hours("cleaned_events", hours), hours)
     quarantined = hours_of(lake.read_hours("quarantined_events", hours), hours)
-    checks = list(contract_checks("cleaned_events", events))
+    checks = [
+        *contract_checks("cleaned_events", events),
+        *contract_checks("quarantined_events", quarantined),
+        *contract_checks("hour_ledger", {hour: ledger[hour] for hour in hours}),
+    ]
     for hour, previous in zip(hours, before, strict=True):
         checks += [
             _accounted(hour, ledger[hour], events[hour], quarantined[hour]),

@@ -128,12 +128,16 @@ class EventCleaner:
         held = self._held().select(*_ingest_hour(), "source", "event_at", "event_id")
         good = held.group_by(key).agg(pl.len().cast(pl.Int64).alias("good"))
         bad = pl.concat(self._bad).group_by(key).agg(pl.len().cast(pl.Int64).alias("undecoded"))
-        distinct = held[self._ordered()].group_by(key).agg(
-            pl.len().cast(pl.Int64).alias("rows"),
-            pl.col("event_at").min().alias("min_event_at"),
-            pl.col("event_at").max().alias("max_event_at"),
-            _low(pl.col("event_id")).sum().alias("ids_low"),
-            _high(pl.col("event_id")).sum().alias("ids_high"),
+        distinct = (
+            held[self._ordered()]
+            .group_by(key)
+            .agg(
+                pl.len().cast(pl.Int64).alias("rows"),
+                pl.col("event_at").min().alias("min_event_at"),
+                pl.col("event_at").max().alias("max_event_at"),
+                _low(pl.col("event_id")).sum().alias("ids_low"),
+                _high(pl.col("event_id")).sum().alias("ids_high"),
+            )
         )
         texts = [part.cast({"source": pl.String}) for part in (good, distinct)]
         counted = texts[0].join(texts[1], on=key).join(bad, on=key, how="full", coalesce=True)

@@ -10,7 +10,7 @@ import dagster as dg
 from kpi_platform.asset_specs import hourly_spec
 from kpi_platform.history.checks import HISTORY_CHECKS, check_history
 from kpi_platform.history.history_step import VERSION, HistoryStep
-from kpi_platform.recording import check_specs, record_hours
+from kpi_platform.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.resources import PlatformResource
 
 PARTS_PER_CHUNK = 1_000_000
@@ -31,8 +31,9 @@ def user_version_history(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Recompute the players whose sightings or sign-ins an hour changed, and nobody else."""
-    lake = platform.platform.lake
-    step = HistoryStep(lake, platform.platform.player_id_rules)
-    yield from record_hours(
-        context, lake, step, lambda hours: check_history(lake, hours), PARTS_PER_CHUNK
-    )
+    with naming_the_setting():
+        lake = platform.platform.lake
+        step = HistoryStep(lake, platform.platform.player_id_rules)
+        yield from record_hours(
+            context, lake, step, lambda hours: check_history(lake, hours), PARTS_PER_CHUNK
+        )

@@ -17,7 +17,13 @@ from kpi_platform.asset_specs import OWNERS
 from kpi_platform.kpis.build import BuildReport, build_marts
 from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.partitions import HOURLY
-from kpi_platform.recording import already_recorded, end_red_if_hours_failed, record_partitions
+from kpi_platform.recording import (
+    already_recorded,
+    end_red_if_hours_failed,
+    naming_the_setting,
+    peak_memory_mib,
+    record_partitions,
+)
 from kpi_platform.resources import PlatformResource
 from kpi_platform.storage.dbt_manifest import PROJECT_DIR, ensure_manifest, read_manifest
 
@@ -57,17 +63,22 @@ def _what_was_built(report: BuildReport) -> str:
     return "every model built anew" if report.is_full_refresh else "affected periods built"
 
 
-def _results(events: Iterator[object]) -> Iterator[dg.AssetCheckResult]:
-    """The results of dbt's tests; materialisations are recorded for the selected models only."""
-    for event in events:
-        if isinstance(event, dg.AssetCheckEvaluation):
-            yield dg.AssetCheckResult(
-                asset_key=event.asset_key,
-                check_name=event.check_name,
-                passed=event.passed,
-                severity=event.severity,
-                metadata=event.metadata,
-            )
+def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+    """The result of one of dbt's tests."""
+    return dg.AssetCheckResult(
+        asset_key=event.asset_key,
+        check_name=event.check_name,
+        passed=event.passed,
+        severity=event.severity,
+        metadata=event.metadata,
+    )
+
+
+def _seconds(event: dg.AssetMaterialization) -> float:
+    """How long dbt took for a model."""
+    duration = event.metadata.get("Execution Duration")
+    value = duration.value if isinstance(duration, dg.FloatMetadataValue) else None
+    return value or 0.0
 
 
 def _is_data(key: dg.AssetKey) -> bool:
@@ -91,15 +102,21 @@ def kpis(
     parts = platform.platform
     manifest = read_manifest()
     results: list[dg.AssetCheckResult] = []
+    seconds: dict[dg.AssetKey, float] = {}
 
     def run_dbt(full_refresh: bool) -> None:
         os.environ["KPI_WAREHOUSE_PATH"] = str(parts.settings.warehouse_file.resolve())
         arguments = ["build", "--exclude-resource-type", "unit_test"]
         arguments += ["--full-refresh"] if full_refresh else []
         invocation = dbt.cli(arguments, manifest=manifest, dagster_dbt_translator=Translator())
-        results.extend(_results(invocation.stream()))
+        for event in invocation.stream():
+            if isinstance(event, dg.AssetCheckEvaluation):
+                results.append(_result(event))
+            elif isinstance(event, dg.AssetMaterialization):
+                seconds[event.asset_key] = _seconds(event)
 
-    report = build_marts(parts, project_fingerprint(manifest), run_dbt)
+    with naming_the_setting():
+        report = build_marts(parts, project_fingerprint(manifest), run_dbt)
     changed = sum(report.load.rows_changed.values())
     context.log.info(f"kpis: {changed} rows of copies changed, {_what_was_built(report)}")
     hourly = [key for key in context.selected_asset_keys if key.path[-1] in HOURLY_MODELS]
@@ -109,7 +126,13 @@ def kpis(
     # Dagster wants the outputs of one step in the order of their dependencies.
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
-        figures = {"rows_loaded": changed, "built": report.is_built}
+        figures = {
+            "rows": report.rows.get(name, 0),
+            "rows_loaded": changed,
+            "seconds": round(seconds.get(key, 0.0), 3),
+            "peak_memory_mib": peak_memory_mib(),
+            "unchanged": not report.is_built,
+        }
         whole = dg.Output(None, output_name=name, metadata=figures)
         yield already_recorded(name) if key in hourly else whole
     selected = {(key.asset_key, key.name) for key in context.selected_asset_check_keys}

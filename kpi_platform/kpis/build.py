@@ -4,13 +4,14 @@ Belongs here: the order of load, dbt and the books, under the warehouse's lock. 
 loaded (load.py) or built (the dbt project).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import polars as pl
 
 from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
 from kpi_platform.storage.locks import file_lock, warehouse_lock
+from kpi_platform.storage.marts import row_counts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import connect, mark_built, needs_full_refresh, pending
 
@@ -19,9 +20,11 @@ RunDbt = Callable[[bool], None]
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: the load's figures, and whether dbt ran and built everything anew."""
+    """What a build did: the load's figures, the rows of every table that dbt builds, and whether
+    dbt ran and built everything anew."""
 
     load: LoadReport
+    rows: Mapping[str, int]
     is_built: bool
     is_full_refresh: bool
 
@@ -44,12 +47,13 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
             )
             full_refresh = needs_full_refresh(con, fingerprint)
             if not full_refresh and not pending(con):
-                return BuildReport(report, is_built=False, is_full_refresh=False)
+                return BuildReport(report, row_counts(con), is_built=False, is_full_refresh=False)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
         run_dbt(full_refresh)
         with connect(path) as con:
             mark_built(con, fingerprint, full_refresh=full_refresh)
-    return BuildReport(report, is_built=True, is_full_refresh=full_refresh)
+            rows = row_counts(con)
+    return BuildReport(report, rows, is_built=True, is_full_refresh=full_refresh)
 
 
 def lake_tables(platform: Platform) -> list[LakeTable]:

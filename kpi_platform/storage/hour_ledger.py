@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.lake import Lake
 
 TABLE = "hour_ledger"
@@ -42,7 +43,13 @@ def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFi
 
 
 def write_ledger(lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
-    """Replace the ledger rows of these hours."""
+    """Replace the ledger rows of these hours.
+
+    Rows without `rows` wait for the decoding to complete them; it must come even if the lines
+    are those that it knows.
+    """
+    if rows["rows"].has_nulls():
+        forget_consumed(lake, "cleaned_events", hours)
     lake.replace_hours(TABLE, rows, hours)
 
 

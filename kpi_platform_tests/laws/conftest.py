@@ -12,7 +12,7 @@ _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.f
 
 settings.register_profile(
     "ci",
-    max_examples=int(os.environ.get("KPI_LAWS_EXAMPLES", "12")),
+    max_examples=int(os.environ.get("KPI_LAWS_EXAMPLES", "8")),
     stateful_step_count=8,
     deadline=None,
     suppress_health_check=_SLOW_IS_FINE,

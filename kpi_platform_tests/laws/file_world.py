@@ -7,6 +7,8 @@ out.
 import json
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -104,8 +106,20 @@ class _KilledLake(FaultyLake):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def run_in_process(folder: str, hours: Sequence[datetime], kill_at_write: int | None) -> None:
-    """Run every step, for use as the target of a process; killed at a write if asked to."""
+def start_run(
+    world: FileWorld, hours: Sequence[datetime], kill_at_write: int = 0
+) -> "subprocess.Popen[bytes]":
+    """Run every step in a process of its own, killed in place of one write (from 1) if asked to."""
+    arguments = [str(world.folder), str(kill_at_write), *(hour.isoformat() for hour in hours)]
+    # A fork would inherit Polars' threads as locks that nobody holds.
+    return subprocess.Popen([sys.executable, "-m", __name__, *arguments])
+
+
+def _main(folder: str, kill_at_write: str, *hours: str) -> None:
     world = FileWorld(Path(folder))
-    fault = Fault(kill_at_write) if kill_at_write is not None else None
-    world.run(hours, _KilledLake(world.lake_uri, fault))
+    lake = _KilledLake(world.lake_uri, Fault(int(kill_at_write)))
+    world.run([datetime.fromisoformat(hour) for hour in hours], lake)
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -75,6 +75,21 @@ A_KILLED_HOUR_IS_CORRECTED = [
     # The eighth write is that of the sessions, after that of the parts.
     replace(come((EARLY, [sign_in(EARLY, 1, "p1", session="s2")])), fault=Fault(8)),
 ]
+# Killed after its sessions were recorded, before its history; a neighbour's run folds meanwhile.
+A_KILLED_HOUR_IS_AS_BEFORE_AFTER_ANOTHER = [
+    come((EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0")])),
+    replace(come((EARLY, [sign_in(EARLY, 1, "p2"), sighting(EARLY, 2, "1.0")])), fault=Fault(9)),
+    come((LATE, [sign_in(LATE, 30, "p3", session="s3")])),
+    come((EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0")])),
+]
+# Killed when its events were written, but not yet its parts; then a neighbour shares a session.
+A_NEIGHBOUR_CHANGED_MEANWHILE = [
+    come((EARLY, [sighting(EARLY, 1, "1.0"), sighting(EARLY, 3, "1.0")])),
+    replace(
+        come((EARLY, [sighting(EARLY, 2.5, "1.0"), sighting(EARLY, 5, "1.0")])), fault=Fault(4)
+    ),
+    come((NEXT, [sighting(NEXT, 2, "1.1"), sighting(NEXT, 4, "1.1")])),
+]
 
 
 def flip_tie_order(patch: pytest.MonkeyPatch) -> None:
@@ -139,6 +154,17 @@ def leave_no_ghosts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(session_reach.PartsChange, "ghosts", property(lambda change: change.new.clear()))
 
 
+def let_the_queue_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(sessions_step, "forget_consumed", lambda lake, table, hours: None)
+
+
+def give_up_on_stale_parts(patch: pytest.MonkeyPatch) -> None:
+    def gives_up(*arguments: object) -> None:
+        raise ValueError("stale parts")
+
+    patch.setattr(session_reach.PartsChange, "refreshed", gives_up)
+
+
 BROKEN: list[tuple[Break, list[Move]]] = [
     (flip_tie_order, TIES),
     (forget_old_parts, A_SESSION_VANISHES),
@@ -148,6 +174,8 @@ BROKEN: list[tuple[Break, list[Move]]] = [
     (look_no_further_than_the_change, A_SESSION_GOES_ON_LATE),
     (keep_fingerprints_while_working, A_KILLED_HOUR_IS_AS_BEFORE),
     (leave_no_ghosts, A_KILLED_HOUR_IS_CORRECTED),
+    (let_the_queue_wait, A_KILLED_HOUR_IS_AS_BEFORE_AFTER_ANOTHER),
+    (give_up_on_stale_parts, A_NEIGHBOUR_CHANGED_MEANWHILE),
 ]
 
 

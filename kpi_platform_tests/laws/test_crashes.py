@@ -1,13 +1,11 @@
 """Runs that are killed, that meet, and that lose a commit: the next run completes every table."""
 
-import multiprocessing
+import contextlib
 import shutil
 import signal
 import time
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from itertools import chain
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -17,16 +15,27 @@ from deltalake.exceptions import CommitFailedError
 from kpi_platform.storage import lake as lake_module
 from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed, record_consumed
 from kpi_platform.storage.lake import Lake
-from kpi_platform_tests.laws.file_world import FileWorld, run_in_process, unaccounted
-from kpi_platform_tests.laws.lake_world import expected_tables, read_tables
+from kpi_platform_tests.laws.file_world import FileWorld, start_run, unaccounted
+from kpi_platform_tests.laws.lake_world import (
+    Fault,
+    FaultyLake,
+    Killed,
+    expected_tables,
+    read_tables,
+)
 from kpi_platform_tests.reference import Event
 
 START = datetime.fromisoformat("2026-01-01T05:00:00+00:00")
 HOURS = [START + timedelta(hours=number) for number in range(6)]
-# A corrected hour makes this many writes, from its lines to its history; after the last of them
-# nothing is left to lose.
-WRITES = 26
-DELAYS = (0.1, 0.25, 0.4, 0.6)
+# A corrected hour makes this many writes, from its lines to the record of its history.
+WRITES = 23
+# Seconds after the first commit; the whole run takes about one.
+DELAYS = (0.0, 0.15, 0.3, 0.6)
+# Before and after the commits of lines, ledger, events, parts, sessions, sightings and history.
+REVERTED = [
+    *(Fault(at_write, Killed) for at_write in (2, 4, 7, 9, 13, 17, 20)),
+    *(Fault(at_write, OSError) for at_write in (1, 3, 9)),
+]
 
 
 def contents(hour: datetime, variant: int = 0) -> list[Event]:
@@ -44,14 +53,6 @@ def contents(hour: datetime, variant: int = 0) -> list[Event]:
             who = {"PlayerId": f"player-{player + variant}"}
             events.append(Event(session, at, "SessionStart", hour, who, 3 * number + 1))
     return events
-
-
-def start(world: FileWorld, hours: Sequence[datetime], kill_at_write: int | None) -> BaseProcess:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["kpi_platform_tests.laws.file_world"])
-    process = context.Process(target=run_in_process, args=(str(world.folder), hours, kill_at_write))
-    process.start()
-    return process
 
 
 def assert_complete(world: FileWorld, events: dict[datetime, list[Event]]) -> None:
@@ -87,9 +88,7 @@ def test_a_run_killed_at_a_write_is_completed_by_the_same_command(
     built: FileWorld, memory_path: Path, at_write: int
 ) -> None:
     world, events = corrected(built, memory_path)
-    process = start(world, [HOURS[1]], at_write)
-    process.join(60)
-    assert process.exitcode == -signal.SIGKILL
+    assert start_run(world, [HOURS[1]], at_write).wait(60) == -signal.SIGKILL
     world.run([HOURS[1]])
     assert_complete(world, events)
 
@@ -99,12 +98,28 @@ def test_a_run_killed_at_any_moment_is_completed_by_the_same_command(
     built: FileWorld, memory_path: Path, delay: float
 ) -> None:
     world, events = corrected(built, memory_path)
-    process = start(world, [HOURS[1]], None)
+    process = start_run(world, [HOURS[1]])
+    log = world.folder / "lake" / "raw_telemetry" / "_delta_log"
+    before = len(list(log.iterdir()))
+    while len(list(log.iterdir())) == before and process.poll() is None:
+        time.sleep(0.01)
     time.sleep(delay)
     process.kill()
-    process.join(60)
+    process.wait(60)
     world.run([HOURS[1]])
     assert_complete(world, events)
+
+
+@pytest.mark.parametrize("fault", REVERTED, ids=str)
+def test_an_hour_that_is_as_before_after_a_fault_is_completed(
+    built: FileWorld, memory_path: Path, fault: Fault
+) -> None:
+    world, _ = corrected(built, memory_path)
+    with contextlib.suppress(Killed):
+        world.run([HOURS[1]], FaultyLake(world.lake_uri, fault))
+    world.write(HOURS[1], contents(HOURS[1]))
+    world.run([HOURS[1]])
+    assert_complete(world, {hour: contents(hour) for hour in HOURS[:3]})
 
 
 def test_runs_on_different_hours_at_once_lose_and_double_nothing(memory_path: Path) -> None:
@@ -112,10 +127,8 @@ def test_runs_on_different_hours_at_once_lose_and_double_nothing(memory_path: Pa
     events = {hour: contents(hour) for hour in HOURS}
     for hour in HOURS:
         world.write(hour, events[hour])
-    processes = [start(world, part, None) for part in (HOURS[::2], HOURS[1::2])]
-    for process in processes:
-        process.join(120)
-    assert [process.exitcode for process in processes] == [0, 0]
+    processes = [start_run(world, part) for part in (HOURS[::2], HOURS[1::2])]
+    assert [process.wait(120) for process in processes] == [0, 0]
     assert_complete(world, events)
     assert {r.status for reports in world.run(HOURS).values() for r in reports} == {"unchanged"}
 

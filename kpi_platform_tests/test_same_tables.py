@@ -1,0 +1,119 @@
+"""The promise: the same tables, whatever order hours arrive in, and after an hour is corrected."""
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from kpi_platform.simulator import simulate
+from kpi_platform_tests.whole_platform import (
+    PUBLISHED_TABLES,
+    new_platform,
+    run_hours,
+    run_marts,
+    tables_of,
+)
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+HOURS = [START + timedelta(hours=number) for number in range(30)]
+CORRECTED = HOURS[14]
+EMPTY_UNTIL_LATE = HOURS[7]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Thirty hours of the synthetic world, with everything that goes wrong in it."""
+    out = tmp_path_factory.mktemp("same") / "world"
+    simulate(out, START, len(HOURS), 60, 11)
+    return out
+
+
+def _files_of(landing: Path, hour: datetime) -> list[Path]:
+    return sorted(landing.glob(f"*/{hour:%Y/%m/%d/%H}/*"))
+
+
+@pytest.mark.slow
+def test_hours_backwards_again_late_and_corrected_give_the_same_tables(
+    world: Path, tmp_path: Path
+) -> None:
+    at_once = new_platform(tmp_path / "at_once", world / "landing", world / "sources.yaml")
+    run_hours(at_once, HOURS)
+    run_marts(at_once)
+
+    landing = tmp_path / "landing"
+    shutil.copytree(world / "landing", landing)
+    # An hour is wrong at first (a file of its neighbour's), another has not arrived.
+    wrong = _files_of(landing, CORRECTED)[0]
+    right = wrong.read_bytes()
+    wrong.write_bytes(_files_of(landing, HOURS[13])[0].read_bytes())
+    late = {file: file.read_bytes() for file in _files_of(landing, EMPTY_UNTIL_LATE)}
+    for file in late:
+        file.unlink()
+
+    piecemeal = new_platform(tmp_path / "piecemeal", landing, world / "sources.yaml")
+    for hour in reversed(HOURS[15:]):
+        run_hours(piecemeal, [hour])
+    run_marts(piecemeal)
+    run_hours(piecemeal, HOURS[10:20])
+    run_hours(piecemeal, HOURS[:5])
+    run_marts(piecemeal)
+    for hour in (HOURS[9], HOURS[5], EMPTY_UNTIL_LATE, HOURS[8], HOURS[6]):
+        run_hours(piecemeal, [hour])
+    wrong.write_bytes(right)
+    for file, content in late.items():
+        file.write_bytes(content)
+    run_hours(piecemeal, [EMPTY_UNTIL_LATE])
+    run_hours(piecemeal, [CORRECTED])
+    run_marts(piecemeal)
+
+    expected, found = tables_of(at_once), tables_of(piecemeal)
+    assert set(expected) == set(found) >= {f"published/{name}" for name in PUBLISHED_TABLES}
+    assert min(rows.height for rows in expected.values()) > 0
+    assert [name for name, rows in expected.items() if not rows.equals(found[name])] == []
+
+
+@pytest.mark.slow
+def test_the_tables_are_those_of_the_simulators_truth(world: Path, tmp_path: Path) -> None:
+    platform = new_platform(tmp_path / "home", world / "landing", world / "sources.yaml")
+    run_hours(platform, HOURS)
+    run_marts(platform)
+    for table, name in (
+        ("hours", "hour_ledger"),
+        ("sessions", "sessions"),
+        ("intervals", "user_version_intervals"),
+        ("players", "user_version_history"),
+    ):
+        truth = pl.read_parquet(world / "truth" / f"{table}.parquet")
+        found = platform.lake.scan(name).select(truth.columns).collect()
+        assert_frame_equal(found, truth, check_row_order=False)
+    reasons = pl.read_parquet(world / "truth" / "quarantined.parquet")
+    keys = ["source", "p_ingest_date_utc", "p_ingest_hour_utc", "reason"]
+    counted = platform.lake.scan("quarantined_events").group_by(keys).agg(count=pl.len().cast(pl.Int64))
+    assert_frame_equal(counted.collect(), reasons.select(*keys, "count"), check_row_order=False)
+    daily = pl.read_parquet(world / "truth" / "daily.parquet")
+    days = platform.lake.published("kpi_daily")
+    assert days is not None
+    totals = days.filter(pl.col("platform") == "all").select(daily.columns).collect()
+    assert_frame_equal(totals, daily, check_row_order=False, check_dtypes=False, abs_tol=1e-6)
+
+
+@pytest.mark.slow
+def test_an_unchanged_hour_writes_nothing(world: Path, tmp_path: Path) -> None:
+    platform = new_platform(tmp_path / "home", world / "landing", world / "sources.yaml")
+    run_hours(platform, HOURS[:6])
+    run_marts(platform)
+    tables = ("raw_telemetry", "cleaned_events", "sessions", "user_version_history", "sightings")
+    before = {table: platform.lake.version(table) for table in tables}
+    reports = run_hours(platform, HOURS[:6])
+    assert {report.status for report in reports} == {"unchanged"}
+    assert {table: platform.lake.version(table) for table in tables} == before
+    assert run_marts(platform) == []
+    # Files written again with the same contents are read, found equal, and nothing is written.
+    for hour in HOURS[:6]:
+        for file in _files_of(world / "landing", hour):
+            file.write_bytes(file.read_bytes())
+    run_hours(platform, HOURS[:6])
+    assert {table: platform.lake.version(table) for table in tables} == before

@@ -1,0 +1,108 @@
+"""The whole platform without Dagster: files in, published tables out, step by step in process.
+
+Belongs here: running the real steps, the real dbt and the real publishing in their order. Does
+not: what should come out.
+"""
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.history.history_step import HistoryStep
+from kpi_platform.kpis.build import build_marts
+from kpi_platform.kpis.project import project_fingerprint
+from kpi_platform.published.publish import marts_to_publish, publish
+from kpi_platform.settings import Settings
+from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
+from kpi_platform.storage.hour_steps import HourReport, work_through
+from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.warehouse import (
+    affected_periods_to_publish,
+    clear_published,
+    connect,
+)
+
+DATA_TABLES = (
+    "raw_telemetry",
+    "quarantined_events",
+    "cleaned_events",
+    "sessions",
+    "user_version_history",
+    "user_version_intervals",
+)
+PUBLISHED_TABLES = tuple(mart.table for mart in marts_to_publish(read_manifest()))
+
+
+def new_platform(home: Path, landing: Path, sources: Path) -> Platform:
+    """A platform of its own below `home`, on files that others may share."""
+    return Platform(Settings(home=home, landing_uri=str(landing), sources=sources))
+
+
+def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]:
+    """Bring every lake table up to date for these hours; returns what the steps report."""
+    lake, settings = platform.lake, platform.settings
+    limits = ArrivalLimits(settings.late_limit, settings.future_limit)
+    steps = (
+        RawStep(lake, platform.landing, platform.sources, limits),
+        EventsStep(lake, platform.sources),
+        SessionsStep(lake, platform.player_id_rules, settings.session_silence),
+        HistoryStep(lake, platform.player_id_rules),
+    )
+    return [
+        report
+        for step in steps
+        for reports in work_through(lake, step, hours, 10**9)
+        for report in reports
+    ]
+
+
+def run_marts(platform: Platform) -> list[str]:
+    """Load, build and publish what changed; returns the tables published."""
+    manifest = read_manifest()
+    path = platform.settings.warehouse_file
+
+    def run_dbt(full_refresh: bool) -> None:
+        command = [Path(sys.executable).with_name("dbt"), "build", "--quiet"]
+        command += ["--exclude-resource-type", "unit_test"]
+        command += ["--full-refresh"] if full_refresh else []
+        subprocess.run(
+            command,
+            cwd=PROJECT_DIR,
+            env={
+                "PATH": "",
+                "KPI_WAREHOUSE_PATH": str(path),
+                "DBT_TARGET_PATH": str(path.parent / "target"),
+                "DBT_LOG_PATH": str(path.parent / "logs"),
+            },
+            check=True,
+        )
+
+    build_marts(platform, project_fingerprint(manifest), run_dbt)
+    with connect(path) as con:
+        changed = affected_periods_to_publish(con)
+        done = publish(platform.lake, Marts(con), marts_to_publish(manifest), changed)
+        clear_published(con)
+    return [item.table for item in done]
+
+
+def tables_of(platform: Platform) -> dict[str, pl.DataFrame]:
+    """Every data table as it is now, rows in a fixed order."""
+    found = {table: platform.lake.scan(table).collect() for table in DATA_TABLES}
+    for table in PUBLISHED_TABLES:
+        rows = platform.lake.published(table)
+        if rows is not None:
+            found[f"published/{table}"] = rows.collect()
+    return {name: _in_order(rows) for name, rows in found.items()}
+
+
+def _in_order(rows: pl.DataFrame) -> pl.DataFrame:
+    sortable = [name for name, dtype in rows.schema.items() if not isinstance(dtype, pl.List)]
+    return rows.select(sorted(rows.columns)).sort(sortable)
