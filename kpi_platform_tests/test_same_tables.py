@@ -91,13 +91,27 @@ def test_the_tables_are_those_of_the_simulators_truth(world: Path, tmp_path: Pat
         assert_frame_equal(found, truth, check_row_order=False)
     reasons = pl.read_parquet(world / "truth" / "quarantined.parquet")
     keys = ["source", "p_ingest_date_utc", "p_ingest_hour_utc", "reason"]
-    counted = platform.lake.scan("quarantined_events").group_by(keys).agg(count=pl.len().cast(pl.Int64))
+    counted = (
+        platform.lake.scan("quarantined_events").group_by(keys).agg(count=pl.len().cast(pl.Int64))
+    )
     assert_frame_equal(counted.collect(), reasons.select(*keys, "count"), check_row_order=False)
     daily = pl.read_parquet(world / "truth" / "daily.parquet")
     days = platform.lake.published("kpi_daily")
     assert days is not None
     totals = days.filter(pl.col("platform") == "all").select(daily.columns).collect()
-    assert_frame_equal(totals, daily, check_row_order=False, check_dtypes=False, abs_tol=1e-6)
+    grain = ["date", "studio", "game"]
+    # The KPI table also has a row where a game known by then had a day without events.
+    silent = totals.join(daily, on=grain, how="anti")
+    assert silent.select(pl.col("dau", "new_players", "payers", "sessions").sum()).row(0) == (
+        (0,) * 4
+    )
+    assert_frame_equal(
+        totals.join(daily, on=grain, how="semi"),
+        daily,
+        check_row_order=False,
+        check_dtypes=False,
+        abs_tol=1e-6,
+    )
 
 
 @pytest.mark.slow
