@@ -5,7 +5,7 @@ export DAGSTER_HOME ?= $(CURDIR)
 BIN := .venv/bin
 INSTALLED := .venv/installed
 
-.PHONY: help demo demo-s3 test ui check bench lock clean
+.PHONY: help demo demo-s3 test soak ui check bench lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -25,6 +25,9 @@ demo-s3: $(INSTALLED) ## the same on a real S3 server
 
 test: $(INSTALLED) ## every test
 	$(BIN)/pytest -n 2 --dist loadgroup
+
+soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds are saved as cases
+	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/laws/test_order_law.py -k any_moves --timeout 0
 
 ui: $(INSTALLED) ## Dagster's UI and daemon on the current settings
 	mkdir -p $(KPI_HOME)

@@ -129,5 +129,6 @@ def test_an_unchanged_hour_writes_nothing(world: Path, tmp_path: Path) -> None:
     for hour in HOURS[:6]:
         for file in _files_of(world / "landing", hour):
             file.write_bytes(file.read_bytes())
-    run_hours(platform, HOURS[:6])
+    reports = run_hours(platform, HOURS[:6])
+    assert {report.status for report in reports} == {"unchanged"}
     assert {table: platform.lake.version(table) for table in tables} == before

@@ -19,7 +19,7 @@ from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.storage.hour_ledger import empty_rows, mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.landing import Landing, LandingFile
 
 VERSION = "2"
@@ -115,10 +115,24 @@ class RawStep:
         """
         same = [hour for hour in hours if self._is_same(hour)]
         changed = [hour for hour in hours if hour not in same]
+        if same:
+            self._refresh_ledger(same)
         done = {
-            hour: Done(self._consumed[hour].content, self._consumed[hour].rows) for hour in same
+            hour: Done(known.content, known.rows, is_unchanged=True)
+            for hour, known in self._consumed.items()
+            if hour in same
         }
         return done | (self._replace(changed) if changed else {})
+
+    def _refresh_ledger(self, hours: Sequence[datetime]) -> None:
+        """Note how the files look now, and sources that became active: no line has changed."""
+        refreshed = []
+        for hour, known in hours_of(self._lake.read_hours("hour_ledger", hours), hours).items():
+            new = empty_rows(hour, set(self._expected(hour)) - set(known["source"]))
+            rows = pl.concat([known, new.select(known.columns)])
+            looks = [self._source_fingerprint(hour, source) for source in rows["source"]]
+            refreshed.append(rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String)))
+        write_ledger(self._lake, pl.concat(refreshed), hours)
 
     def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         tallies: dict[datetime, dict[str, _Tally]] = {}

@@ -27,13 +27,20 @@ from kpi_platform.storage.lake import Lake
 FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowException)
 
 
+Status = Literal["written", "unchanged", "failed", "left_out"]
+
+
 @dataclass(frozen=True)
 class Done:
-    """What an hour's work wrote: a hash of the content, its rows, and figures worth showing."""
+    """What an hour's work wrote: a hash of the content, its rows, and figures worth showing.
+
+    `is_unchanged`: the input looked different, but nothing had to be written.
+    """
 
     content: str
     rows: int
     figures: Mapping[str, int] = field(default_factory=dict)
+    is_unchanged: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,7 @@ class HourReport:
     """
 
     hour: datetime
-    status: Literal["written", "unchanged", "failed", "left_out"]
+    status: Status
     rows: int = 0
     seconds: float = 0.0
     figures: Mapping[str, int] = field(default_factory=dict)
@@ -144,7 +151,8 @@ def _run_chunk(
         return
     seconds = (time.monotonic() - started) / len(hours)
     for hour, item in done.items():
-        yield HourReport(hour, "written", item.rows, seconds, item.figures)
+        status: Status = "unchanged" if item.is_unchanged else "written"
+        yield HourReport(hour, status, item.rows, seconds, item.figures)
 
 
 def _as_consumed(
