@@ -105,16 +105,19 @@ def record_hours(
 
 
 def record_partitions(
-    context: dg.AssetExecutionContext, lake: Lake, keys: Iterable[dg.AssetKey]
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    key: dg.AssetKey,
+    rows: Callable[[datetime], int],
+    seconds: float,
 ) -> None:
-    """Record hourly assets that are built for all hours at once: every hour that did not fail."""
+    """Record an hourly asset that is built for all hours at once: every hour that did not fail."""
     failed = set(_failed_so_far(context))
-    hours = [hour_of(key) for key in context.partition_keys if key not in failed]
+    hours = [hour_of(name) for name in context.partition_keys if name not in failed]
     figures = hour_figures(lake, hours)
-    for key in sorted(keys):
-        for hour in hours:
-            report = HourReport(hour, "written", figures[hour].rows)
-            _record_hour(context, [key], report, figures[hour])
+    for hour in hours:
+        report = HourReport(hour, "written", rows(hour), seconds / len(hours))
+        _record_hour(context, [key], report, figures[hour])
 
 
 def already_recorded(name: str) -> dg.Output[None]:

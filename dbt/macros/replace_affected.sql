@@ -1,5 +1,6 @@
 {# The incremental strategy of all models: within its window a model becomes what its query now
-   gives, rows whose keys vanish included, and rows that stay equal are not written.
+   gives, rows whose keys vanish included, and rows that stay equal are not written. Keys are unique
+   (each model has a test of it), so `except` suffices: `except all` takes up to 3 times as long.
 
    Settings, in the model's `meta`:
      window: {relation, period, column}   the periods recomputed (else `incremental_predicates`, a
@@ -19,8 +20,8 @@
     {%- endset -%}
     {%- set new_rows -%} select {{ columns }} from {{ arg_dict['temp_relation'] }} {%- endset %}
 
-    create or replace temp table {{ removed }} as {{ old_rows }} except all {{ new_rows }};
-    create or replace temp table {{ added }} as {{ new_rows }} except all {{ old_rows }};
+    create or replace temp table {{ removed }} as {{ old_rows }} except {{ new_rows }};
+    create or replace temp table {{ added }} as {{ new_rows }} except {{ old_rows }};
 
     {% if meta.get('publish') %} {{ note_periods(meta['publish'], removed, added) }} {% endif %}
     {% if meta.get('note_changes_in') %}
@@ -42,7 +43,7 @@
     {%- if meta.get('window') -%}
         {%- set window = meta['window'] -%}
         {%- set relation = api.Relation.create(
-            database=this.database, schema='staging', identifier=window['relation']) -%}
+            database=target.database, schema='staging', identifier=window['relation']) -%}
         {{ return(window_predicate(window['column'], relation, window['period'])) }}
     {%- endif -%}
     {{ return(predicates | join(' and ') if predicates else 'true') }}

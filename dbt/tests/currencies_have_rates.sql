@@ -3,5 +3,5 @@
 select currency, count(*) as purchases
 from {{ ref('attributed_events') }}
 where amount is not null and not has_rate
-    and date_trunc('hour', event_at) in (select hour from {{ ref('affected_event_hours') }})
+    and {{ built_rows('attributed_events') }}
 group by currency

@@ -3,4 +3,4 @@
 select event_id, source, event_at, amount, currency
 from {{ ref('attributed_events') }}
 where amount is not null and has_rate and revenue_usd is null
-    and date_trunc('hour', event_at) in (select hour from {{ ref('affected_event_hours') }})
+    and {{ built_rows('attributed_events') }}

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import polars as pl
+from polars.exceptions import ComputeError
 
 BLOCK_BYTES = 16 << 20
 MAX_LINE_BYTES = 1 << 20
@@ -68,9 +69,10 @@ def read_lines(block: Block) -> pl.DataFrame:
     """Split a block: `line_number`, `line` (null if it is no UTF-8), `raw` (bytes; only of lines
     that are no UTF-8), line ends removed: a line feed and one carriage return before it.
     """
-    if _text(block.data) is not None:
+    try:
         lines = pl.read_lines(block.data).with_columns(raw=pl.lit(None, pl.Binary))
-    else:
+    except ComputeError:
+        # Some line is no UTF-8.
         parts = block.data.removesuffix(b"\n").split(b"\n")
         raw = [part.removesuffix(b"\r") for part in parts]
         text = [_text(part) for part in raw]

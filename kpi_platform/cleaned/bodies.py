@@ -33,7 +33,7 @@ _MOST_SHAPES = 100
 _FLAT = re.compile(FLAT_BODY)
 _NAME = r"[A-Za-z0-9_][A-Za-z0-9_. -]*"
 _NAME_FIRST = rf"""^\{{ ?['"]Name['"] ?: ?['"]({_NAME})"""
-_NAME_MEMBER = rf"""^\{{ ?['"]Name['"] ?: ?['"]{_NAME}['"](?: ?, ?)?"""
+_NO_REASON = pl.lit(None, pl.String).alias("reason")
 _KEYS = re.compile(r"(?:^\{|,) ?['\"]([A-Za-z0-9_.-]+)['\"] ?:")
 
 
@@ -64,20 +64,24 @@ def _separators() -> dict[str, str]:
 _SEPARATORS = _separators()
 
 
-def decode_bodies(bodies: pl.Series) -> pl.DataFrame:
+def decode_bodies(bodies: pl.Series, names: pl.Series | None = None) -> pl.DataFrame:
     """Decode a column of bodies: one row per body, in order.
 
-    Columns: `event_name` (null if none), `attributes` (canonical JSON text without `Name`, null
-    if the body is bad), `reason` (null, `bad_body` or `missing_event_name`). A null body is bad.
+    `names` are event names that were read off the bodies before, null where none was; of bodies
+    that can be decoded they must be right. Columns: `event_name` (null if none), `attributes`
+    (canonical JSON text without `Name`, null if the body is bad), `reason` (null, `bad_body` or
+    `missing_event_name`). A null body is bad.
     """
     texts = bodies.alias("body").str.strip_chars(BLANKS)
     if len(texts) < _FEW:
         return decode_exactly(texts)
     is_shaped, is_name_first = _match_shapes(texts)
     if is_shaped.all():
-        return _rewrite(texts, is_name_first=is_name_first)
+        return _rewrite(texts, names, is_name_first=is_name_first)
     shaped, odd = texts.filter(is_shaped), texts.filter(~is_shaped)
-    decoded = pl.concat([_rewrite(shaped, is_name_first=is_name_first), decode_exactly(odd)])
+    shaped_names = None if names is None else names.filter(is_shaped)
+    rewritten = _rewrite(shaped, shaped_names, is_name_first=is_name_first)
+    decoded = pl.concat([rewritten, decode_exactly(odd)])
     places = pl.concat([is_shaped.arg_true(), (~is_shaped).arg_true()])
     return decoded[places.arg_sort()]
 
@@ -142,21 +146,24 @@ def _member(key: str) -> str:
     return rf"(?:'{escaped}'|\"{escaped}\") ?: ?{value}"
 
 
-def _rewrite(texts: pl.Series, *, is_name_first: bool) -> pl.DataFrame:
+def _rewrite(texts: pl.Series, names: pl.Series | None, *, is_name_first: bool) -> pl.DataFrame:
     """Decode bodies that have a shape."""
     body = pl.col("body")
+    frame = texts.alias("body").to_frame()
     if is_name_first:
         # Leaving the name out before rewriting spares rewriting a third of the text.
+        comma = body.str.find(",", literal=True)
+        others = _written(pl.concat_str(pl.lit("{"), body.str.slice(comma + 1)))
+        attributes = pl.when(comma.is_null()).then(pl.lit("{}")).otherwise(others)
         name = body.str.extract(_NAME_FIRST)
-        attributes = _written(body.str.replace(_NAME_MEMBER, "{"))
     else:
-        name = pl.col("written").str.extract(r'[{,]"Name":"([^"]*)"')
-        others = pl.col("written").str.replace(r'^\{"Name":"[^"]*",?', "{")
+        frame = frame.select(body=_written(body))
+        others = body.str.replace(r'^\{"Name":"[^"]*",?', "{")
         attributes = others.str.replace(r',"Name":"[^"]*"', "")
-    frame = texts.alias("body").to_frame()
-    if not is_name_first:
-        frame = frame.select(written=_written(body))
-    return frame.select(event_name=name, attributes=attributes, reason=pl.lit(None, pl.String))
+        name = body.str.extract(r'[{,]"Name":"([^"]*)"')
+    if names is not None and not names.has_nulls():
+        return frame.select(names.alias("event_name"), attributes.alias("attributes"), _NO_REASON)
+    return frame.select(name.alias("event_name"), attributes.alias("attributes"), _NO_REASON)
 
 
 def _written(body: pl.Expr) -> pl.Expr:

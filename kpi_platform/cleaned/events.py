@@ -163,7 +163,7 @@ class EventCleaner:
 
 def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """The events of lines, copies included, and the lines without."""
-    decoded = raw.drop("event_name").hstack(decode_bodies(raw["body_message"]))
+    decoded = raw.drop("event_name").hstack(decode_bodies(raw["body_message"], raw["event_name"]))
     bad = decoded.filter(pl.col("reason").is_not_null())
     good = decoded.filter(pl.col("reason").is_null()) if bad.height else decoded
     events = good.select(

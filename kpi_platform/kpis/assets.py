@@ -4,9 +4,9 @@ Belongs here: how dbt's models look in Dagster and the one run of dbt per Dagste
 what is loaded and in which order, which is `build.py`.
 """
 
-import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_as
 
 from kpi_platform.asset_specs import OWNERS
 from kpi_platform.kpis.build import BuildReport, build_marts
+from kpi_platform.kpis.dbt_run import DbtRun
 from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.partitions import HOURLY
 from kpi_platform.recording import (
@@ -63,24 +64,6 @@ def _what_was_built(report: BuildReport) -> str:
     return "every model built anew" if report.is_full_refresh else "affected periods built"
 
 
-def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
-    """The result of one of dbt's tests."""
-    return dg.AssetCheckResult(
-        asset_key=event.asset_key,
-        check_name=event.check_name,
-        passed=event.passed,
-        severity=event.severity,
-        metadata=event.metadata,
-    )
-
-
-def _seconds(event: dg.AssetMaterialization) -> float:
-    """How long dbt took for a model."""
-    duration = event.metadata.get("Execution Duration")
-    value = duration.value if isinstance(duration, dg.FloatMetadataValue) else None
-    return value or 0.0
-
-
 def _is_data(key: dg.AssetKey) -> bool:
     return len(key.path) == 1 and key.path[0] not in ("kpi_sources", "loads")
 
@@ -101,40 +84,43 @@ def kpis(
     """
     parts = platform.platform
     manifest = read_manifest()
-    results: list[dg.AssetCheckResult] = []
-    seconds: dict[dg.AssetKey, float] = {}
-
-    def run_dbt(full_refresh: bool) -> None:
-        os.environ["KPI_WAREHOUSE_PATH"] = str(parts.settings.warehouse_file.resolve())
-        arguments = ["build", "--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] if full_refresh else []
-        invocation = dbt.cli(arguments, manifest=manifest, dagster_dbt_translator=Translator())
-        for event in invocation.stream():
-            if isinstance(event, dg.AssetCheckEvaluation):
-                results.append(_result(event))
-            elif isinstance(event, dg.AssetMaterialization):
-                seconds[event.asset_key] = _seconds(event)
-
+    run = DbtRun(dbt, manifest, Translator(), parts.settings.warehouse_file)
     with naming_the_setting():
-        report = build_marts(parts, project_fingerprint(manifest), run_dbt)
+        report = build_marts(parts, project_fingerprint(manifest), run)
     changed = sum(report.load.rows_changed.values())
     context.log.info(f"kpis: {changed} rows of copies changed, {_what_was_built(report)}")
-    hourly = [key for key in context.selected_asset_keys if key.path[-1] in HOURLY_MODELS]
-    if hourly:
-        record_partitions(context, parts.lake, hourly)
+    for key in context.selected_asset_keys:
+        if key.path[-1] in HOURLY_MODELS:
+            rows = _rows_by_hour(report, key.path[-1])
+            record_partitions(context, parts.lake, key, rows, run.seconds.get(key, 0.0))
+    yield from _outputs(context, report, run)
+    selected = {(key.asset_key, key.name) for key in context.selected_asset_check_keys}
+    yield from (r for r in run.results if (r.asset_key, r.check_name) in selected)
+    end_red_if_hours_failed(context)
+
+
+def _rows_by_hour(report: BuildReport, model: str) -> Callable[[datetime], int]:
+    """The rows that a model has for an hour, or for the day that the hour is in."""
+    periods = report.period_rows[model]
+    whole_days = model == "kpi_daily"
+    return lambda hour: periods.get(hour.replace(hour=0) if whole_days else hour, 0)
+
+
+def _outputs(
+    context: dg.AssetExecutionContext, report: BuildReport, run: DbtRun
+) -> Iterator[dg.Output[None]]:
+    """The outputs of the selected models, in the order of their dependencies, as Dagster asks."""
     graph = context.op_execution_context.job_def.asset_layer.asset_graph
-    # Dagster wants the outputs of one step in the order of their dependencies.
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
+        if name in HOURLY_MODELS:
+            yield already_recorded(name)
+            continue
         figures = {
             "rows": report.rows.get(name, 0),
-            "rows_loaded": changed,
-            "seconds": round(seconds.get(key, 0.0), 3),
+            "rows_loaded": sum(report.load.rows_changed.values()),
+            "seconds": run.seconds.get(key, 0.0),
             "peak_memory_mib": peak_memory_mib(),
             "unchanged": not report.is_built,
         }
-        whole = dg.Output(None, output_name=name, metadata=figures)
-        yield already_recorded(name) if key in hourly else whole
-    selected = {(key.asset_key, key.name) for key in context.selected_asset_check_keys}
-    yield from (r for r in results if (r.asset_key, r.check_name) in selected)
-    end_red_if_hours_failed(context)
+        yield dg.Output(None, output_name=name, metadata=figures)

@@ -6,25 +6,29 @@ loaded (load.py) or built (the dbt project).
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+import duckdb
 import polars as pl
 
 from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
 from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.marts import row_counts
+from kpi_platform.storage.marts import period_rows, row_counts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import connect, mark_built, needs_full_refresh, pending
 
+PERIODS = {"kpi_hourly": "hour", "kpi_daily": "date"}
 RunDbt = Callable[[bool], None]
 
 
 @dataclass(frozen=True)
 class BuildReport:
-    """What a build did: the load's figures, the rows of every table that dbt builds, and whether
-    dbt ran and built everything anew."""
+    """What a build did: the load's figures, the rows of every table that dbt builds (of the hourly
+    ones by hour or day), and whether dbt ran and built everything anew."""
 
     load: LoadReport
     rows: Mapping[str, int]
+    period_rows: Mapping[str, Mapping[datetime, int]]
     is_built: bool
     is_full_refresh: bool
 
@@ -47,13 +51,19 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
             )
             full_refresh = needs_full_refresh(con, fingerprint)
             if not full_refresh and not pending(con):
-                return BuildReport(report, row_counts(con), is_built=False, is_full_refresh=False)
+                return _report(con, report, is_built=False, is_full_refresh=False)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
         run_dbt(full_refresh)
         with connect(path) as con:
             mark_built(con, fingerprint, full_refresh=full_refresh)
-            rows = row_counts(con)
-    return BuildReport(report, rows, is_built=True, is_full_refresh=full_refresh)
+            return _report(con, report, is_built=True, is_full_refresh=full_refresh)
+
+
+def _report(
+    con: duckdb.DuckDBPyConnection, load: LoadReport, *, is_built: bool, is_full_refresh: bool
+) -> BuildReport:
+    periods = {table: period_rows(con, table, column) for table, column in PERIODS.items()}
+    return BuildReport(load, row_counts(con), periods, is_built, is_full_refresh)
 
 
 def lake_tables(platform: Platform) -> list[LakeTable]:

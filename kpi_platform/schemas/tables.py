@@ -233,11 +233,18 @@ class HourFingerprints(Contract):
 
 
 class Table:
-    """Where a table lives in the lake: its contract and its partition columns."""
+    """How a table is kept in the lake: its contract, its partition columns, and its free texts:
+    the columns of mostly different texts, in which nobody looks for a range of values."""
 
-    def __init__(self, schema: type[Contract], partition_by: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        schema: type[Contract],
+        partition_by: tuple[str, ...] = (),
+        free_texts: tuple[str, ...] = (),
+    ) -> None:
         self.schema = schema
         self.partition_by = partition_by
+        self.free_texts = free_texts
 
     @property
     def keys(self) -> list[str]:
@@ -253,9 +260,13 @@ class Table:
 INGEST_HOUR = ("p_ingest_date_utc", "p_ingest_hour_utc")
 
 TABLES: dict[str, Table] = {
-    "raw_telemetry": Table(RawTelemetry, INGEST_HOUR),
+    "raw_telemetry": Table(
+        RawTelemetry, INGEST_HOUR, free_texts=("title_session_id", "body_message", "raw_line")
+    ),
     "quarantined_events": Table(QuarantinedEvents, (*INGEST_HOUR, "p_stage")),
-    "cleaned_events": Table(CleanedEvents, INGEST_HOUR),
+    "cleaned_events": Table(
+        CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
+    ),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
     "session_parts": Table(SessionParts, INGEST_HOUR),
     "sessions": Table(Sessions, ("p_started_date_utc",)),

@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, Schema, write_deltalake
+from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
@@ -139,12 +139,10 @@ class Lake:
 
         `frames` is called again if another writer came between and the write is repeated.
         """
-        schema = pa.schema(pl.DataFrame(schema=TABLES[table].polars_schema).to_arrow().schema)
+        schema = _to_arrow(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
 
         def reader() -> pa.RecordBatchReader:
-            batches = (
-                batch for frame in frames() for batch in frame.to_arrow().cast(schema).to_batches()
-            )
+            batches = (batch for frame in frames() for batch in _to_arrow(frame).to_batches())
             return pa.RecordBatchReader.from_batches(schema, batches)
 
         self._overwrite(table, reader, hours_predicate(hours))
@@ -242,9 +240,26 @@ class Lake:
         self._create(table)
         _retried(
             lambda: write_deltalake(
-                DeltaTable(self.path(table)), data(), mode="overwrite", predicate=predicate
+                DeltaTable(self.path(table)),
+                data(),
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=_writer_properties(TABLES[table]),
             )
         )
+
+
+def _to_arrow(frame: pl.DataFrame) -> pa.Table:
+    """A frame as Arrow without copying its texts, which is most of the work of converting it."""
+    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
+
+
+def _writer_properties(contract: Table) -> WriterProperties:
+    """How files are written: dictionaries and statistics only where they can be of use."""
+    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+    return WriterProperties(
+        compression="SNAPPY", column_properties=dict.fromkeys(contract.free_texts, plain)
+    )
 
 
 def _add_missing_columns(target: DeltaTable, contract: Table) -> None:

@@ -4,7 +4,7 @@ Belongs here: queries that hand marts to whoever publishes them. Does not: build
 """
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 
 import duckdb
 import polars as pl
@@ -52,6 +52,14 @@ def row_counts(con: duckdb.DuckDBPyConnection) -> dict[str, int]:
         " where schema_name in ('marts', 'staging') and not temporary"
     ).fetchall()
     return dict(found)
+
+
+def period_rows(con: duckdb.DuckDBPyConnection, table: str, column: str) -> dict[datetime, int]:
+    """Rows of a mart by the start (UTC) of their period, which `column` holds."""
+    found = con.execute(
+        f"select {column}::timestamp, count(*) from marts.{table} group by 1"
+    ).fetchall()
+    return {start.replace(tzinfo=UTC): rows for start, rows in found}
 
 
 def _with_zone(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,0 +1,1 @@
+"""How fast the platform is, always beside a peer that does the same in the plainest way."""

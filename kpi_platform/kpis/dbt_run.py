@@ -1,0 +1,61 @@
+"""One run of dbt through dagster-dbt, and what it told: test results and seconds per model.
+
+Belongs here: dbt's command line and its events. Does not: when it runs and what is recorded.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+
+
+class DbtRun:
+    """Builds all models of the project in the warehouse at `warehouse` when called."""
+
+    def __init__(
+        self,
+        dbt: DbtCliResource,
+        manifest: Mapping[str, Any],
+        translator: DagsterDbtTranslator,
+        warehouse: Path,
+    ) -> None:
+        self.results: list[dg.AssetCheckResult] = []
+        self.seconds: dict[dg.AssetKey, float] = {}
+        self._dbt = dbt
+        self._manifest = manifest
+        self._translator = translator
+        self._warehouse = warehouse
+
+    def __call__(self, full_refresh: bool) -> None:
+        """Build everything anew, or the affected periods. Raises if a model fails."""
+        # dbt runs in its project's folder, where a relative path would mean another file.
+        os.environ["KPI_WAREHOUSE_PATH"] = str(self._warehouse.resolve())
+        arguments = ["build", "--exclude-resource-type", "unit_test"]
+        arguments += ["--full-refresh"] if full_refresh else []
+        invocation = self._dbt.cli(
+            arguments, manifest=self._manifest, dagster_dbt_translator=self._translator
+        )
+        for event in invocation.stream():
+            if isinstance(event, dg.AssetCheckEvaluation):
+                self.results.append(_result(event))
+            elif isinstance(event, dg.AssetMaterialization):
+                self.seconds[event.asset_key] = _seconds(event)
+
+
+def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        asset_key=event.asset_key,
+        check_name=event.check_name,
+        passed=event.passed,
+        severity=event.severity,
+        metadata=event.metadata,
+    )
+
+
+def _seconds(event: dg.AssetMaterialization) -> float:
+    duration = event.metadata.get("Execution Duration")
+    value = duration.value if isinstance(duration, dg.FloatMetadataValue) else None
+    return round(value or 0.0, 3)
