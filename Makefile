@@ -4,6 +4,8 @@ export KPI_HOME ?= .kpi
 export DAGSTER_HOME ?= $(CURDIR)
 BIN := .venv/bin
 INSTALLED := .venv/installed
+# The certificates that the system trusts, as pip does: behind a company's proxy there are no others.
+export UV_SYSTEM_CERTS ?= true
 
 .PHONY: help demo demo-s3 test soak ui check bench lock clean
 

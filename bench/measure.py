@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
-class WorkFailed(RuntimeError):
+class WorkError(RuntimeError):
     """A measured command did not succeed; the message ends with what it said last."""
 
 
@@ -71,7 +71,7 @@ def run_group(comparisons: Sequence[Comparison], runs: int) -> list[tuple[Compar
 
 
 def measure(work: Work) -> Sample:
-    """Run a work to its end. Raises WorkFailed."""
+    """Run a work to its end. Raises WorkError."""
     work.before()
     with tempfile.TemporaryFile("w+", errors="replace") as output:
         started = time.monotonic()
@@ -88,7 +88,7 @@ def measure(work: Work) -> Sample:
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
             output.seek(0)
-            raise WorkFailed(f"{work.name}:\n{''.join(output.readlines()[-30:])}")
+            raise WorkError(f"{work.name}:\n{''.join(output.readlines()[-30:])}")
     cpu = usage.ru_utime + usage.ru_stime
     return Sample(seconds, cpu, usage.ru_maxrss * MAX_RSS_UNIT / (1 << 20))
 

@@ -70,28 +70,28 @@ def _one_of(number: pl.Expr, texts: list[str]) -> pl.Expr:
 def _body() -> pl.Expr:
     few, many, player = pl.col("few"), pl.col("many"), pl.col("player")
     device = _one_of(few % 4, ["Steam Deck", "PS5", "Switch", "Xbox Series X"])
-    kinds = {
-        # Of twenty events, this many of the first kinds are of the kind beside.
+    # Of twenty events, those up to this number are of this kind.
+    kinds: dict[int, tuple[str, list[pl.Expr]]] = {
         2: ("{ 'Name': 'SoftwareVersion', 'Version': 1.{}.{}, 'Device': '{}', 'PlayerId': '{}'}",
-            few, many % 10, device, player),
+            [few, many % 10, device, player]),
         4: ("{ 'Name': 'SessionStart', 'PlayerId': '{}', 'Platform': '{}', 'Country': 'DE'}",
-            player, device),
+            [player, device]),
         6: ("{ 'Name': 'SessionEnd', 'DurationSeconds': {}.{}, 'PlayerId': '{}'}",
-            many % 5000, few, player),
+            [many % 5000, few, player]),
         7: ("{ 'Name': 'Purchase', 'Amount': {}.99, 'Currency': 'EUR', 'Sku': 'gold_pack_{}', "
-            "'PlayerId': '{}'}", many % 100, few, player),
+            "'PlayerId': '{}'}", [many % 100, few, player]),
         8: ('{"Name": "Crash", "Code": "E{}", "Severity": "high", "Message": "stack at {}"}',
-            few, many),
+            [few, many]),
         10: ("{ 'Name': 'DeviceInfo', 'Device': '{}', 'Os': 'orbis {}', 'PlayerId': '{}'}",
-             device, few, player),
+             [device, few, player]),
         12: ("{ 'Name': 'Notification', 'Kind': 'VersionUpgrade', 'Status': 'shown', "
-             "'TargetVersion': 1.{}, 'Id': {}}", few, many),
+             "'TargetVersion': 1.{}, 'Id': {}}", [few, many]),
         20: ("{ 'Name': 'FeatureUsed', 'Feature': 'map_{}', 'Count': {}, 'PlayerId': '{}'}",
-             few, many, player),
+             [few, many, player]),
     }  # fmt: skip
     body = pl.lit(None, pl.String)
-    for limit, (form, *values) in sorted(kinds.items(), reverse=True):
-        body = pl.when(pl.col("kind") < limit).then(_filled(form, values)).otherwise(body)
+    for limit in sorted(kinds, reverse=True):
+        body = pl.when(pl.col("kind") < limit).then(_filled(*kinds[limit])).otherwise(body)
     return body
 
 

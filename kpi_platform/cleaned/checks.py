@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
-from kpi_platform.storage.lake import Lake, hours_of
+from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.contract_checks import check_contract
+from kpi_platform.storage.lake import Lake, hours_expression, hours_of
 
 ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",
@@ -50,12 +52,12 @@ def check_events(
     """Evaluate the checks of `cleaned_events` for these hours, from the tables as they are now."""
     before = [hour - timedelta(hours=1) for hour in hours]
     ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
-    events = hours_of(lake.read_hours("cleaned_events", hours), hours)
-    quarantined = hours_of(lake.read_hours("quarantined_events", hours), hours)
+    events = _stored(lake, "cleaned_events", hours)
+    quarantined = _stored(lake, "quarantined_events", hours)
     checks = [
-        *contract_checks("cleaned_events", events),
-        *contract_checks("quarantined_events", quarantined),
-        *contract_checks("hour_ledger", {hour: ledger[hour] for hour in hours}),
+        *check_contract(lake, "cleaned_events", hours),
+        *check_contract(lake, "quarantined_events", hours),
+        *check_contract(lake, "hour_ledger", hours),
     ]
     for hour, previous in zip(hours, before, strict=True):
         checks += [
@@ -80,7 +82,10 @@ def _accounted(
     hour: datetime, ledger: pl.DataFrame, events: pl.DataFrame, quarantined: pl.DataFrame
 ) -> HourCheck:
     """Hold the ledger's sums against the rows that the tables really have, source by source."""
-    stored = _count(events, "stored_rows"), _count(quarantined, "stored_quarantined")
+    stored = (
+        events.select("source", stored_rows="stored"),
+        quarantined.select("source", stored_quarantined="stored"),
+    )
     rows = ledger.select("source", "lines", "rows", "quarantined", "duplicates", "suppressed")
     for counted in stored:
         rows = rows.join(counted, on="source", how="full", coalesce=True)
@@ -103,8 +108,10 @@ def total(rows: pl.DataFrame, column: str) -> int:
     return int(rows[column].sum())
 
 
-def _count(rows: pl.DataFrame, name: str) -> pl.DataFrame:
-    return rows.group_by("source").agg(pl.len().cast(pl.Int64).alias(name))
+def _stored(lake: Lake, table: str, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
+    """Per hour: the rows (`stored`) that the table has of each `source`."""
+    rows = lake.scan(table).filter(hours_expression(hours)).group_by(*INGEST_HOUR, "source")
+    return hours_of(rows.agg(pl.len().cast(pl.Int64).alias("stored")).collect(), hours)
 
 
 def _quarantine_share(hour: datetime, ledger: pl.DataFrame, limit: float) -> HourCheck:

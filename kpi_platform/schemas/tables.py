@@ -3,6 +3,9 @@
 Belongs here: what a table promises to its readers. Does not: how a table is computed or stored.
 """
 
+from copy import copy
+from functools import cached_property
+
 import dataframely as dy
 import polars as pl
 
@@ -250,6 +253,14 @@ class Table:
     def keys(self) -> list[str]:
         """The columns that identify a row."""
         return list(self.schema.primary_key())
+
+    @cached_property
+    def rows(self) -> type[dy.Schema]:
+        """The contract without its key: what can be said of each row by itself."""
+        columns = {name: copy(column) for name, column in self.schema.columns().items()}
+        for column in columns.values():
+            column.primary_key = False
+        return type(f"{self.schema.__name__}Rows", (dy.Schema,), columns)
 
     @property
     def polars_schema(self) -> pl.Schema:

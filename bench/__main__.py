@@ -1,0 +1,32 @@
+"""`python -m bench`: the works of each group beside their peers, as a table per group.
+
+Belongs here: choosing groups, and the temporary folder they leave nothing behind in. Does not:
+what is measured.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from bench import demo, hour, hours
+from bench.measure import run_group
+
+GROUPS = {"hour": hour.comparisons, "range": hours.comparisons, "demo": demo.comparisons}
+
+
+def main() -> None:
+    """Run the groups that were asked for, or all."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="The benchmarks, with their peers."
+    )
+    parser.add_argument("--only", choices=list(GROUPS), help="one group instead of all")
+    parser.add_argument("--runs", type=int, default=3, help="runs of each work (default: 3)")
+    arguments = parser.parse_args()
+    for name, comparisons in GROUPS.items():
+        if arguments.only in (None, name):
+            with tempfile.TemporaryDirectory(prefix=f"kpi-bench-{name}-") as folder:
+                run_group(comparisons(Path(folder)), arguments.runs)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+"""A range of 720 small hours through Dagster, beside Dagster's own bookkeeping for it.
+
+Belongs here: both commands and their surroundings. Does not: the empty assets (`bookkeeping`).
+"""
+
+import shutil
+import sys
+from pathlib import Path
+
+from bench.measure import ROOT, Comparison, Work, measure
+
+HOURS = 720
+PLAYERS = 60
+RANGE = "2026-01-01-00:00...2026-01-30-23:00"
+
+
+def comparisons(folder: Path) -> list[Comparison]:
+    """All assets and checks over 30 days of a small world: at most 1.5 times the bookkeeping."""
+    world = folder / "world"
+    simulate = [str(Path(sys.executable).with_name("kpi")), "simulate", "--out", str(world)]
+    measure(Work("simulate", [*simulate, "--hours", str(HOURS), "--players", str(PLAYERS)]))
+
+    def work(name: str, module: str) -> Work:
+        home = folder / name
+
+        def start_anew() -> None:
+            shutil.rmtree(home, ignore_errors=True)
+            home.mkdir()
+
+        environment = {
+            "KPI_HOME": str(home),
+            "KPI_LANDING_URI": str(world / "landing"),
+            "KPI_SOURCES": str(world / "sources.yaml"),
+            "DAGSTER_HOME": str(ROOT),
+            "DAGSTER_MODULE_NAME": module,
+        }
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"]
+        return Work(name, [*command, "--partition-range", RANGE], environment, start_anew)
+
+    ours = work("range", "kpi_platform.definitions")
+    return [Comparison(f"{HOURS} hours", ours, work("bookkeeping", "bench.bookkeeping"), 1.5)]
