@@ -60,6 +60,6 @@ def _evaluation(check: dg.AssetCheckSpec, hour: str) -> dg.AssetCheckEvaluation:
 
 
 defs = dg.Definitions(
-    assets=[_empty(item) for item in real.defs.assets or () if isinstance(item, dg.AssetsDefinition)],
+    assets=[_empty(a) for a in real.defs.assets or () if isinstance(a, dg.AssetsDefinition)],
     executor=dg.in_process_executor,
 )

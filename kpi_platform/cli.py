@@ -57,9 +57,9 @@ def _instant(text: str) -> datetime:
     """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
-    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 def _hour(text: str) -> datetime:

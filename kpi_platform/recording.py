@@ -18,7 +18,7 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from kpi_platform.partitions import hour_of, key_of
+from kpi_platform.partitions import fold_ranges, hour_of, key_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import SettingsError
@@ -33,11 +33,12 @@ from kpi_platform.storage.hour_steps import (
 )
 from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.storage.landing import LandingError
+from kpi_platform.storage.warehouse import WarehouseError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
 _ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
-SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError)
+SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
 
 Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
 
@@ -85,6 +86,8 @@ def record_hours(
         up_to_date = [report.hour for report in reports if report.is_up_to_date]
         checks, broken = _evaluated(evaluate, up_to_date)
         blocked = broken | _blocked(checks)
+        for hour, reason in blocked.items():
+            step.fail(hour, reason)
         forget_consumed(lake, step.table, list(blocked))
         failed |= blocked | {r.hour: r.error for r in reports if not r.is_up_to_date}
         figures = hour_figures(lake, [report.hour for report in reports])
@@ -226,13 +229,23 @@ def _summaries(
         )
 
 
+# Per run, in the process that executes it (the executor is in-process). The run's tag shows them
+# to people only: it is copied to re-executions, and its length is limited.
+_FAILED: dict[str, set[str]] = {}
+_TAG_LENGTH = 1000
+
+
 def name_failed_hours(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> None:
     """Log each hour that failed and name them all on the run, for the steps after this one."""
     for hour, error in sorted(failed.items()):
         context.log.error(f"{key_of(hour)}: {error}")
     if failed:
-        names = sorted({*_failed_so_far(context), *(key_of(hour) for hour in failed)})
-        context.instance.add_run_tags(context.run.run_id, {FAILED_HOURS_TAG: ",".join(names)})
+        _FAILED.setdefault(context.run.run_id, set()).update(key_of(hour) for hour in failed)
+        ranges = fold_ranges([hour_of(name) for name in _failed_so_far(context)])
+        names = [key_of(a) if a == b else f"{key_of(a)}...{key_of(b)}" for a, b in ranges]
+        shown = ",".join(names)
+        shown = shown if len(shown) <= _TAG_LENGTH else f"{shown[:_TAG_LENGTH]}..."
+        context.instance.add_run_tags(context.run.run_id, {FAILED_HOURS_TAG: shown})
 
 
 def end_red_if_hours_failed(context: dg.AssetExecutionContext) -> None:
@@ -249,9 +262,7 @@ def end_red_if_hours_failed(context: dg.AssetExecutionContext) -> None:
 
 
 def _failed_so_far(context: dg.AssetExecutionContext) -> list[str]:
-    run = context.instance.get_run_by_id(context.run.run_id)
-    tag = run.tags.get(FAILED_HOURS_TAG, "") if run else ""
-    return [name for name in tag.split(",") if name]
+    return sorted(_FAILED.get(context.run.run_id, ()))
 
 
 def _is_last(context: dg.AssetExecutionContext) -> bool:

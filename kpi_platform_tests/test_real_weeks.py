@@ -6,10 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.settings import Settings
-from kpi_platform.storage.platform import Platform
 from kpi_platform_tests.replay import read_weeks, replay
-from kpi_platform_tests.whole_platform import run_hours, run_marts
+from kpi_platform_tests.whole_platform import new_platform, run_hours, run_marts
 
 WEEKS = Path(__file__).parent / "simulator" / "openttd_weeks.csv"
 SCALE = 0.02
@@ -28,9 +26,7 @@ def test_weekly_shares_by_version_are_those_of_the_file(tmp_path: Path) -> None:
     start = min(row.week_start for row in rows)
     sessions = replay(WEEKS, tmp_path / "landing", "openttd", slice(0, 1), SCALE, 1)
     (tmp_path / "sources.yaml").write_text(SOURCES)
-    platform = Platform(
-        Settings(home=tmp_path, sources=tmp_path / "sources.yaml", start_hour=start)
-    )
+    platform = new_platform(tmp_path / "home", tmp_path / "landing", tmp_path / "sources.yaml")
     run_hours(platform, [start + timedelta(hours=number) for number in range(7 * 24)])
     run_marts(platform)
 

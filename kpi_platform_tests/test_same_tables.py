@@ -9,6 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from kpi_platform.simulator import simulate
+from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform_tests.whole_platform import (
     PUBLISHED_TABLES,
     new_platform,
@@ -132,3 +133,20 @@ def test_an_unchanged_hour_writes_nothing(world: Path, tmp_path: Path) -> None:
     reports = run_hours(platform, HOURS[:6])
     assert {report.status for report in reports} == {"unchanged"}
     assert {table: platform.lake.version(table) for table in tables} == before
+
+
+@pytest.mark.slow
+def test_an_hour_that_failed_is_left_out_of_the_kpis_until_it_is_mended(
+    world: Path, tmp_path: Path
+) -> None:
+    platform = new_platform(tmp_path / "home", world / "landing", world / "sources.yaml")
+    run_hours(platform, HOURS[:8])
+    run_marts(platform)
+    whole = tables_of(platform)["published/kpi_hourly"]
+    mark_failed(platform.lake, HOURS[3], "a test's own failure", [])
+    run_marts(platform)
+    without = tables_of(platform)["published/kpi_hourly"]
+    assert without["active_players"].sum() < whole["active_players"].sum()
+    run_hours(platform, HOURS[:8])
+    run_marts(platform)
+    assert tables_of(platform)["published/kpi_hourly"].equals(whole)

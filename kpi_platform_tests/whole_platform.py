@@ -42,8 +42,16 @@ PUBLISHED_TABLES = tuple(mart.table for mart in marts_to_publish(read_manifest()
 
 
 def new_platform(home: Path, landing: Path, sources: Path) -> Platform:
-    """A platform of its own below `home`, on files that others may share."""
-    return Platform(Settings(home=home, landing_uri=str(landing), sources=sources))
+    """A platform of its own below `home`, whatever the environment says, on files of others."""
+    return Platform(
+        Settings(
+            home=home,
+            landing_uri=str(landing),
+            lake_uri=str(home / "lake"),
+            warehouse_path=home / "warehouse.duckdb",
+            sources=sources,
+        )
+    )
 
 
 def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]:

@@ -6,7 +6,7 @@ not: how a file becomes rows, which is `parse.py`.
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,7 +14,7 @@ import polars as pl
 
 from kpi_platform.arrivals.parse import Origin, ParsedFile, parse_blocks
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.storage.hour_ledger import empty_rows, mark_failed, write_ledger
@@ -89,13 +89,16 @@ class RawStep:
         self._sources = sources
         self._limits = limits
         self._files: dict[datetime, list[LandingFile]] = {}
+        self._found: list[str] = []
         self._consumed: Mapping[datetime, Consumed] = {}
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """Names, sizes and ETags of each hour's files, and the settings that decide about them."""
         self._consumed = read_consumed(self._lake, self.table, hours)
         self._files = {hour: [] for hour in hours}
-        for folder in self._landing.folders():
+        folders = self._landing.folders()
+        self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
+        for folder in folders:
             for hour, files in self._landing.list_hours(folder, hours).items():
                 self._files[hour] += [file for file in files if file.is_readable]
         return {hour: self._input(hour) for hour in hours}
@@ -192,22 +195,31 @@ class RawStep:
         return self._content(contents) == known.content
 
     def _content(self, contents: Sequence[str]) -> str:
-        return fingerprint(VERSION, repr(self._limits), repr(self._folders()), *sorted(contents))
+        folders = {content.split("/", 1)[0] for content in contents}
+        return fingerprint(
+            VERSION, repr(self._limits), repr(self._mapping(folders)), *sorted(contents)
+        )
 
-    def _folders(self) -> list[tuple[str, str]]:
-        return sorted(self._sources.folders().items())
+    def _mapping(self, folders: Iterable[str]) -> list[tuple[str, str]]:
+        """Which source each of the folders belongs to: others cannot change what an hour holds."""
+        return [(folder, self._sources.source_of_folder(folder)) for folder in sorted(folders)]
 
     def _input(self, hour: datetime) -> str:
         return fingerprint(
             VERSION,
             repr(self._limits),
-            repr(self._folders()),
+            repr(self._mapping({file.folder for file in self._files[hour]})),
             repr(self._expected(hour)),
             *(f"{file.path} {file.size} {file.etag}" for file in self._files[hour]),
         )
 
     def _expected(self, hour: datetime) -> list[str]:
-        return sorted(self._sources.active_in(hour))
+        """Sources that get a ledger row even if they delivered nothing.
+
+        Where none is configured for the hour, those with a folder stand in, or one for nobody:
+        an hour that was looked at must not look like one that never ran.
+        """
+        return sorted(self._sources.active_in(hour)) or self._found or [UNASSIGNED]
 
     def _done(self, tallies: Mapping[str, _Tally]) -> Done:
         contents = [content for tally in tallies.values() for content in tally.contents]

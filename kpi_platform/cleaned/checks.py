@@ -27,7 +27,7 @@ QUARANTINE_SHARE = CheckSpec(
 PLAUSIBLE_VOLUME = CheckSpec(
     "hour_is_not_suspiciously_small",
     "cleaned_events",
-    "The hour has at least a share of the lines of the hour before it.",
+    "The hour has at least a share of the lines of the same hour the day before.",
     is_warning=True,
 )
 WHOLE_FILES = CheckSpec(
@@ -50,7 +50,7 @@ def check_events(
     lake: Lake, hours: Sequence[datetime], quarantine_limit: float, small_share: float
 ) -> list[HourCheck]:
     """Evaluate the checks of `cleaned_events` for these hours, from the tables as they are now."""
-    before = [hour - timedelta(hours=1) for hour in hours]
+    before = [hour - timedelta(days=1) for hour in hours]
     ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
     events = _stored(lake, "cleaned_events", hours)
     quarantined = _stored(lake, "quarantined_events", hours)
@@ -127,7 +127,7 @@ def _plausible_volume(
     lines, lines_before = total(ledger, "lines"), total(previous, "lines")
     passed = lines >= share * lines_before
     return HourCheck(
-        PLAUSIBLE_VOLUME, hour, passed, {"lines": lines, "lines_of_the_hour_before": lines_before}
+        PLAUSIBLE_VOLUME, hour, passed, {"lines": lines, "lines_the_day_before": lines_before}
     )
 
 

@@ -19,8 +19,8 @@ from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedE
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024
 # Rows decoded at a time, and rows given out at a time.
-SLICE_ROWS = 200_000
-GIVEN_ROWS = 250_000
+SLICE_ROWS = 100_000
+GIVEN_ROWS = 100_000
 
 _HEX = pl.Series([f"{word:04x}" for word in range(1 << 16)])
 _EVENTS = CleanedEvents.to_polars_schema()

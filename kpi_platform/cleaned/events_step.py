@@ -19,7 +19,7 @@ from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 
 VERSION = "2"
-LINES_AT_A_TIME = 400_000
+LINES_AT_A_TIME = 200_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
 
@@ -38,8 +38,16 @@ class EventsStep:
         """The content of `raw_telemetry`, and which studio and game each source belongs to."""
         consumed = read_consumed(self._lake, "raw_telemetry", hours)
         self._rows = {hour: item.rows for hour, item in consumed.items()}
-        games = content_fingerprint(self._sources.select("source", "studio", "game"))
-        return {hour: fingerprint(VERSION, games, item.content) for hour, item in consumed.items()}
+        ledger = hours_of(self._lake.read_hours("hour_ledger", hours), hours)
+        return {
+            hour: fingerprint(VERSION, self._games(ledger[hour]["source"]), item.content)
+            for hour, item in consumed.items()
+        }
+
+    def _games(self, sources: pl.Series) -> str:
+        """A hash of the games of these sources: others cannot change what an hour holds."""
+        names = pl.col("source").is_in(sources.implode())
+        return content_fingerprint(self._sources.filter(names).select("source", "studio", "game"))
 
     def weight(self, hour: datetime) -> int:
         """Readable lines of the hour."""

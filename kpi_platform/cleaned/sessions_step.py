@@ -19,6 +19,7 @@ from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.history_queue import enqueue
 from kpi_platform.storage.hour_fingerprints import forget_consumed, read_consumed
+from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.locks import lake_lock
@@ -55,7 +56,8 @@ class SessionsStep:
         return self._rows[hour]
 
     def fail(self, hour: datetime, error: str) -> None:
-        """Nothing to record: the fingerprint that is not written says it."""
+        """Mark the hour as failed in the ledger."""
+        mark_failed(self._lake, hour, error, [])
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' parts and every session that they touch."""

@@ -17,6 +17,7 @@ from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.history_queue import dequeue, enqueue, waiting
 from kpi_platform.storage.hour_fingerprints import read_consumed
+from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.locks import lake_lock
@@ -46,7 +47,8 @@ class HistoryStep:
         return self._rows[hour]
 
     def fail(self, hour: datetime, error: str) -> None:
-        """Nothing to record: the fingerprint that is not written says it."""
+        """Mark the hour as failed in the ledger."""
+        mark_failed(self._lake, hour, error, [])
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' sightings, then the rows of every player whose sightings changed."""

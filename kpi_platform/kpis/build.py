@@ -12,6 +12,7 @@ import duckdb
 import polars as pl
 
 from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.storage.hour_ledger import failed_hours
 from kpi_platform.storage.locks import file_lock, warehouse_lock
 from kpi_platform.storage.marts import period_rows, row_counts
 from kpi_platform.storage.platform import Platform
@@ -67,13 +68,23 @@ def _report(
 
 
 def lake_tables(platform: Platform) -> list[LakeTable]:
-    """The lake tables that the warehouse keeps a copy of, as they are now."""
+    """The lake tables that the warehouse keeps a copy of, as they are now.
+
+    An hour that failed is left out until it is processed.
+    """
     lake = platform.lake
+    failed = failed_hours(lake)
+
+    def partitions(name: str) -> dict[Key, str]:
+        found = lake.partition_signatures(name)
+        if name != "cleaned_events":
+            return found
+        return {key: signature for key, signature in found.items() if key not in failed}
 
     def table(name: str) -> LakeTable:
         def read(key: Key) -> pl.DataFrame:
             return lake.read_partition(name, key)
 
-        return LakeTable(name, lake.partition_signatures(name), read)
+        return LakeTable(name, partitions(name), read)
 
     return [table(name) for name in LOADED]

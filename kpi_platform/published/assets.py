@@ -16,7 +16,11 @@ from kpi_platform.published.publish import (
     publication_rows,
     publish,
 )
-from kpi_platform.recording import end_red_if_hours_failed, peak_memory_mib
+from kpi_platform.recording import (
+    end_red_if_hours_failed,
+    naming_the_setting,
+    peak_memory_mib,
+)
 from kpi_platform.resources import PlatformResource
 from kpi_platform.storage.dbt_manifest import read_manifest
 from kpi_platform.storage.locks import file_lock, warehouse_lock
@@ -25,6 +29,7 @@ from kpi_platform.storage.warehouse import (
     affected_periods_to_publish,
     clear_published,
     connect,
+    pending,
 )
 
 _MARTS = marts_to_publish(read_manifest())
@@ -33,7 +38,7 @@ _MARTS = marts_to_publish(read_manifest())
 @dg.asset(
     name=PUBLICATIONS,
     deps=[mart.table for mart in _MARTS],
-    description="Per table the newest published version and how far it is complete.",
+    description="Every published version of every table, and through when it is complete.",
     group_name="published",
     owners=OWNERS,
     kinds={"deltalake"},
@@ -51,14 +56,13 @@ def publications(
     started = time.monotonic()
     parts = platform.platform
     path = parts.settings.warehouse_file
-    with file_lock(warehouse_lock(path)), connect(path) as con:
+    with naming_the_setting(), file_lock(warehouse_lock(path)), connect(path) as con:
         changed = affected_periods_to_publish(con)
         done = publish(parts.lake, Marts(con), _MARTS, changed)
         if done:
-            rows = publication_rows(done, datetime.now(UTC))
-            names = ", ".join(f"'{item.table}'" for item in done)
-            parts.lake.publish(PUBLICATIONS, rows, f'"table" IN ({names})')
-        clear_published(con)
+            parts.lake.add_published(PUBLICATIONS, publication_rows(done, datetime.now(UTC)))
+        if not pending(con):
+            clear_published(con)
     seconds = time.monotonic() - started
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     end_red_if_hours_failed(context)

@@ -83,11 +83,14 @@ class Sources(_Strict):
                     yield studio.key, game.key, source
 
     def source_of_folder(self, folder: str) -> str:
-        """The source key of a landing folder; a folder that no source names is its own key."""
+        """The source key of a landing folder; a folder that no source names is its own key.
+
+        Should that be the key of another source, it is called `unassigned:<folder>`.
+        """
         for _, _, source in self.walk():
             if source.telemetry == folder:
                 return source.key
-        return folder
+        return f"{UNASSIGNED}:{folder}" if folder in self.folders() else folder
 
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured source, by source key."""

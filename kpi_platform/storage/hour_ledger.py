@@ -53,6 +53,12 @@ def write_ledger(lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime]) -> N
     lake.replace_hours(TABLE, rows, hours)
 
 
+def failed_hours(lake: Lake) -> set[tuple[str, str]]:
+    """The hours that failed, as date and hour in text."""
+    failed = lake.scan(TABLE).filter(pl.col("status") == "failed").select(INGEST_HOUR).unique()
+    return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
+
+
 def mark_failed(lake: Lake, hour: datetime, error: str, sources: Iterable[str]) -> None:
     """Record an hour as failed, for the sources known of it or, if none is, those given."""
     known = lake.read_hours(TABLE, [hour])

@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 _TRIES = 12
 OPERATION = "_operation"
+ROW_GROUP_ROWS = 250_000
 
 
 class LakeError(ValueError):
@@ -103,7 +104,11 @@ class Lake:
         snapshot = self.open(table)
         if snapshot is None:
             return pl.LazyFrame(schema=TABLES[table].polars_schema)
-        return pl.scan_delta(snapshot)
+        rows = pl.scan_delta(snapshot)
+        known = {field.name for field in snapshot.schema().fields}
+        # A table of an earlier release lacks the columns that its contract has gained since.
+        missing = {n: t for n, t in TABLES[table].polars_schema.items() if n not in known}
+        return rows.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items())
 
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
@@ -196,6 +201,13 @@ class Lake:
         _retried(write)
         return DeltaTable(path).version()
 
+    def add_published(self, name: str, rows: pl.DataFrame) -> None:
+        """Add rows to `published/<name>`."""
+        path = self.path(f"published/{name}")
+        if self._is_local:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        _retried(lambda: write_deltalake(path, rows, mode="append"))
+
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
@@ -258,7 +270,10 @@ def _writer_properties(contract: Table) -> WriterProperties:
     """How files are written: dictionaries and statistics only where they can be of use."""
     plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
     return WriterProperties(
-        compression="SNAPPY", column_properties=dict.fromkeys(contract.free_texts, plain)
+        compression="SNAPPY",
+        # Writers and readers hold whole row groups.
+        max_row_group_size=ROW_GROUP_ROWS,
+        column_properties=dict.fromkeys(contract.free_texts, plain),
     )
 
 

@@ -105,8 +105,14 @@ class Landing:
 
     def _list(self, prefix: str | None) -> Iterator[LandingFile]:
         def read() -> list[LandingFile]:
-            pages = obstore.list(self._store, prefix, chunk_size=1000)
-            return [_file(meta) for page in pages for meta in page]
+            try:
+                pages = obstore.list(self._store, prefix, chunk_size=1000)
+                return [_file(meta) for page in pages for meta in page]
+            except (BaseError, OSError):
+                # One name that is no valid object path must not hide every other file.
+                if not isinstance(self._store, LocalStore):
+                    raise
+                return list(_walk(Path(self.uri), Path(self.uri) / (prefix or "")))
 
         return iter(sorted(self._guarded(read), key=lambda file: file.path))
 
@@ -115,6 +121,17 @@ class Landing:
             return call()
         except (BaseError, OSError) as error:
             raise LandingError(f"KPI_LANDING_URI: {self.uri}: {first_line(error)}") from None
+
+
+def _walk(root: Path, folder: Path) -> Iterator[LandingFile]:
+    """The files below a folder; one whose name cannot be read is named so that a check shows it."""
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            found = path.stat()
+            modified = datetime.fromtimestamp(found.st_mtime, UTC)
+            name = path.relative_to(root).as_posix()
+            shown = name if name.isprintable() else f"{ascii(name)[1:-1]} (unreadable name)"
+            yield LandingFile(shown, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}", modified)
 
 
 def first_line(error: BaseException) -> str:

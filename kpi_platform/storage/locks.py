@@ -13,13 +13,17 @@ from pathlib import Path
 
 import obstore
 from filelock import FileLock
-from obstore.exceptions import AlreadyExistsError
+from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import ObjectStore, from_url
 
 from kpi_platform.storage.landing import RETRIES
 
 LEASE_SECONDS = 60.0
 _POLL_SECONDS = 0.5
+
+
+class LeaseLostError(OSError):
+    """A lease was not renewed in time and another run took it: this run's work is not safe."""
 
 
 @contextmanager
@@ -56,15 +60,18 @@ def _lease(store: ObjectStore, path: str) -> Iterator[None]:
     while not _try_create(store, path, owner):
         _remove_expired(store, path)
         time.sleep(_POLL_SECONDS)
-    done = threading.Event()
-    renewal = threading.Thread(target=_renew, args=(store, path, owner, done), daemon=True)
+    done, lost = threading.Event(), threading.Event()
+    renewal = threading.Thread(target=_renew, args=(store, path, owner, done, lost), daemon=True)
     renewal.start()
     try:
         yield
     finally:
         done.set()
         renewal.join()
-        obstore.delete(store, path)
+        if not lost.is_set() and _is_ours(store, path, owner):
+            obstore.delete(store, path)
+    if lost.is_set():
+        raise LeaseLostError(f"the lease {path} was taken over while it was held: run again")
 
 
 def _try_create(store: ObjectStore, path: str, owner: bytes) -> bool:
@@ -96,8 +103,24 @@ def _etag(store: ObjectStore, path: str) -> str | None:
     return f"{meta['e_tag']} {meta['last_modified']}"
 
 
-def _renew(store: ObjectStore, path: str, owner: bytes, done: threading.Event) -> None:
+def _renew(
+    store: ObjectStore, path: str, owner: bytes, done: threading.Event, lost: threading.Event
+) -> None:
+    """Renew until done; a failed attempt is repeated, a lease that somebody took is left alone."""
     renewals = 0
     while not done.wait(LEASE_SECONDS / 6):
         renewals += 1
-        obstore.put(store, path, owner + f" {renewals}".encode())
+        try:
+            if not _is_ours(store, path, owner):
+                lost.set()
+                return
+            obstore.put(store, path, owner + f" {renewals}".encode())
+        except (BaseError, OSError):
+            continue
+
+
+def _is_ours(store: ObjectStore, path: str, owner: bytes) -> bool:
+    try:
+        return bytes(obstore.get(store, path).bytes()).startswith(owner)
+    except FileNotFoundError:
+        return False

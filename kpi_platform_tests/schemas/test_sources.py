@@ -41,6 +41,11 @@ def test_a_folder_is_its_sources_or_its_own() -> None:
     ]
 
 
+def test_a_strange_folder_called_like_a_source_is_not_taken_for_it() -> None:
+    sources = parse_sources(TEXT, "x.yaml")
+    assert sources.source_of_folder("rails") == "unassigned:rails"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [

@@ -78,3 +78,13 @@ def test_a_wrong_address_names_the_setting_in_one_line(uri: str) -> None:
         Landing(uri)
     assert uri in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_name_that_is_no_object_path_hides_no_other_file(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    _put(tmp_path, "game/2026/01/01/05/tab\there.tsv")
+    files = Landing(str(tmp_path)).list_hours("game", [FIVE])[FIVE]
+    assert [file.path for file in files if file.is_readable] == ["game/2026/01/01/05/a.tsv"]
+    assert [file.path for file in files if not file.is_readable] == [
+        "game/2026/01/01/05/tab\\there.tsv (unreadable name)"
+    ]
