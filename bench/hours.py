@@ -11,11 +11,21 @@ from bench.measure import ROOT, Comparison, Work, measure
 
 HOURS = 720
 PLAYERS = 60
+# Every table that is replaced hour by hour. The marts are built once for a range of any length.
+TABLES = (
+    "raw_telemetry",
+    "cleaned_events",
+    "quarantined_events",
+    "hour_ledger",
+    "sessions",
+    "user_version_history",
+    "user_version_intervals",
+)
 RANGE = "2026-01-01-00:00...2026-01-30-23:00"
 
 
 def comparisons(folder: Path) -> list[Comparison]:
-    """All assets and checks over 30 days of a small world: at most 1.5 times the bookkeeping."""
+    """All hourly assets and their checks over 30 days of a small world: at most 1.5 times the bookkeeping."""
     world = folder / "world"
     simulate = [str(Path(sys.executable).with_name("kpi")), "simulate", "--out", str(world)]
     measure(Work("simulate", [*simulate, "--hours", str(HOURS), "--players", str(PLAYERS)]))
@@ -34,7 +44,8 @@ def comparisons(folder: Path) -> list[Comparison]:
             "DAGSTER_HOME": str(ROOT),
             "DAGSTER_MODULE_NAME": module,
         }
-        command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"]
+        command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select"]
+        command += [" or ".join(f"key:{table}" for table in TABLES)]
         return Work(name, [*command, "--partition-range", RANGE], environment, start_anew)
 
     ours = work("range", "kpi_platform.definitions")

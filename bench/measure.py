@@ -82,8 +82,12 @@ def measure(work: Work) -> Sample:
             stdout=output,
             stderr=subprocess.STDOUT,
         )
-        # Of this process and those it waited for, as nothing else tells them apart from ours.
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            # Of this process and those it waited for: nothing else tells them apart from ours.
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            raise
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
