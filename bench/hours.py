@@ -25,7 +25,7 @@ RANGE = "2026-01-01-00:00...2026-01-30-23:00"
 
 
 def comparisons(folder: Path) -> list[Comparison]:
-    """All hourly assets and their checks over 30 days of a small world: at most 1.5 times the bookkeeping."""
+    """All hourly assets and checks over 30 days of a small world: at most 1.5 times as long."""
     world = folder / "world"
     simulate = [str(Path(sys.executable).with_name("kpi")), "simulate", "--out", str(world)]
     measure(Work("simulate", [*simulate, "--hours", str(HOURS), "--players", str(PLAYERS)]))
