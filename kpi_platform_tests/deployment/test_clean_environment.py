@@ -46,6 +46,8 @@ def _copy(source: Path, target: Path) -> None:
 
 def _uv(project: Path, *arguments: str) -> None:
     environment = {name: value for name, value in os.environ.items() if name != "VIRTUAL_ENV"}
+    # As the Makefile does: trust what the system trusts.
+    environment.setdefault("UV_SYSTEM_CERTS", "true")
     subprocess.run([str(UV), "--quiet", *arguments], cwd=project, env=environment, check=True)
 
 
