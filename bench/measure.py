@@ -4,6 +4,7 @@ Belongs here: time, CPU and peak memory of a command. Does not: what the command
 """
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -81,12 +82,15 @@ def measure(work: Work) -> Sample:
             env={**os.environ, **work.environment},
             stdout=output,
             stderr=subprocess.STDOUT,
+            # Together with what it starts it can be ended.
+            start_new_session=True,
         )
         try:
             # Of this process and those it waited for: nothing else tells them apart from ours.
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:
-            process.kill()
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
             raise
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
