@@ -5,11 +5,15 @@ Belongs here: arguments, messages and exit codes. Does not: discovery, drift and
 
 import json
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from kpi_platform.arrivals.drift_step import Remember, StudioDrift, look_for_drift
+from kpi_platform.arrivals.proposal_step import propose_unmapped
+from kpi_platform.arrivals.proposal_yaml import as_yaml
+from kpi_platform.arrivals.proposals import Proposal
 from kpi_platform.schemas.sources import Source, Studio
 from kpi_platform.settings import load_settings
 from kpi_platform.storage.platform import Platform
@@ -32,6 +36,8 @@ class _Found:
     schemas: list[str] = field(default_factory=list)
     tables: dict[str, int] = field(default_factory=dict)
     drift: StudioDrift | None = None
+    proposals: dict[str, list[Proposal]] = field(default_factory=dict)
+    file: Path | None = None
     error: str = ""
 
     def as_json(self) -> dict[str, object]:
@@ -46,6 +52,11 @@ class _Found:
                 {**asdict(change), "sentence": text}
                 for change, text in zip(changes, sentences, strict=True)
             ],
+            "proposals": {
+                schema: [asdict(proposal) for proposal in proposals]
+                for schema, proposals in self.proposals.items()
+            },
+            "proposals_file": str(self.file) if self.file else None,
         }
 
 
@@ -55,15 +66,22 @@ def discover(
     accept: Annotated[
         bool, typer.Option("--accept", help="Take every schema as right as it is now.")
     ] = False,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for proposals; default: KPI_HOME/proposals.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Read the warehouses' catalogs and say what changed since the last hour, in plain words.
+    """Read the warehouses' catalogs, say what changed since the last hour in plain words, and write
+    proposed mappings of what is not mapped yet.
 
     Exit code 1 if a studio cannot be reached or a change stops its hours.
     """
     platform = Platform(load_settings())
     chosen = _chosen(platform, studio)
-    found = [_look(platform, one, mine, "all" if accept else "nothing") for one, mine in chosen]
+    folder = out or platform.settings.home / "proposals"
+    found = [
+        _look(platform, one, mine, "all" if accept else "nothing", folder) for one, mine in chosen
+    ]
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False))
     else:
@@ -85,7 +103,9 @@ def _chosen(platform: Platform, studio: str | None) -> list[tuple[Studio, list[S
     return [every[studio]]
 
 
-def _look(platform: Platform, studio: Studio, sources: list[Source], remember: Remember) -> _Found:
+def _look(
+    platform: Platform, studio: Studio, sources: list[Source], remember: Remember, folder: Path
+) -> _Found:
     found = _Found(studio.key)
     warehouse: StudioWarehouse | None = None
     try:
@@ -94,6 +114,10 @@ def _look(platform: Platform, studio: Studio, sources: list[Source], remember: R
         found.drift = look_for_drift(platform.lake, studio.key, sources, warehouse, remember)
         for schema, catalog in found.drift.catalogs.items():
             found.tables[schema] = catalog["table"].n_unique()
+        found.proposals = propose_unmapped(warehouse, sources, found.drift.catalogs)
+        if studio.warehouse is not None and any(found.proposals.values()):
+            connection = studio.warehouse.model_dump(exclude_defaults=True)
+            found.file = _write(folder, studio.key, connection, found.proposals)
     except StudioWarehouseError as error:
         found.error = str(error)
     finally:
@@ -115,3 +139,31 @@ def _print(found: _Found) -> None:
     sentences = found.drift.sentences if found.drift else []
     for text in sentences or ["nothing changed"]:
         typer.echo(f"  - {text}")
+    for schema, proposals in found.proposals.items():
+        for proposal in proposals:
+            _print_proposal(schema, proposal)
+    if found.file is not None:
+        typer.echo(f"  proposed mappings to review: {found.file}")
+
+
+def _print_proposal(schema: str, proposal: Proposal) -> None:
+    if not proposal.mapping:
+        typer.echo(f"  ? {schema}.{proposal.table}: {proposal.reasons[0]}")
+        return
+    event = proposal.mapping["event"]
+    named = event if isinstance(event, str) else "one event per row"
+    typer.echo(f"  + {schema}.{proposal.table}: {named}, confidence {proposal.confidence:.2f}")
+
+
+def _write(
+    folder: Path,
+    studio: str,
+    connection: dict[str, object],
+    proposals: dict[str, list[Proposal]],
+) -> Path:
+    """Write the proposals as a sources file; a studio's key is no path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = "".join(c if c.isalnum() or c in "-_" else "_" for c in studio)
+    path = folder / f"{name}.yaml"
+    path.write_text(as_yaml(studio, connection, proposals), encoding="utf-8")
+    return path
