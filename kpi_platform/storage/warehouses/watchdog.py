@@ -12,9 +12,8 @@ from kpi_platform.storage.warehouses.errors import TransientWarehouseError
 
 @contextmanager
 def limited(seconds: float, cancel: Callable[[], object]) -> Iterator[None]:
-    """Call `cancel` from another thread if the block takes longer.
-
-    What the block raises then is replaced by TransientWarehouseError.
+    """Call `cancel` from another thread if the block takes longer, and raise
+    TransientWarehouseError, whether the block then raises or returns as if nothing had happened.
     """
     fired = threading.Event()
 
@@ -25,12 +24,14 @@ def limited(seconds: float, cancel: Callable[[], object]) -> Iterator[None]:
     timer = threading.Timer(seconds, stop)
     timer.daemon = True
     timer.start()
+    silent = TransientWarehouseError(f"the database said nothing for {seconds:g} s")
     try:
         yield
     except Exception as error:
         if fired.is_set():
-            said = f"the database said nothing for {seconds:g} s"
-            raise TransientWarehouseError(said) from error
+            raise silent from error
         raise
     finally:
         timer.cancel()
+    if fired.is_set():
+        raise silent
