@@ -5,11 +5,9 @@ Belongs here: choosing the implementation and finding its secrets. Does not: any
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlencode, urlsplit
 
-import boto3
-import redshift_connector
 from obstore.store import from_url
 
 from kpi_platform.schemas.source_connections import (
@@ -23,8 +21,9 @@ from kpi_platform.storage.warehouses.duckdb_file import DuckDBWarehouse
 from kpi_platform.storage.warehouses.errors import TerminalWarehouseError
 from kpi_platform.storage.warehouses.interface import StudioWarehouse
 from kpi_platform.storage.warehouses.postgres import PostgresWarehouse
-from kpi_platform.storage.warehouses.redshift import RedshiftWarehouse
-from kpi_platform.storage.warehouses.redshift_unload import BulkReader
+
+if TYPE_CHECKING:
+    from kpi_platform.storage.warehouses.redshift_unload import BulkReader
 
 _REDSHIFT_PORT = 5439
 Secret = Callable[[str], str | None]
@@ -52,7 +51,12 @@ def open_warehouse(connection: Connection, base: Path, secret: Secret) -> Studio
     return PostgresWarehouse(connection, dsn(connection, secret))
 
 
-def _redshift(connection: RedshiftConnection, secret: Secret) -> RedshiftWarehouse:
+def _redshift(connection: RedshiftConnection, secret: Secret) -> StudioWarehouse:
+    # Its libraries take a second to import, which only studios with a Redshift should pay.
+    import redshift_connector
+
+    from kpi_platform.storage.warehouses.redshift import RedshiftWarehouse
+
     parts = redshift_parts(connection, secret)
 
     def connect() -> object:
@@ -90,7 +94,11 @@ def redshift_parts(connection: RedshiftConnection, secret: Secret) -> dict[str, 
     return {**found, "timeout": connection.timeout_seconds, "ssl": True, "sslmode": mode}
 
 
-def _bulk(connection: RedshiftConnection) -> BulkReader | None:
+def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
+    import boto3
+
+    from kpi_platform.storage.warehouses.redshift_unload import BulkReader
+
     unload = connection.unload
     if unload is None:
         return None

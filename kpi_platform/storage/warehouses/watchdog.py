@@ -7,6 +7,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import pyarrow as pa
+from adbc_driver_manager import Error as AdbcError
+
 from kpi_platform.storage.warehouses.errors import TransientWarehouseError
 
 
@@ -27,7 +30,7 @@ def limited(seconds: float, cancel: Callable[[], object]) -> Iterator[None]:
     silent = TransientWarehouseError(f"the database said nothing for {seconds:g} s")
     try:
         yield
-    except Exception as error:
+    except (AdbcError, OSError, pa.ArrowException) as error:
         if fired.is_set():
             raise silent from error
         raise
