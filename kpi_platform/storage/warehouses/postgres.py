@@ -29,24 +29,25 @@ _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "d
 _NOT_AS_IT_IS = ("character(", "bpchar", "citext", "name", "oid")
 _BYTES_AT_A_TIME = 16 << 20
 _COLLATION = ' COLLATE "C"'
+# Tables first, each judged once (OFFSET 0 keeps the planner from asking per column), then columns.
 _CATALOG = """
-SELECT c.relname::text AS "table",
-       CASE WHEN c.relkind IN ('v', 'm') THEN 'view' WHEN c.relkind = 'f' THEN 'external'
-            ELSE 'table' END AS kind,
-       a.attname::text AS "column", a.attnum::int AS position,
+SELECT c.relname::text AS "table", c.kind, a.attname::text AS "column", a.attnum::int AS position,
        format_type(a.atttypid, a.atttypmod) AS type,
        NOT a.attnotnull AS is_nullable,
-       coalesce(a.attnum = ANY (k.indkey::int2[]), false) AS is_key,
-       c.readable OR has_column_privilege(c.oid, a.attnum, 'SELECT') AS is_readable
+       CASE WHEN c.key IS NULL THEN false ELSE a.attnum = ANY (c.key) END AS is_key,
+       CASE WHEN c.readable THEN true
+            ELSE has_column_privilege(c.oid, a.attnum, 'SELECT') END AS is_readable
 FROM (
-  SELECT oid, relname, relkind, has_table_privilege(oid, 'SELECT') AS readable
-  FROM pg_class
-  WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})
-    AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition {only}
+  SELECT p.oid, p.relname, k.indkey::int2[] AS key,
+         has_table_privilege(p.oid, 'SELECT') AS readable,
+         CASE WHEN p.relkind IN ('v', 'm') THEN 'view' WHEN p.relkind = 'f' THEN 'external'
+              ELSE 'table' END AS kind
+  FROM pg_class p LEFT JOIN pg_index k ON k.indrelid = p.oid AND k.indisprimary
+  WHERE p.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})
+    AND p.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT p.relispartition {only}
+  OFFSET 0
 ) c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_index k ON k.indrelid = c.oid AND k.indisprimary
-ORDER BY c.relname COLLATE "C", a.attnum
 """
 _SCHEMAS = """
 SELECT nspname::text FROM pg_namespace
@@ -110,7 +111,8 @@ class PostgresWarehouse:
         found = pl.DataFrame(self._table(_CATALOG.format(schema=sql.literal(schema), only=only)))
         if found.is_empty():
             return pl.DataFrame(schema=CATALOG)
-        return found.select(pl.col(name).cast(dtype) for name, dtype in CATALOG.items())
+        columns = (pl.col(name).cast(dtype) for name, dtype in CATALOG.items())
+        return found.select(columns).sort("table", "position")
 
     def _types(self, schema: str, table: str) -> dict[str, str]:
         """The type of every column. Raises TerminalWarehouseError if there is no such table."""
