@@ -13,7 +13,7 @@ from typing import NamedTuple
 import polars as pl
 import polars_hash as plh
 
-from kpi_platform.cleaned.bodies import decode_bodies
+from kpi_platform.cleaned.bodies import decode_trimmed
 from kpi_platform.schemas.body_text import BLANKS
 from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedEvents
 
@@ -205,7 +205,9 @@ class _Decoded(NamedTuple):
 
 
 def _decode(raw: pl.DataFrame) -> _Decoded:
-    decoded = raw.drop("event_name").hstack(decode_bodies(raw["body_message"], raw["event_name"]))
+    bodies = raw["body_message"].str.strip_chars(BLANKS).alias("body")
+    read = decode_trimmed(bodies, raw["event_name"])
+    decoded = raw.drop("event_name").hstack([bodies, *read.iter_columns()])
     bad = decoded.filter(pl.col("reason").is_not_null())
     good = decoded.filter(pl.col("reason").is_null()) if bad.height else decoded
     events = good.select(
@@ -232,7 +234,8 @@ def _ingest_hour() -> tuple[pl.Expr, pl.Expr]:
 
 
 def _identity() -> pl.Expr:
-    """A 128-bit hash of what makes two lines the same event (`event_name` as decoded).
+    """A 128-bit hash of what makes two lines the same event (`event_name` as decoded,
+    `body` trimmed).
 
     The sum, modulo 2^128, of each part's own hash times the part's own odd number: the same text
     counts differently in different parts, and no parts run together.
@@ -245,7 +248,7 @@ def _identity() -> pl.Expr:
         pl.col("event_name"),
         pl.col("title_transaction_id").cast(pl.String),
         at,
-        pl.col("body_message").str.strip_chars(BLANKS),
+        pl.col("body"),
     )
     return pl.sum_horizontal(
         plh.NonCryptographicHashingNameSpace(part).xxh3_128() * pl.lit(weight, pl.UInt128)

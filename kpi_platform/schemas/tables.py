@@ -236,6 +236,14 @@ class HourFingerprints(Contract):
     rows = _count()
 
 
+_RULES = ("check", "regex", "min", "max", "min_length", "max_length")
+
+
+def _has_rule(column: dy.Column) -> bool:
+    is_nested = isinstance(column, dy.List | dy.Struct)
+    return is_nested or any(getattr(column, rule, None) is not None for rule in _RULES)
+
+
 class Table:
     """How a table is kept in the lake: its contract, its partition columns, and its free texts:
     the columns of mostly different texts, in which nobody looks for a range of values."""
@@ -256,9 +264,11 @@ class Table:
         return list(self.schema.primary_key())
 
     @property
-    def plain_texts(self) -> set[str]:
-        """The free texts outside the key: their only rule is whether they may be null."""
-        return set(self.free_texts) - set(self.keys)
+    def unruled(self) -> set[str]:
+        """The columns outside the key whose only rule is their type and whether they may be
+        null."""
+        columns = self.schema.columns().items()
+        return {name for name, c in columns if not c.primary_key and not _has_rule(c)}
 
     def rows(self, columns_left_out: Collection[str] = ()) -> type[dy.Schema]:
         """The contract without its key: what can be said of each row by itself."""
