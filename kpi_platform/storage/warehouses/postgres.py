@@ -22,7 +22,7 @@ from kpi_platform.storage.warehouses.errors import (
 from kpi_platform.storage.warehouses.interface import CATALOG, Window
 from kpi_platform.storage.warehouses.postgres_errors import translated
 from kpi_platform.storage.warehouses.retrying import retried
-from kpi_platform.storage.warehouses.watchdog import limited
+from kpi_platform.storage.warehouses.watchdog import Waiting, limited
 
 _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
 # Aliases of text whose binary form is not text's, or that are padded with blanks.
@@ -94,7 +94,7 @@ class PostgresWarehouse:
         query = sql.select(schema, table, columns, types, window, _read_as, _COLLATION)
         cursor, reader = retried(lambda: self._started(query), self._attempts)
         try:
-            yield from plain(_Waiting(reader, cursor, self._silence), table, columns)
+            yield from plain(self._waiting(cursor, reader), table, columns)
         except TransientWarehouseError:
             self.close()
             raise
@@ -127,7 +127,7 @@ class PostgresWarehouse:
         def run() -> pa.Table:
             cursor, reader = self._started(query)
             with closing(cursor):
-                batches = list(_Waiting(reader, cursor, self._silence))
+                batches = list(self._waiting(cursor, reader))
                 return pa.Table.from_batches(batches, reader.schema)
 
         return retried(run, self._attempts)
@@ -146,6 +146,9 @@ class PostgresWarehouse:
             self.close()
             raise
 
+    def _waiting(self, cursor: adbc.Cursor, reader: pa.RecordBatchReader) -> Waiting:
+        return Waiting(reader, self._silence, cursor.adbc_cancel, translated)
+
     def _connected(self) -> adbc.Connection:
         if self._open is None:
             self._open = adbc.connect(self._dsn, autocommit=True)
@@ -153,25 +156,6 @@ class PostgresWarehouse:
                 # Whatever goes wrong here, a studio's data is not changed by it.
                 cursor.execute("SET default_transaction_read_only = on")
         return self._open
-
-
-class _Waiting:
-    """A reader that waits for each batch only so long, whatever its consumer does in between."""
-
-    def __init__(self, reader: pa.RecordBatchReader, cursor: adbc.Cursor, seconds: float) -> None:
-        self.schema = reader.schema
-        self._reader = reader
-        self._cursor = cursor
-        self._seconds = seconds
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            with translated(), limited(self._seconds, self._cursor.adbc_cancel):
-                try:
-                    batch = self._reader.read_next_batch()
-                except StopIteration:
-                    return
-            yield batch
 
 
 def _closed(resource: adbc.Connection | adbc.Cursor) -> None:

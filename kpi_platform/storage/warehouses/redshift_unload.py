@@ -26,6 +26,7 @@ from kpi_platform.storage.warehouses.errors import (
 from kpi_platform.storage.warehouses.retrying import retried
 
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.25, 5.0
+_POLLS_AFTER_CANCEL = 30
 _ENDED = {"FINISHED", "FAILED", "ABORTED"}
 _PASSING_CODES = {
     "ThrottlingException",
@@ -91,10 +92,11 @@ class BulkReader:
         with _translated():
             started = retried(lambda: self._execute(statement, token), self.attempts, self.sleep)
         try:
-            self._wait(started)
+            answer = self._wait(started)
         except BaseException:
             self._cancel(started)
             raise
+        _judge(answer)
 
     def _execute(self, statement: str, token: str) -> str:
         target = {
@@ -113,13 +115,13 @@ class BulkReader:
             )
         return str(answer["Id"])
 
-    def _wait(self, statement_id: str) -> None:
+    def _wait(self, statement_id: str) -> dict[str, Any]:
         deadline = self.clock() + self.limit_seconds
         wait = _FIRST_POLL_SECONDS
         while True:
             answer = retried(lambda: self._describe(statement_id), self.attempts, self.sleep)
             if answer["Status"] in _ENDED:
-                return _judge(answer)
+                return answer
             if self.clock() >= deadline:
                 raise TransientWarehouseError(f"UNLOAD was not done in {self.limit_seconds:g} s")
             self.sleep(wait)
@@ -130,10 +132,15 @@ class BulkReader:
             return dict(self.data_api.describe_statement(Id=statement_id))
 
     def _cancel(self, statement_id: str) -> None:
-        """Ask for its end; one that ended by itself meanwhile cannot be cancelled any more."""
+        """Ask for its end and see it end: a statement that still runs still writes to staging."""
         try:
             self.data_api.cancel_statement(Id=statement_id)
+            for _ in range(_POLLS_AFTER_CANCEL):
+                if self.data_api.describe_statement(Id=statement_id)["Status"] in _ENDED:
+                    return
+                self.sleep(1)
         except (ClientError, BotoCoreError):
+            # It ended by itself meanwhile, or nobody can be asked any more.
             return
 
     def _files(self, folder: str) -> list[str]:

@@ -5,10 +5,9 @@ Belongs here: waiting for one answer with a limit. Does not: what happens on the
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 import pyarrow as pa
-from adbc_driver_manager import Error as AdbcError
 
 from kpi_platform.storage.warehouses.errors import TransientWarehouseError
 
@@ -27,14 +26,38 @@ def limited(seconds: float, cancel: Callable[[], object]) -> Iterator[None]:
     timer = threading.Timer(seconds, stop)
     timer.daemon = True
     timer.start()
-    silent = TransientWarehouseError(f"the database said nothing for {seconds:g} s")
     try:
         yield
-    except (AdbcError, OSError, pa.ArrowException) as error:
-        if fired.is_set():
-            raise silent from error
-        raise
     finally:
         timer.cancel()
-    if fired.is_set():
-        raise silent
+        if fired.is_set():
+            raise TransientWarehouseError(f"the database said nothing for {seconds:g} s")
+
+
+class Waiting:
+    """A reader that waits for each batch only so long, whatever its consumer does in between.
+
+    `translated` makes the driver's errors ours.
+    """
+
+    def __init__(
+        self,
+        reader: pa.RecordBatchReader,
+        seconds: float,
+        cancel: Callable[[], object],
+        translated: Callable[[], AbstractContextManager[None]],
+    ) -> None:
+        self.schema = reader.schema
+        self._reader = reader
+        self._seconds = seconds
+        self._cancel = cancel
+        self._translated = translated
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        while True:
+            with self._translated(), limited(self._seconds, self._cancel):
+                try:
+                    batch = self._reader.read_next_batch()
+                except StopIteration:
+                    return
+            yield batch

@@ -190,6 +190,18 @@ def test_a_duckdb_file_that_is_none_or_is_written(tmp_path: Path) -> None:
         warehouse.schemas()
 
 
+def test_a_duckdb_view_that_takes_for_ever_is_not_waited_for(tmp_path: Path) -> None:
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as con:
+        con.execute("""
+            CREATE VIEW slow AS SELECT count(*) AS n
+            FROM range(10000000000) a, range(1000000) b WHERE a.range % 7 = b.range % 5
+        """)
+    connection = DuckDBConnection(kind="duckdb", path="x.duckdb", attempts=1, timeout_seconds=1)
+    warehouse = open_warehouse(connection, tmp_path, {}.get)
+    with pytest.raises(TransientWarehouseError, match="said nothing for 1 s"):
+        list(warehouse.read_window("main", "slow", ["n"], None))
+
+
 def test_a_duckdb_file_is_held_only_while_it_is_read(tmp_path: Path) -> None:
     path = str(tmp_path / "x.duckdb")
     with duckdb.connect(path) as con:
