@@ -3,6 +3,7 @@
 Belongs here: names, defaults and validation of settings. Does not: what the values lead to.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -111,6 +112,11 @@ class Settings(BaseSettings):
     def future_limit(self) -> timedelta:
         """How long after its ingest hour an event may claim to have happened."""
         return timedelta(hours=self.future_limit_hours)
+
+
+def secret(name: str) -> str | None:
+    """The environment's value of a variable that the sources file names; None if blank or unset."""
+    return os.environ.get(name, "").strip() or None
 
 
 def load_settings() -> Settings:

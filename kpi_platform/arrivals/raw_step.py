@@ -219,7 +219,7 @@ class RawStep:
         Where none is configured for the hour, those with a folder stand in, or one for nobody:
         an hour that was looked at must not look like one that never ran.
         """
-        return sorted(self._sources.active_in(hour)) or self._found or [UNASSIGNED]
+        return sorted(self._sources.active_in(hour, "telemetry")) or self._found or [UNASSIGNED]
 
     def _done(self, tallies: Mapping[str, _Tally]) -> Done:
         contents = [content for tally in tallies.values() for content in tally.contents]
