@@ -93,6 +93,10 @@ class EventCleaner:
             self._bad.append(bad)
         self._order = None
 
+    def add_quarantined(self, bad: pl.DataFrame) -> None:
+        """Take lines that were found to be of no use before (columns of `quarantined_events`)."""
+        self._bad.append(bad.select(list(_QUARANTINED)))
+
     def events(self) -> Iterator[pl.DataFrame]:
         """Give out the distinct events, some at a time: columns of `cleaned_events`, by hour,
         source, service, session (by a stable hash of its id, far cheaper to sort than the text),
