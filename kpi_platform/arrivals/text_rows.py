@@ -3,6 +3,8 @@
 Belongs here: how a value of every type is written as text. Does not: which rows there are.
 """
 
+from collections.abc import Collection
+
 import polars as pl
 
 
@@ -16,6 +18,11 @@ def row_texts(rows: pl.DataFrame) -> pl.Series:
         return pl.Series("row", ["{}"] * rows.height, dtype=pl.String)
     columns = [_text(name, rows.schema[name]) for name in sorted(rows.columns)]
     return rows.select(row=pl.struct(columns).struct.json_encode()).to_series()
+
+
+def text_columns(rows: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
+    """These columns as the texts that `row_texts` writes."""
+    return rows.select(_text(name, rows.schema[name]) for name in sorted(names))
 
 
 def _text(name: str, dtype: pl.DataType) -> pl.Expr:

@@ -19,11 +19,9 @@ from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
-from kpi_platform.storage.locks import lake_lock
+from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "2"
-# Held by whoever captures versions of rows, and by whoever decides which of them count.
-CAPTURE_LOCK = "capture"
 LINES_AT_A_TIME = 200_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
