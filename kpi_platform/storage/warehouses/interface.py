@@ -14,7 +14,8 @@ import pyarrow as pa
 from kpi_platform.schemas.source_values import Time
 
 # One row per column of a table or view, in the order of table and position. `type` is the
-# database's own name of the type; `kind` is `table`, `view`, `late_binding_view` or `external`.
+# database's own name of the type; `kind` is `table`, `view`, `late_binding_view` or `external`;
+# `is_readable` is false where permission is missing.
 CATALOG = pl.Schema(
     {
         "table": pl.String,
@@ -24,22 +25,24 @@ CATALOG = pl.Schema(
         "type": pl.String,
         "is_nullable": pl.Boolean,
         "is_key": pl.Boolean,
+        "is_readable": pl.Boolean,
     }
 )
 
 
 @dataclass(frozen=True)
 class Window:
-    """Rows whose watermark lies in `[start, end)`, UTC.
+    """Rows whose watermark lies in `[start, end)`, UTC, full seconds.
 
-    Without `start` everything older belongs to it, rows without a watermark's value included.
+    Without `start` everything older belongs to it, rows without a watermark's value included;
+    without `end` everything newer.
     Local times are compared as local: the hour that the clock shows twice is read once, with its
     second half; a watermark that is only a date is read with every hour of its day.
     """
 
     watermark: Time
     start: datetime | None
-    end: datetime
+    end: datetime | None
 
 
 class StudioWarehouse(Protocol):
@@ -63,6 +66,9 @@ class StudioWarehouse(Protocol):
         All batches have one schema, with `columns` in order; at least one comes, if only empty.
         Types that Arrow does not know come as text, exact decimals as text too.
         """
+
+    def count(self, schema: str, table: str, window: Window | None) -> int:
+        """How many rows the window has now."""
 
     def close(self) -> None:
         """End the connection; a warehouse closed twice is closed."""
