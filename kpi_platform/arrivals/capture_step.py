@@ -51,7 +51,9 @@ class CaptureStep:
         setup = {hour: self._setup(hour) for hour in hours}
         same = [h for h, known in self._known.items() if known.input.startswith(setup[h])]
         if same and self._plan and self._finds_news(same):
-            flipped = {h: setup[h] if self._known[h].input != setup[h] else setup[h] + _AGAIN for h in same}
+            flipped = {
+                h: setup[h] if self._known[h].input != setup[h] else setup[h] + _AGAIN for h in same
+            }
             return setup | flipped
         return setup | {hour: self._known[hour].input for hour in same}
 

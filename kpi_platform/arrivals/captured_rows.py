@@ -21,7 +21,6 @@ _DIMENSION = TABLES["studio_dimensions"].polars_schema
 _KEYLESS = "no key: "
 
 
-
 @dataclass(frozen=True)
 class CapturedTable:
     """A table to capture for a source; `first_hour` takes everything that is older."""

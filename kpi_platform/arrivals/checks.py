@@ -59,7 +59,11 @@ def check_stream(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     return [*check_contract(lake, "raw_stream_feed", hours), *_read(lake, hours, EVERY_STREAM)]
 
 
-_KINDS: dict[CheckSpec, Kind] = {EVERY_STUDIO: "warehouse", EVERY_CONSOLE: "console", EVERY_STREAM: "stream"}
+_KINDS: dict[CheckSpec, Kind] = {
+    EVERY_STUDIO: "warehouse",
+    EVERY_CONSOLE: "console",
+    EVERY_STREAM: "stream",
+}
 
 
 def _read(lake: Lake, hours: Sequence[datetime], spec: CheckSpec) -> list[HourCheck]:

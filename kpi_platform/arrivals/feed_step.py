@@ -139,9 +139,7 @@ class FeedStep(ABC):
         nothing = pl.DataFrame(schema=TABLES["quarantined_events"].polars_schema)
         bad = pl.concat([nothing, *(part for found in read.values() for part in found.bad)])
         if bad.height or self._holds("quarantined_events", hours, pl.col("p_stage") == self.stage):
-            self._lake.replace_hours(
-                "quarantined_events", bad, hours, f"p_stage = '{self.stage}'"
-            )
+            self._lake.replace_hours("quarantined_events", bad, hours, f"p_stage = '{self.stage}'")
         ledger = [self._ledger(hour, found.tallies) for hour, found in read.items()]
         if any(part.height for part in ledger):
             write_ledger(self._lake, pl.concat(ledger), hours, self.kind)
@@ -236,9 +234,7 @@ class FeedStep(ABC):
             )
             self._count(into, source.key, hour, made, useless)
             rows = rows.filter(~mine)
-        lost = rows.select(
-            "line_number", "file_name", reason=pl.lit(NO_SOURCE), raw_line="row"
-        )
+        lost = rows.select("line_number", "file_name", reason=pl.lit(NO_SOURCE), raw_line="row")
         columns = ["reason", "raw_line", "line_number", "file_name"]
         rest = pl.concat([bad.select(columns), lost.select(columns)])
         self._count(into, folder.sources[0][2].key, hour, made.clear(), rest)

@@ -89,8 +89,7 @@ def stream_stats(rows: pl.DataFrame) -> pl.DataFrame:
         ["source", *_KEY], keep="last", maintain_order=True
     )
     sums = [
-        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name)
-        for name in _FIGURES
+        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in _FIGURES
     ]
     folded = valid.group_by(_KEY, maintain_order=True).agg(sums)
     return folded.with_columns(p_date_utc=pl.col("hour").dt.date()).select(

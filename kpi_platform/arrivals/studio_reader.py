@@ -41,7 +41,9 @@ class StudioReader:
     _warehouse: StudioWarehouse | None = None
     _columns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
-    def read(self, table: CapturedTable, window: tuple[datetime | None, datetime]) -> Iterator[pl.DataFrame]:
+    def read(
+        self, table: CapturedTable, window: tuple[datetime | None, datetime]
+    ) -> Iterator[pl.DataFrame]:
         """The rows of a table whose watermark is in the window (`None`: everything older too), or
         all rows of a table without one. Rows come again if the read had to begin again.
 

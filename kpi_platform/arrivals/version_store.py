@@ -98,7 +98,10 @@ class VersionStore:
 
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:
     """Per hour a hash of the versions it holds, and their number; hours without any are absent."""
-    text = pl.concat_str(*(pl.col(name).cast(pl.String).fill_null("") for name in (*ROW, "content_hash")), separator="\n")
+    text = pl.concat_str(
+        *(pl.col(name).cast(pl.String).fill_null("") for name in (*ROW, "content_hash")),
+        separator="\n",
+    )
     hashed = plh.NonCryptographicHashingNameSpace(text).xxh3_64()
     sums = (
         lake.scan(TABLE)

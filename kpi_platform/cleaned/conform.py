@@ -120,13 +120,19 @@ def _facts(mapping: EventMapping, origin: RowOrigin) -> dict[str, pl.Expr]:
     return {
         "event_name": text(mapping.event).str.strip_chars(),
         "event_timestamp_utc": at if mapping.event_at is None else instant_of(mapping.event_at),
-        "service_name": pl.coalesce(_unless_blank(text(mapping.service_name)), pl.lit(origin.service_name)),
+        "service_name": pl.coalesce(
+            _unless_blank(text(mapping.service_name)), pl.lit(origin.service_name)
+        ),
         "title_session_id": text(mapping.session_id).fill_null("").str.strip_chars(),
         "transaction_id": transaction.str.strip_chars().cast(pl.Int64, strict=False),
         "is_bad_transaction": transaction.is_not_null()
         & transaction.str.strip_chars().cast(pl.Int64, strict=False).is_null(),
-        "is_bad_player": (text(mapping.player_id).str.len_chars() > LONGEST_ID).fill_null(value=False),
-        "is_bad_number": pl.any_horizontal(pl.lit(value=False), *bad_numbers).fill_null(value=False),
+        "is_bad_player": (text(mapping.player_id).str.len_chars() > LONGEST_ID).fill_null(
+            value=False
+        ),
+        "is_bad_number": pl.any_horizontal(pl.lit(value=False), *bad_numbers).fill_null(
+            value=False
+        ),
         "is_event": is_event & ~is_deleted,
     }
 
@@ -163,7 +169,9 @@ def _reason(origin: RowOrigin) -> pl.Expr:
 
 
 def _hash_of_key() -> pl.Expr:
-    key = pl.concat_str(pl.col("file_name").str.replace("#.*$", ""), pl.lit("\n"), pl.col("row_key"))
+    key = pl.concat_str(
+        pl.col("file_name").str.replace("#.*$", ""), pl.lit("\n"), pl.col("row_key")
+    )
     hashed = plh.NonCryptographicHashingNameSpace(key).xxh3_64()
     return hashed.reinterpret(signed=True).fill_null(0)
 
@@ -198,7 +206,9 @@ def _passed(mapping: EventMapping, columns: list[str]) -> list[str]:
     return [
         name
         for name in sorted(columns)
-        if name not in only_renamed and name not in mapping.json_columns and name not in mapping.ignore
+        if name not in only_renamed
+        and name not in mapping.json_columns
+        and name not in mapping.ignore
     ]
 
 

@@ -78,7 +78,9 @@ class MappedRows:
     def conformed(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
         """The hours' rows as lines, some at a time; what is no line is added to `account`."""
         for part in self._lake.read_hours_in_parts(CONSOLE, hours, ROWS_AT_A_TIME):
-            rows = part.with_columns(row_key=pl.lit(None, pl.String), table_name=pl.lit(None, pl.String))
+            rows = part.with_columns(
+                row_key=pl.lit(None, pl.String), table_name=pl.lit(None, pl.String)
+            )
             yield from self._through_mappings(rows, account)
         yield from self._studio_rows(hours, account)
 

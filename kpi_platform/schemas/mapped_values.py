@@ -74,7 +74,9 @@ def instant_of(time: Time) -> pl.Expr:
     if "%z" in time.format:
         return text.str.to_datetime(time.format, strict=False, time_unit="us", time_zone="UTC")
     if any(part in time.format for part in ("%H", "%I", "%s")):
-        return _localised(text.str.to_datetime(time.format, strict=False, time_unit="us"), time.zone)
+        return _localised(
+            text.str.to_datetime(time.format, strict=False, time_unit="us"), time.zone
+        )
     return _localised(text.str.to_date(time.format, strict=False).cast(_NAIVE), time.zone)
 
 

@@ -89,9 +89,7 @@ def mark_failed(lake: Lake, hour: datetime, error: str, sources: Iterable[str]) 
     write_ledger(lake, failed, [hour])
 
 
-def empty_rows(
-    hour: datetime, sources: Iterable[str], kind: Kind = "telemetry"
-) -> pl.DataFrame:
+def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry") -> pl.DataFrame:
     """Ledger rows of an hour in which these sources delivered nothing."""
     zero = pl.lit(0, pl.Int64)
     return pl.DataFrame({"source": sorted(sources)}, schema={"source": pl.String}).select(

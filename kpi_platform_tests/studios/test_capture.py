@@ -104,17 +104,13 @@ def test_late_rows_and_changes_within_three_hours_come_with_the_next_hours(
         [purchase(1, at(1, 5)), purchase(2, at(1, 7)), purchase(3, at(3))]
     )
     world.run([hour(3)])
-    assert [row[:2] for row in events(world)] == [
-        (hour(1), "1"), (hour(1), "2"), (hour(3), "3")
-    ]
+    assert [row[:2] for row in events(world)] == [(hour(1), "1"), (hour(1), "2"), (hour(3), "3")]
     assert accounted(world, 0, 1, 2, 3)
     assert ledger(world, 1)["lines"] == 2
 
 
 def test_a_row_that_vanishes_stays_and_one_marked_as_deleted_goes(world: StudioWorld) -> None:
-    world.warehouse.tables["purchases"] = purchases(
-        [purchase(1, at(0, 1)), purchase(2, at(0, 2))]
-    )
+    world.warehouse.tables["purchases"] = purchases([purchase(1, at(0, 1)), purchase(2, at(0, 2))])
     world.run([hour(0)])
     world.warehouse.tables["purchases"] = purchases([purchase(2, at(1, 1), gone=True)])
     world.run([hour(1)])
