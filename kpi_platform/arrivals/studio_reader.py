@@ -50,11 +50,15 @@ class StudioReader:
         Raises StudioWarehouseError.
         """
         for attempt in range(_READ_TRIES):
+            has_begun = False
             try:
-                yield from self._read_once(table, window)
+                for rows in self._read_once(table, window):
+                    has_begun = True
+                    yield rows
             except TransientWarehouseError as error:
                 self._close()
-                if attempt == _READ_TRIES - 1:
+                # To begin was tried often enough, by the warehouse itself.
+                if not has_begun or attempt == _READ_TRIES - 1:
                     self.down = str(error)
                     raise
                 self.on_restart()
@@ -74,8 +78,7 @@ class StudioReader:
         asked = None if watermark is None else Window(watermark, *window)
         batches = self._open().read_window(table.schema, table.table, columns, asked)
         for batch in batches:
-            if batch.num_rows:
-                yield pl.DataFrame(batch)
+            yield pl.DataFrame(batch)
 
     def _columns_of(self, table: CapturedTable) -> list[str]:
         """The columns to read: all there are, without those the mapping ignores.
@@ -85,7 +88,7 @@ class StudioReader:
         found = self._catalog(table.schema).get(table.table)
         if found is None:
             raise TerminalWarehouseError(
-                f"table {table.schema}.{table.table} is mapped but not there, or may not be seen"
+                f"table {table.schema}.{table.table} is mapped but not there"
             )
         gone = sorted(table.needed.difference(found))
         if gone:

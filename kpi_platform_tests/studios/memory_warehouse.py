@@ -6,6 +6,7 @@ they are in test_real_warehouses.py.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 import polars as pl
 import pyarrow as pa
@@ -34,7 +35,7 @@ class MemoryWarehouse:
 
     def discover(self, schema: str) -> pl.DataFrame:
         rows = [
-            (table, "table", column, position, str(dtype), True, False)
+            (table, "table", column, position, str(dtype), True, False, True)
             for table, frame in self.tables.items()
             for position, (column, dtype) in enumerate(frame.schema.items())
         ]
@@ -52,7 +53,7 @@ class MemoryWarehouse:
         rows = self.tables[table].select(columns)
         if window is not None:
             at = text_columns(rows, {window.watermark.column}).select(instant_of(window.watermark))
-            is_in = at.to_series() < window.end
+            is_in = at.to_series() < (window.end or datetime.max.replace(tzinfo=UTC))
             if window.start is None:
                 is_in = is_in.fill_null(value=True)
             else:
@@ -63,6 +64,10 @@ class MemoryWarehouse:
             if self.errors and number == len(batches) // 2:
                 raise self.errors.pop(0)
             yield batch
+
+    def count(self, schema: str, table: str, window: Window | None) -> int:
+        batches = self.read_window(schema, table, self.tables[table].columns, window)
+        return sum(batch.num_rows for batch in batches)
 
     def close(self) -> None:
         """Nothing to end."""

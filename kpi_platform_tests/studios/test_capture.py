@@ -1,6 +1,6 @@
 """Capturing a studio's tables by windows: first all, then what is new, late, changed or deleted."""
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
@@ -21,8 +21,8 @@ from kpi_platform_tests.studios.studio_world import (
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> StudioWorld:
-    return StudioWorld(tmp_path)
+def world(memory_path: Path) -> StudioWorld:
+    return StudioWorld(memory_path)
 
 
 def at(number: int, minutes: int = 0) -> datetime:
@@ -84,8 +84,8 @@ def test_an_update_moves_the_event_to_the_hour_of_its_newest_version(world: Stud
     assert sessions["event_count"].to_list() == [1]
 
 
-def test_hours_in_any_order_give_the_same(world: StudioWorld, tmp_path: Path) -> None:
-    other = StudioWorld(tmp_path / "other", world.warehouse)
+def test_hours_in_any_order_give_the_same(world: StudioWorld, memory_path: Path) -> None:
+    other = StudioWorld(memory_path / "other", world.warehouse)
     world.warehouse.tables["purchases"] = purchases(
         [purchase(n, at(n, 5), 100 * n) for n in range(4)]
     )
@@ -186,8 +186,8 @@ def test_dirty_rows_are_quarantined_with_a_reason(world: StudioWorld) -> None:
     rows = [
         purchase(1, at(0, 1), None),
         purchase(2, at(0, 2), player="p" * 4096),
-        purchase(3, at(0, 3), bought=datetime(1970, 1, 1)),
-        purchase(4, at(0, 4), bought=datetime(2099, 1, 1)),
+        purchase(3, at(0, 3), bought=datetime(1970, 1, 1, tzinfo=UTC)),
+        purchase(4, at(0, 4), bought=datetime(2099, 1, 1, tzinfo=UTC)),
         purchase(5, at(0, 5), player=" "),
     ]
     world.warehouse.tables["purchases"] = purchases(rows)
