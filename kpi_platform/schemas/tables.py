@@ -342,6 +342,25 @@ class HourFingerprints(Contract):
     rows = _count()
 
 
+class WarehouseColumns(Contract):
+    """Per column of the studios' warehouses: how it was when last found right; bookkeeping.
+
+    `mapping_fingerprint`: of the mapping of its table then; empty if the table was not mapped.
+    """
+
+    studio = _key()
+    schema = _key()
+    table = _key()
+    column = _key()
+    kind = _text()
+    position = dy.Int32(nullable=False)
+    type = _text()
+    is_nullable = dy.Bool(nullable=False)
+    is_key = dy.Bool(nullable=False)
+    is_readable = dy.Bool(nullable=False)
+    mapping_fingerprint = _text()
+
+
 class Table:
     """How a table is kept in the lake: its contract, its partition columns, and its free texts:
     the columns of mostly different texts, in which nobody looks for a range of values."""
@@ -399,5 +418,6 @@ TABLES: dict[str, Table] = {
     "user_version_history": Table(UserVersionHistory),
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
+    "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }
