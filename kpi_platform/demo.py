@@ -196,9 +196,7 @@ def _events(platform: Platform, truth: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _say_differences(
-    console: Console, name: str, truth: pl.DataFrame, found: pl.DataFrame
-) -> None:
+def _say_differences(console: Console, name: str, truth: pl.DataFrame, found: pl.DataFrame) -> None:
     same = found.select(truth.columns)
     missing = truth.join(same, on=truth.columns, how="anti", nulls_equal=True).height
     extra = same.join(truth, on=truth.columns, how="anti", nulls_equal=True).height

@@ -119,6 +119,6 @@ def raw_studio_events(
                 context,
                 parts.lake,
                 step,
-                lambda hours: check_studios(parts.lake, hours),
+                lambda hours: check_studios(parts.lake, hours, step.drifts.values()),
                 HOURS_PER_CHUNK,
             )

@@ -11,12 +11,13 @@ import polars as pl
 
 from kpi_platform.arrivals.capture_plan import CapturedSource
 from kpi_platform.arrivals.version_store import TABLE
+from kpi_platform.schemas.sources import Kind
 from kpi_platform.storage.hour_fingerprints import TABLE as FINGERPRINTS
 from kpi_platform.storage.hour_ledger import empty_rows, read_ledger, write_ledger
 from kpi_platform.storage.hour_queue import enqueue_hours
 from kpi_platform.storage.lake import Lake, hours_in, hours_of
 
-_KIND = "warehouse"
+_KIND: Kind = "warehouse"
 
 
 class CaptureLedger:

@@ -6,6 +6,7 @@ are new (`version_store.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import polars as pl
@@ -13,6 +14,7 @@ import polars as pl
 from kpi_platform.arrivals.capture_ledger import CaptureLedger
 from kpi_platform.arrivals.capture_plan import CapturedSource, captured_sources
 from kpi_platform.arrivals.captured_rows import CapturedTable
+from kpi_platform.arrivals.drift_step import StudioDrift
 from kpi_platform.arrivals.studio_reader import OpenWarehouse, StudioReader
 from kpi_platform.arrivals.version_store import TABLE, VersionStore, stored_contents
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
@@ -44,6 +46,7 @@ class CaptureStep:
         }
         self._known: Mapping[datetime, Consumed] = {}
         self._dimensions_done = False
+        self.drifts: dict[str, StudioDrift] = {}
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """What is captured, and, for hours captured before, whether a look finds anything new."""
@@ -127,7 +130,7 @@ class CaptureStep:
             .join(hours.lazy(), on=hours.columns, how="semi")
         )
         new = versions.lazy().join(stored, on=VERSION_COLUMNS, how="anti", nulls_equal=True)
-        return new.select(pl.len()).collect().item() > 0
+        return bool(new.select(pl.len()).collect().item())
 
     def _read_all(
         self,
@@ -136,6 +139,7 @@ class CaptureStep:
         read_again: Callable[[], None],
     ) -> Iterator[tuple[str, str]]:
         """Read every source's windows; yields the sources that failed and why."""
+        self._look()
         captured = {*self._ledger.captured_hours(), *hours}
         failed = self._ledger.failed_hours()
         for each in self._plan:
@@ -149,6 +153,15 @@ class CaptureStep:
             ]
             if problems:
                 yield each.key, "; ".join(dict.fromkeys(problems))
+
+    def _look(self) -> None:
+        """Compare every studio's warehouse with what was found right before, once per run."""
+        for studio, reader in self._readers.items():
+            if studio not in self.drifts and not reader.down:
+                sources = [each.source for each in self._plan if each.studio.key == studio]
+                # What cannot be reached is told by each of its sources when they are read.
+                with suppress(StudioWarehouseError):
+                    self.drifts[studio] = reader.look(self._lake, sources)
 
     def _read_table(
         self,

@@ -3,11 +3,13 @@
 Belongs here: the checks of the raw tables. Does not: when they run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.arrivals.drift_checks import WAREHOUSES_ARE_AS_MAPPED, warehouses_are_as_mapped
+from kpi_platform.arrivals.drift_step import StudioDrift
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
 from kpi_platform.schemas.sources import Kind
 from kpi_platform.storage.contract_checks import check_contract
@@ -34,7 +36,7 @@ EVERY_STREAM = CheckSpec(
     is_warning=True,
 )
 RAW_CHECKS = [contract_spec("raw_telemetry")]
-STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO]
+STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
 CONSOLE_CHECKS = [contract_spec("raw_console_feed"), EVERY_CONSOLE]
 STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM]
 
@@ -44,9 +46,16 @@ def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     return check_contract(lake, "raw_telemetry", hours)
 
 
-def check_studios(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
-    """Evaluate the checks of `raw_studio_events` for these hours."""
-    return [*check_contract(lake, "raw_studio_events", hours), *_read(lake, hours, EVERY_STUDIO)]
+def check_studios(
+    lake: Lake, hours: Sequence[datetime], drifts: Iterable[StudioDrift] = ()
+) -> list[HourCheck]:
+    """Evaluate the checks of `raw_studio_events` for these hours; `drifts` as the run saw them."""
+    seen = list(drifts)
+    return [
+        *check_contract(lake, "raw_studio_events", hours),
+        *_read(lake, hours, EVERY_STUDIO),
+        *(warehouses_are_as_mapped(hour, seen) for hour in hours),
+    ]
 
 
 def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
@@ -73,6 +82,7 @@ def _read(lake: Lake, hours: Sequence[datetime], spec: CheckSpec) -> list[HourCh
     for hour, rows in ledger.items():
         failed = rows.filter(pl.col("source_error").is_not_null()).sort("source")
         errors = (f"{row['source']}: {row['source_error']}" for row in failed.to_dicts())
+        figures: dict[str, int | float | str]
         figures = {"sources": rows.height, "failed": failed.height, "errors": "; ".join(errors)}
         checks.append(HourCheck(spec, hour, failed.is_empty(), figures))
     return checks

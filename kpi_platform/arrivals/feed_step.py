@@ -154,7 +154,7 @@ class FeedStep(ABC):
 
     def _holds(self, table: str, hours: Sequence[datetime], *conditions: pl.Expr) -> bool:
         found = self._lake.scan(table).filter(hours_expression(hours), *conditions)
-        return found.select(pl.len()).collect().item() > 0
+        return bool(found.select(pl.len()).collect().item())
 
     def _content(self, rows: pl.DataFrame) -> str:
         return content_fingerprint(rows)
@@ -221,11 +221,11 @@ class FeedStep(ABC):
         hour: datetime,
         into: _HourRead,
     ) -> None:
-        """Part the rows among the folder's sources; what nobody takes is the first one's to name."""
+        """Part the rows among the folder's sources; the first answers for what nobody takes."""
         for owner in folder.sources:
             source = owner[2]
             only = getattr(source.feed, "only", None)
-            fields = decode_rows(rows["row"], only and {only.column} or set())
+            fields = decode_rows(rows["row"], {only.column} if only else set())
             mine = pl.repeat(value=True, n=rows.height, eager=True)
             if only is not None and rows.height:
                 mine = fields.select(holds(only)).to_series()

@@ -5,15 +5,16 @@ was lost in the middle. Does not: what is kept of the rows.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
 
 import polars as pl
 
 from kpi_platform.arrivals.captured_rows import CapturedTable
-from kpi_platform.schemas.sources import Studio
+from kpi_platform.arrivals.drift_step import StudioDrift, look_for_drift
+from kpi_platform.schemas.sources import Source, Studio
+from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.warehouses import (
     StudioWarehouse,
     StudioWarehouseError,
@@ -22,7 +23,6 @@ from kpi_platform.storage.warehouses import (
     Window,
 )
 
-T = TypeVar("T")
 OpenWarehouse = Callable[[Studio], StudioWarehouse]
 # Beyond the tries that the warehouse itself makes to connect and to begin.
 _READ_TRIES = 3
@@ -66,6 +66,21 @@ class StudioReader:
             else:
                 return
 
+    def look(self, lake: Lake, sources: Sequence[Source]) -> StudioDrift:
+        """What changed in the warehouse since it was last found right.
+
+        A change that stops the studio counts as its being down. Raises StudioWarehouseError.
+        """
+        try:
+            drift = look_for_drift(lake, self.studio.key, sources, self._open())
+        except StudioWarehouseError as error:
+            self.down = str(error)
+            raise
+        self.down = drift.why_stopped
+        for schema, catalog in drift.catalogs.items():
+            self._columns[schema] = _columns_by_table(catalog)
+        return drift
+
     def close(self) -> None:
         """End the connection, if there is one."""
         self._close()
@@ -99,11 +114,7 @@ class StudioReader:
 
     def _catalog(self, schema: str) -> dict[str, list[str]]:
         if schema not in self._columns:
-            rows = self._open().discover(schema)
-            tables: dict[str, list[str]] = {}
-            for name, column in rows.select("table", "column").iter_rows():
-                tables.setdefault(name, []).append(column)
-            self._columns[schema] = tables
+            self._columns[schema] = _columns_by_table(self._open().discover(schema))
         return self._columns[schema]
 
     def _open(self) -> StudioWarehouse:
@@ -122,3 +133,10 @@ class StudioReader:
             self._warehouse.close()
             self._warehouse = None
         self._columns.clear()
+
+
+def _columns_by_table(catalog: pl.DataFrame) -> dict[str, list[str]]:
+    tables: dict[str, list[str]] = {}
+    for name, column in catalog.select("table", "column").iter_rows():
+        tables.setdefault(name, []).append(column)
+    return tables

@@ -1,4 +1,4 @@
-"""Adds versions of studios' rows to `raw_studio_events`, each once, and says which hours that moves.
+"""Adds versions of studios' rows to `raw_studio_events`, each once, and queues what that moves.
 
 Belongs here: what is new, and the order of commits that survives a crash. Does not: reading the
 studios.

@@ -137,6 +137,10 @@ def _facts(mapping: EventMapping, origin: RowOrigin) -> dict[str, pl.Expr]:
     }
 
 
+def _is_so(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=False)
+
+
 def _unless_blank(text: pl.Expr) -> pl.Expr:
     stripped = text.str.strip_chars()
     return pl.when(stripped != "").then(stripped)

@@ -11,8 +11,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform
-from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, superseded
 from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, superseded
 from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import INGEST_HOUR

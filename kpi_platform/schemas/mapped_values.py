@@ -5,7 +5,6 @@ Belongs here: applying the grammar of `source_values`. Does not: the grammar, an
 
 import json
 from collections.abc import Collection, Sequence
-from decimal import Decimal
 
 import polars as pl
 
@@ -137,11 +136,5 @@ def _localised(naive: pl.Expr, zone: str) -> pl.Expr:
     return local.dt.convert_time_zone("UTC").cast(UTC)
 
 
-def columns_of(values: Collection[Value], times: Collection[Time]) -> set[str]:
-    """All columns that values and times are made from."""
-    named = {time.column for time in times}
-    return named.union(*(value.columns() for value in values))
-
-
+# Attributes that are numbers, however a studio writes them.
 NUMBERS = ("Amount", "DurationSeconds")
-ONE = Decimal(1)

@@ -45,7 +45,7 @@ def parse_number(text: str, decimal: str = ".") -> Decimal | None:
 
 
 def number_text(scale: Decimal = Decimal(1), decimal: str = ".") -> Callable[[str], str | None]:
-    """A function from a text to its number times `scale`, in plain notation; None if there is none."""
+    """A function from a text to its number times `scale`, plainly written; None if it is none."""
 
     def clean(text: str) -> str | None:
         number = parse_number(text, decimal)

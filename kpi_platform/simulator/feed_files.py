@@ -138,7 +138,9 @@ def _stream_text(chance: Random, hour: datetime, number: int, truth: FeedTruth) 
     for game in STREAM_GAMES:
         source = f"streamly-{game}"
         truth.add(source, number, files=1)
-        spoken_of = [hour] if number == 0 or chance.random() < 0.8 else [hour - timedelta(hours=1), hour]
+        spoken_of = (
+            [hour] if number == 0 or chance.random() < 0.8 else [hour - timedelta(hours=1), hour]
+        )
         for about in spoken_of:
             figures = _figures(chance)
             truth.figures[game, about] = figures
@@ -152,8 +154,11 @@ def _stream_text(chance: Random, hour: datetime, number: int, truth: FeedTruth) 
 
 def _figures(chance: Random) -> tuple[float, int, int, float]:
     average = chance.randrange(100, 400_000)
-    return float(average), average + chance.randrange(9_000), chance.randrange(5, 900), float(
-        chance.randrange(4, 700)
+    return (
+        float(average),
+        average + chance.randrange(9_000),
+        chance.randrange(5, 900),
+        float(chance.randrange(4, 700)),
     )
 
 

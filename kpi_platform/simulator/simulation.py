@@ -21,9 +21,9 @@ from kpi_platform.simulator.outcome import Outcome, work_out
 from kpi_platform.simulator.players import DAY_MS, make_kits, make_memberships, make_players
 from kpi_platform.simulator.schedule import Schedule, make_schedule
 from kpi_platform.simulator.sessions import HOUR_MS, sessions_of_day, with_versions
-from kpi_platform.simulator.truth import Truth
 from kpi_platform.simulator.sources_file import demo_sources_yaml
 from kpi_platform.simulator.studios import write_studios
+from kpi_platform.simulator.truth import Truth
 from kpi_platform.simulator.world import GAMES, releases_of
 from kpi_platform.simulator.write import cut_short, write_hours
 
@@ -65,8 +65,8 @@ class _World:
 
 
 def simulate(out: Path, start: datetime, hours: int, players: int, seed: int) -> SimulationSummary:
-    """Write a world of `hours` ingest hours from `start` (UTC) to `out`: landing, warehouses, feeds,
-    truth, sources.
+    """Write a world of `hours` ingest hours from `start` (UTC) to `out`: landing, warehouses,
+    feeds, truth, sources.
 
     The same arguments make the same bytes. Raises ValueError for a start that is no whole UTC
     hour or for counts below one, FileExistsError if `out/landing` exists: two worlds in one

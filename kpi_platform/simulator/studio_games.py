@@ -146,5 +146,11 @@ def _session(
         flaw = "time" if kind == "SessionStart" and chance.random() < 0.01 else ""
         values = {"flaw": flaw, **more}
         yield StudioEvent(
-            first + place, kind, happened, happened + late, player, session, **values  # type: ignore[arg-type]
+            first + place,
+            kind,
+            happened,
+            happened + late,
+            player,
+            session,
+            **values,  # type: ignore[arg-type]
         )

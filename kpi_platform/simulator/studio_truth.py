@@ -72,7 +72,8 @@ def _hours(judged: pl.DataFrame, sources: Sequence[str], hours: int) -> pl.DataF
         (pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate)
         for fate in ("rows", "quarantined", "suppressed")
     ]
-    counts = judged.group_by("source", "hour").agg(lines=pl.len().cast(pl.Int64), *fates)
+    lines = pl.len().cast(pl.Int64).alias("lines")
+    counts = judged.group_by("source", "hour").agg(lines, *fates)
     zero = pl.lit(0, pl.Int64)
     return (
         grid.join(counts, on=["source", "hour"], how="left")

@@ -56,9 +56,7 @@ def _fill(con: duckdb.DuckDBPyConnection, schema: str, tables: Tables) -> None:
     con.execute(f"create schema {_quoted(schema)}")
     for name, rows in tables.items():
         con.register("incoming", rows.to_arrow())
-        con.execute(
-            f"create table {_quoted(schema)}.{_quoted(name)} as from incoming"  # noqa: S608
-        )
+        con.execute(f"create table {_quoted(schema)}.{_quoted(name)} as from incoming")
         con.unregister("incoming")
 
 
@@ -78,5 +76,3 @@ def _dated(hours: pl.DataFrame, start: datetime) -> pl.DataFrame:
         *("files", "truncated_files", "lines", "rows", "quarantined", "unreadable_files"),
         *("duplicates", "suppressed"),
     )
-
-

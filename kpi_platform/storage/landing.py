@@ -66,7 +66,7 @@ class LandingFile:
 
 
 class Landing:
-    """Read access to hourly files at `uri` (a folder or `s3://bucket/prefix`), as a setting says."""
+    """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
     def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
         self.uri = uri

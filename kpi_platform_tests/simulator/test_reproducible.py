@@ -38,12 +38,13 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     tables = "select schema_name, table_name from duckdb_tables() order by all"
     with duckdb.connect(str(path), read_only=True) as con:
-        return repr(
-            [
-                (schema, table, con.table(f'"{schema}"."{table.replace(chr(34), chr(34) * 2)}"').fetchall())
-                for schema, table in con.sql(tables).fetchall()
-            ]
-        ).encode()
+        names = con.sql(tables).fetchall()
+        rows = [con.sql(f"from {_quoted(s)}.{_quoted(t)}").fetchall() for s, t in names]
+        return repr((names, rows)).encode()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def test_two_runs_and_another_process_make_the_same_bytes(tmp_path: Path) -> None:

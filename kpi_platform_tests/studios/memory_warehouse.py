@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 import polars as pl
 import pyarrow as pa
 
-from kpi_platform.schemas.mapped_values import instant_of
 from kpi_platform.arrivals.text_rows import text_columns
+from kpi_platform.schemas.mapped_values import instant_of
 from kpi_platform.storage.warehouses import CATALOG, TerminalWarehouseError, Window
 
 
@@ -35,7 +35,7 @@ class MemoryWarehouse:
 
     def discover(self, schema: str) -> pl.DataFrame:
         rows = [
-            (table, "table", column, position, str(dtype), True, False, True)
+            (table, "table", column, position, _type(dtype), True, False, True)
             for table, frame in self.tables.items()
             for position, (column, dtype) in enumerate(frame.schema.items())
         ]
@@ -71,3 +71,12 @@ class MemoryWarehouse:
 
     def close(self) -> None:
         """Nothing to end."""
+
+
+def _type(dtype: pl.DataType) -> str:
+    """The type as DuckDB names it."""
+    if isinstance(dtype, pl.Datetime):
+        return "TIMESTAMP WITH TIME ZONE"
+    return {pl.Int64: "BIGINT", pl.Float64: "DOUBLE", pl.Boolean: "BOOLEAN"}.get(
+        type(dtype), "VARCHAR"
+    )

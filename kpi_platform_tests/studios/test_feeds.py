@@ -1,4 +1,4 @@
-"""Console and stream feeds: hourly files, dirty, late, stated twice, and one that cannot be read."""
+"""Console and stream feeds: hourly files, dirty, late, stated twice, and out of reach."""
 
 import json
 from datetime import datetime, timedelta
@@ -116,8 +116,8 @@ def feeds(memory_path: Path) -> Feeds:
 HEAD = "at,game,who,what,price,sku\n"
 SALES = (
     HEAD
-    + "2026-01-01T00:05:00Z,comet,P1,sale,\"1,234.50\",Größe\n"
-    + "2026-01-01T00:05:00Z,comet,P1,sale,\"1,234.50\",Größe\n"
+    + '2026-01-01T00:05:00Z,comet,P1,sale,"1,234.50",Größe\n'
+    + '2026-01-01T00:05:00Z,comet,P1,sale,"1,234.50",Größe\n'
     + "2026-01-01T00:06:00Z,drift,P2,cup,,\n"
     + "2026-01-01T00:07:00Z,comet,P3,sale,for free,x\n"
     + "soon,comet,P3,cup,,\n"
@@ -176,7 +176,7 @@ def state(about: int, average: str, peak: str, airtime: str) -> bytes:
     """A stream platform's file of one row."""
     return (
         "hour,average,peak,airtime\n"
-        f"{hour(about):%Y-%m-%dT%H:%M:%SZ},{average},\"{peak}\",{airtime}\n"
+        f'{hour(about):%Y-%m-%dT%H:%M:%SZ},{average},"{peak}",{airtime}\n'
     ).encode()
 
 
