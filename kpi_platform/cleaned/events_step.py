@@ -21,8 +21,8 @@ from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
-VERSION = "2"
-LINES_AT_A_TIME = 200_000
+VERSION = "3"
+LINES_AT_A_TIME = 100_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
 
@@ -96,11 +96,7 @@ class EventsStep:
 
     def _replace(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         cleaner, account = EventCleaner(self._sources), RowAccount()
-        for lines in self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME):
-            cleaner.add(lines)
-        for part in self._mapped.conformed(hours, account):
-            cleaner.add(part.lines)
-            cleaner.add_quarantined(part.quarantined)
+        cleaner.add_all(self._lines(hours, cleaner, account))
         self._lake.stream_hours("cleaned_events", cleaner.events, hours)
         self._lake.replace_hours(
             "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"
@@ -113,6 +109,15 @@ class EventsStep:
             hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
             for hour, counted in by_hour.items()
         }
+
+    def _lines(
+        self, hours: Sequence[datetime], cleaner: EventCleaner, account: RowAccount
+    ) -> Iterator[pl.DataFrame]:
+        """Telemetry's lines as they are, rows of consoles and studios through their mappings."""
+        yield from self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME)
+        for part in self._mapped.conformed(hours, account):
+            cleaner.add_quarantined(part.quarantined)
+            yield part.lines
 
     def _complete_ledger(
         self, accounts: pl.DataFrame, account: RowAccount, hours: Sequence[datetime]
