@@ -29,6 +29,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".kpi"), description="state of the embedded default")
     landing_uri: str = Field("", description="telemetry files: a folder or s3://bucket/prefix")
+    feeds_uri: str = Field("", description="files of console and stream feeds: a folder or s3://")
     lake_uri: str = Field("", description="root of the Delta tables: a folder or s3://...")
     warehouse: Literal["duckdb"] = Field("duckdb", description="dbt target")
     warehouse_path: Path | None = Field(None, description="the embedded KPI database")
@@ -82,6 +83,11 @@ class Settings(BaseSettings):
     def landing(self) -> str:
         """Where telemetry files arrive: a folder or `s3://bucket/prefix`."""
         return self.landing_uri or str(self.home / "landing")
+
+    @property
+    def feeds(self) -> str:
+        """Where the files of console and stream feeds arrive: a folder or `s3://bucket/prefix`."""
+        return self.feeds_uri or str(self.home / "feeds")
 
     @property
     def lake(self) -> str:

@@ -30,6 +30,10 @@ class Platform:
         """The landing zone. Raises LandingError if it cannot be used."""
         return Landing(self.settings.landing)
 
+    def open_feeds(self) -> Landing:
+        """The hourly files of console and stream feeds. Raises LandingError if there are none."""
+        return Landing(self.settings.feeds, "KPI_FEEDS_URI")
+
     @cached_property
     def lake(self) -> Lake:
         """The lake."""
