@@ -66,6 +66,10 @@ SESSIONS = (
     _SESSION_PAIRS,
     _REATTRIBUTED_HOURS,
     """
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'running' from reattributed_hours
+    """,
+    """
     delete from reattributed_hours where hour in (
         select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
     )
@@ -207,6 +211,15 @@ PROGRESS = (
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', s.started_at), 'sessions'
+    from lake.sessions s
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.studio != n.studio or o.game != n.game
+    """,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, unnest(generate_series(
+        date_trunc('hour', s.started_at), date_trunc('hour', s.ended_at), interval 1 hour
+    )), 'running'
     from lake.sessions s
     join old_arrivals o using (source) join new_arrivals n using (source)
     where o.studio != n.studio or o.game != n.game

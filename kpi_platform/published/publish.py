@@ -16,7 +16,6 @@ from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.warehouse import EVERY_TABLE
 
 PUBLICATIONS = "publications"
-_LENGTH = {"hour": timedelta(hours=1), "date": timedelta(days=1)}
 PUBLICATIONS_SCHEMA = pl.Schema(
     [
         ("table", pl.String()),
@@ -32,7 +31,7 @@ class Publication:
     """How a mart is published: by period (a column holds its start) or whole."""
 
     table: str
-    period: Literal["hour", "date", "all"]
+    period: Literal["hour", "date", "month", "all"]
     column: str = ""
 
 
@@ -94,7 +93,7 @@ def _publish(
 
 
 def _predicate(publication: Publication, starts: Sequence[datetime]) -> str:
-    if publication.period == "date":
+    if publication.period in {"date", "month"}:
         values = [f"'{start.date()}'" for start in starts]
     else:
         values = [f"'{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
@@ -109,7 +108,13 @@ def _complete_through(marts: Marts, publication: Publication) -> datetime | None
         return None
     if isinstance(last, date) and not isinstance(last, datetime):
         last = datetime(last.year, last.month, last.day)  # noqa: DTZ001 (the warehouse is naive)
-    return last.replace(tzinfo=UTC) + _LENGTH[publication.period]
+    return _end(last.replace(tzinfo=UTC), publication.period)
+
+
+def _end(start: datetime, period: str) -> datetime:
+    if period == "month":
+        return (start + timedelta(days=31)).replace(day=1)
+    return start + (timedelta(hours=1) if period == "hour" else timedelta(days=1))
 
 
 def publication_rows(published: Sequence[Published], at: datetime) -> pl.DataFrame:

@@ -14,8 +14,13 @@ import duckdb
 import polars as pl
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "1"
+LAYOUT = "2"
 EVERY_TABLE = "*"
+# What the models note of their changes, for the models that are built on them.
+_CHANGED = (
+    *("changed_player_days", "changed_first_days"),
+    *("changed_last_days", "changed_grain_starts"),
+)
 _SCHEMA_FILE = Path(__file__).with_name("warehouse.sql")
 
 
@@ -241,7 +246,7 @@ def mark_built(
     """Record that dbt has built all models on everything loaded; publishing is what remains."""
     with transaction(con):
         con.execute("update lake.loads set is_built = true where not is_built")
-        for table in ("changed_player_days", "changed_first_days", "changed_grain_starts"):
+        for table in _CHANGED:
             con.execute(f"delete from lake.{table}")
         con.execute("delete from lake.built_project")
         con.execute("insert into lake.built_project values (?)", [fingerprint])
