@@ -5,12 +5,27 @@ Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` a
 (trailing windows, moved first days: models/activity).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
-take the parameter `$load_id`.
+`staged_partitions` (the number and the key of each partition that is loaded), and take the
+parameter `$load_id`.
 """
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
 # an hour may be recomputed to the same rows.
 EVENTS = (
+    """
+    insert into lake.changed_ingest_hours
+    select distinct
+        $load_id,
+        split_part(p.partition_key, '/', 1)::date
+            + to_hours(split_part(p.partition_key, '/', 2)::integer),
+        event_at::date
+    from (
+        select partition_id, event_at from added
+        union all
+        select partition_id, event_at from removed
+    )
+    join staged_partitions p using (partition_id)
+    """,
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', event_at), 'events'

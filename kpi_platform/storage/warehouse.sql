@@ -89,6 +89,11 @@ create table if not exists lake.affected_dates (
 );
 create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
 
+-- Which dates of event time a load changed in which ingest hour: what a restated value is due to.
+create table if not exists lake.changed_ingest_hours (
+    load_id bigint not null, ingest_hour timestamp not null, date date not null
+);
+
 -- Written by the models' incremental strategy in the transaction that changes the model.
 create table if not exists lake.changed_periods (table_name varchar not null, period timestamp);
 create table if not exists lake.changed_player_days (

@@ -213,7 +213,9 @@ class World:
             "playtime_seconds": seconds,
             "playtime_per_active_player_seconds": ratio(seconds, len(dau)),
             "session_length_mean_seconds": ratio(seconds, len(started)),
-            "session_length_median_seconds": median(s.seconds for s in started) if started else None,
+            "session_length_median_seconds": median(s.seconds for s in started)
+            if started
+            else None,
             "revenue_usd": revenue,
             "payers": len(payers),
             "first_payers": len(first_payers),

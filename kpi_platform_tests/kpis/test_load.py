@@ -173,7 +173,7 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     many = pl.concat([one] * rows).with_columns(
         event_id=pl.int_range(rows).cast(pl.String), transaction_id=pl.int_range(rows)
     )
-    table = LakeTable("cleaned_events", {("many",): "1"}, lambda _: many)
+    table = LakeTable("cleaned_events", {("2026-01-01", "6"): "1"}, lambda _: many)
 
     report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
     loaded = con.execute(

@@ -24,7 +24,7 @@ SOURCES = {
 FOLDERS = [*list(SOURCES)[:3], "stray"]
 TABLES = (
     *("attributed_events", "kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention"),
-    *("fact_version",),
+    *("kpi_values", "fact_version"),
     *("dim_version", "dim_device", "active_versions"),
 )
 ATTRIBUTES = {
