@@ -30,7 +30,7 @@ def test_the_documented_lines_read_what_was_complete(tmp_path: Path) -> None:
 
     [lines] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, object] = {"pl": pl, "lake": str(tmp_path)}
-    exec(lines, names)  # noqa: S102 (the page's own lines)
+    exec(lines, names)
 
     days = names["days"]
     assert isinstance(days, pl.DataFrame)
