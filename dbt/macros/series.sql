@@ -16,11 +16,32 @@
     {{ return(adapter.dispatch('spread')(relation, columns, first, last, 'day', 'date')) }}
 {%- endmacro %}
 
-{% macro default__spread(relation, columns, first, last, step, period) -%}
+{% macro duckdb__spread(relation, columns, first, last, step, period) -%}
     select
         {{ columns }},
         unnest(generate_series(
             ({{ first }})::timestamp, ({{ last }})::timestamp, interval '1 {{ step }}'
         )){{ '::date' if period == 'date' }} as {{ period }}
     from {{ relation }}
+{%- endmacro %}
+
+{% macro postgres__spread(relation, columns, first, last, step, period) -%}
+    select {{ columns }}, series.at{{ '::date' if period == 'date' }} as {{ period }}
+    from {{ relation }}
+    cross join lateral generate_series(
+        ({{ first }})::timestamp, ({{ last }})::timestamp, interval '1 {{ step }}'
+    ) as series(at)
+{%- endmacro %}
+
+{# Redshift makes series on its leader only: up to 10,000 periods by multiplication. #}
+{% macro redshift__spread(relation, columns, first, last, step, period) -%}
+    select {{ columns }}, dateadd({{ step }}, k.n, ({{ first }})::timestamp){{ '::date' if period == 'date' }} as {{ period }}
+    from {{ relation }}
+    join (
+        select a.n + 10 * b.n + 100 * c.n + 1000 * d.n as n
+        from {{ numbers(10) }} a
+        cross join {{ numbers(10) }} b
+        cross join {{ numbers(10) }} c
+        cross join {{ numbers(10) }} d
+    ) k on k.n <= datediff({{ step }}, ({{ first }})::timestamp, ({{ last }})::timestamp)
 {%- endmacro %}

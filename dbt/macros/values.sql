@@ -1,14 +1,16 @@
-{# The columns of kpi_values but the last, of one KPI. #}
-{% macro value_of(kpi, period, column) -%}
-    '{{ kpi }}' as kpi, {{ period }} as period, studio, game, platform,
-    {{ column }}::double precision as value, '{{ definition_version(kpi) }}'::varchar as definition_version
+{# The columns of kpi_values but `is_complete`, of one KPI, which a column of a model holds. #}
+{% macro value_of(kpi, period, model, column) -%}
+    '{{ kpi }}'::varchar as kpi, {{ period }} as period, studio, game, platform,
+    {{ column }}::double precision as value,
+    '{{ definition_version(model ~ '.' ~ column) }}'::varchar as definition_version
 {%- endmacro %}
 
-{# The version of a KPI's definition: `version` in the `meta` of the metric of its name. #}
-{% macro definition_version(kpi) -%}
+{# The version of the definition of what `model.column` holds: that of the metric whose `meta` names
+   the column; 1 while no metric does. #}
+{% macro definition_version(column) -%}
     {%- if execute -%}
-        {%- for metric in graph.metrics.values() if metric.name == kpi -%}
-            {{ return(metric.config.get('meta', {}).get('version', 1)) }}
+        {%- for metric in graph.metrics.values() if column in metric.config.get('meta', {}).get('columns', []) -%}
+            {{ return(metric.config.meta.version) }}
         {%- endfor -%}
     {%- endif -%}
     {{ return(1) }}

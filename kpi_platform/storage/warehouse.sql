@@ -38,7 +38,7 @@ create table if not exists lake.sessions (
     started_at timestamp not null,
     ended_at timestamp not null,
     ended_normally boolean not null,
-    duration_seconds double not null,
+    duration_seconds double precision not null,
     event_count bigint not null,
     crash_count bigint not null
 );

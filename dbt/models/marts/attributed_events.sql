@@ -6,12 +6,13 @@
         'purchase_limit_usd': var('purchase_limit_usd')
     }
 ) }}
-with distinct_events as (
-    select * from {{ ref('stg_cleaned_events') }}
+with copies as (
+    select *, row_number() over (partition by event_id order by partition_id) as copy_number
+    from {{ ref('stg_cleaned_events') }}
     where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
-    -- Copies in several ingest hours are one event.
-    qualify row_number() over (partition by event_id order by partition_id) = 1
-)
+),
+-- Copies in several ingest hours are one event.
+distinct_events as (select * from copies where copy_number = 1)
 select
     e.event_id,
     e.source,
@@ -33,7 +34,7 @@ select
     r.usd_per_unit is not null as has_rate,
     case
         when abs({{ finite_number('e.amount_text') }} * r.usd_per_unit) <= {{ var('purchase_limit_usd') }}
-        then try_cast({{ finite_number('e.amount_text') }} * r.usd_per_unit as decimal(18, 6))
+        then {{ usd(finite_number('e.amount_text') ~ ' * r.usd_per_unit') }}
     end as revenue_usd
 from distinct_events e
 left join {{ source('lake', 'sessions') }} s

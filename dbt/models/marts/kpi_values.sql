@@ -44,26 +44,26 @@ churn as (
 ),
 long as (
     {% for kpi in daily -%}
-    select {{ value_of(kpi, 'date', kpi) }}, is_complete from days
+    select {{ value_of(kpi, 'date', 'kpi_daily', kpi) }}, is_complete from days
     union all
     {% endfor -%}
-    select {{ value_of('churn_28', 'date', 'churn_28') }}, is_complete from churn
+    select {{ value_of('churn_28', 'date', 'kpi_daily', 'churn_28') }}, is_complete from churn
     union all
     -- Somebody may always come back.
     {% for n in [1, 7, 30] -%}
-    select {{ value_of('retention_rolling_d' ~ n, 'cohort_date', 'retention_rolling') }}, false
+    select {{ value_of('retention_rolling_d' ~ n, 'cohort_date', 'kpi_retention', 'retention_rolling') }}, false
     from retention where day_n = {{ n }}
     union all
     {% endfor -%}
     {% for kpi, n, column in cohorts -%}
-    select {{ value_of(kpi, 'cohort_date', column) }}, is_complete
+    select {{ value_of(kpi, 'cohort_date', 'kpi_retention', column) }}, is_complete
     from retention where day_n = {{ n }}
     union all
     {% endfor -%}
-    select {{ value_of('mau_calendar', 'month', 'mau_calendar') }}, is_complete from months
+    select {{ value_of('mau_calendar', 'month', 'kpi_monthly', 'mau_calendar') }}, is_complete from months
     {% for kpi in monthly -%}
     union all
-    select {{ value_of('monthly_' ~ kpi, 'month', kpi) }}, is_complete from months
+    select {{ value_of('monthly_' ~ kpi, 'month', 'kpi_monthly', kpi) }}, is_complete from months
     {% endfor %}
 )
 select kpi, period, studio, game, platform, value, is_complete, definition_version

@@ -4,7 +4,7 @@ select
     {{ grain_label('s.game') }} as game,
     s.since,
     s.until,
-    max(l.ingest_hour) filter (where l.has_data) as newest_hour
+    max(case when l.has_data then l.ingest_hour end) as newest_hour
 from {{ ref('stg_sources') }} s
 left join {{ ref('stg_hour_ledger') }} l using (source)
-group by all
+group by s.source, s.studio, s.game, s.since, s.until
