@@ -17,7 +17,7 @@ import polars as pl
 LAYOUT = "2"
 EVERY_TABLE = "*"
 # What the models note of their changes, for the models that are built on them.
-_CHANGED = (
+NOTES = (
     *("changed_player_days", "changed_first_days"),
     *("changed_last_days", "changed_grain_starts"),
 )
@@ -40,6 +40,13 @@ class LoadedTable:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     order_by: tuple[str, ...]
+
+
+def schema_statements() -> list[str]:
+    """The statements that make the schema `lake`, as every warehouse understands them."""
+    lines = _SCHEMA_FILE.read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
 @contextmanager
@@ -255,7 +262,7 @@ def mark_built(
     """Record that dbt has built all models on everything loaded; publishing is what remains."""
     with transaction(con):
         con.execute("update lake.loads set is_built = true where not is_built")
-        for table in _CHANGED:
+        for table in NOTES:
             con.execute(f"delete from lake.{table}")
         con.execute("delete from lake.built_project")
         con.execute("insert into lake.built_project values (?)", [fingerprint])
