@@ -91,3 +91,9 @@
     {%- endfor -%}
     {{ return(ranges) }}
 {%- endmacro %}
+
+{# As dbt's own; a full refresh is known without asking the warehouse, so that it compiles offline. #}
+{% macro is_incremental() -%}
+    {%- if flags.FULL_REFRESH -%}{{ return(false) }}{%- endif -%}
+    {{ return(dbt.is_incremental()) }}
+{%- endmacro %}

@@ -29,7 +29,6 @@ from kpi_platform.recording import (
 from kpi_platform.resources import PlatformResource
 from kpi_platform.storage.dbt_manifest import read_manifest
 from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import (
     affected_periods_to_publish,
@@ -99,7 +98,7 @@ def _publish(parts: Platform) -> tuple[list[Published], int]:
     """What was published, and how many complete values that restated."""
     path = parts.settings.warehouse_file
     with naming_the_setting(), file_lock(warehouse_lock(path)), connect(path) as con:
-        changed, marts = affected_periods_to_publish(con), Marts(con)
+        changed, marts = affected_periods_to_publish(con), parts.marts(con)
         hours, now = changed_ingest_hours(con), datetime.now(UTC)
         # First, as afterwards nobody knows what was published before.
         restated = restate(parts.lake, marts, _VALUES, changed, hours, now)

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psycopg2
-import pytest
 
 from kpi_platform.kpis.ship import fetch_changes, ship
-from kpi_platform.storage.warehouse import affected_periods_to_publish, connect, mark_built
+from kpi_platform.storage.warehouse import affected_periods_to_publish, connect
 from kpi_platform.storage.warehouse_copies import PostgresCopy
 from kpi_platform_tests.kpis.builds import PROJECT, WAREHOUSE, Build
 from kpi_platform_tests.kpis.test_order_law import TABLES, lake_of, loads, source_frame

@@ -15,7 +15,7 @@ from kpi_platform.published.restatements import (
     restatements,
 )
 from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.marts import EmbeddedMarts
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 FIRST, SECOND = datetime(2026, 1, 1, 5, tzinfo=UTC), datetime(2026, 2, 20, 7, tzinfo=UTC)
@@ -92,14 +92,14 @@ def test_the_books_exist_from_the_first_publication_on(
     tmp_path: Path, con: duckdb.DuckDBPyConnection
 ) -> None:
     lake = Lake(str(tmp_path))
-    assert restate(lake, Marts(con), VALUES, {}, NO_HOURS, AT) == 0
+    assert restate(lake, EmbeddedMarts(con), VALUES, {}, NO_HOURS, AT) == 0
     assert restated(lake) == []
 
 
 def test_an_interrupted_publication_enters_a_restatement_once(
     tmp_path: Path, con: duckdb.DuckDBPyConnection
 ) -> None:
-    lake, marts = Lake(str(tmp_path)), Marts(con)
+    lake, marts = Lake(str(tmp_path)), EmbeddedMarts(con)
     changed = {"kpi_daily": [datetime(2026, 1, 2)]}  # noqa: DTZ001
     restate(lake, marts, VALUES, {}, NO_HOURS, AT)
     done = publish(lake, marts, [VALUES], {})
@@ -121,7 +121,7 @@ def test_an_interrupted_publication_enters_a_restatement_once(
 def test_an_unchanged_warehouse_restates_nothing(
     tmp_path: Path, con: duckdb.DuckDBPyConnection
 ) -> None:
-    lake, marts = Lake(str(tmp_path)), Marts(con)
+    lake, marts = Lake(str(tmp_path)), EmbeddedMarts(con)
     restate(lake, marts, VALUES, {}, NO_HOURS, AT)
     publish(lake, marts, [VALUES], {})
 
