@@ -3,6 +3,7 @@
 Belongs here: names, defaults and validation of settings. Does not: what the values lead to.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".kpi"), description="state of the embedded default")
     landing_uri: str = Field("", description="telemetry files: a folder or s3://bucket/prefix")
+    feeds_uri: str = Field("", description="files of console and stream feeds: a folder or s3://")
     lake_uri: str = Field("", description="root of the Delta tables: a folder or s3://...")
     warehouse: Literal["duckdb", "postgres", "redshift"] = Field("duckdb", description="dbt target")
     warehouse_path: Path | None = Field(None, description="the embedded KPI database")
@@ -92,6 +94,11 @@ class Settings(BaseSettings):
         return self.landing_uri or str(self.home / "landing")
 
     @property
+    def feeds(self) -> str:
+        """Where the files of console and stream feeds arrive: a folder or `s3://bucket/prefix`."""
+        return self.feeds_uri or str(self.home / "feeds")
+
+    @property
     def lake(self) -> str:
         """Root of the Delta tables: a folder or `s3://bucket/prefix`."""
         return self.lake_uri or str(self.home / "lake")
@@ -120,6 +127,11 @@ class Settings(BaseSettings):
     def future_limit(self) -> timedelta:
         """How long after its ingest hour an event may claim to have happened."""
         return timedelta(hours=self.future_limit_hours)
+
+
+def secret(name: str) -> str | None:
+    """The environment's value of a variable that the sources file names; None if blank or unset."""
+    return os.environ.get(name, "").strip() or None
 
 
 def load_settings() -> Settings:

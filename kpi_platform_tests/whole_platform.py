@@ -12,7 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
+from kpi_platform.arrivals.capture_step import CaptureStep
+from kpi_platform.arrivals.console_step import ConsoleStep
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.history.history_step import HistoryStep
@@ -31,6 +34,11 @@ from kpi_platform.storage.warehouse import (
 
 DATA_TABLES = (
     "raw_telemetry",
+    "raw_console_feed",
+    "raw_stream_feed",
+    "raw_studio_events",
+    "stream_stats",
+    "table_ledger",
     "quarantined_events",
     "cleaned_events",
     "sessions",
@@ -46,6 +54,7 @@ def new_platform(home: Path, landing: Path, sources: Path) -> Platform:
         Settings(
             home=home,
             landing_uri=str(landing),
+            feeds_uri=str(sources.parent / "feeds"),
             lake_uri=str(home / "lake"),
             warehouse_path=home / "warehouse.duckdb",
             sources=sources,
@@ -59,7 +68,10 @@ def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]
     limits = ArrivalLimits(settings.late_limit, settings.future_limit)
     steps = (
         RawStep(lake, platform.landing, platform.sources, limits),
-        EventsStep(lake, platform.sources),
+        ConsoleStep(lake, platform.open_feeds, platform.sources),
+        StreamStep(lake, platform.open_feeds, platform.sources, settings.future_limit),
+        CaptureStep(lake, platform.sources, platform.open_warehouse, settings.start_hour),
+        EventsStep(lake, platform.sources, settings.future_limit),
         SessionsStep(lake, platform.player_id_rules, settings.session_silence),
         HistoryStep(lake, platform.player_id_rules),
     )

@@ -114,12 +114,15 @@ SESSIONS = (
 )
 
 # How far each source has arrived: the newest processed ingest hour in which it had lines. A source
-# that only the ledger knows is unassigned and counts as active at any time.
+# that only the ledger knows is unassigned and counts as active at any time. An hour in which a
+# source failed has not arrived, whatever came after it: it has a stand-in of its own, active in
+# that hour alone, that never delivers.
 _HOUR = "p_ingest_date_utc + to_hours(p_ingest_hour_utc)"
 ARRIVALS = f"""
     create or replace temp table {{side}}_arrivals as
     with ledger as (
-        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data
+        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data,
+            status = 'failed' as is_failed
         from lake.hour_ledger
     ),
     known as (
@@ -131,6 +134,9 @@ ARRIVALS = f"""
     select k.*, max(l.hour) filter (where l.has_data) as newest_hour
     from known k left join ledger l using (source)
     group by all
+    union all
+    select k.source, k.studio, k.game, l.hour, l.hour + interval 1 hour, null
+    from known k join ledger l using (source) where l.is_failed
 """
 NOW = f"""
     create or replace temp table {{side}}_now as

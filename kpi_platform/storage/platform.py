@@ -10,12 +10,17 @@ from pathlib import Path
 import duckdb
 
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources import Sources, SourcesError, parse_sources
-from kpi_platform.settings import Settings
+from kpi_platform.schemas.sources import Sources, SourcesError, Studio, parse_sources
+from kpi_platform.settings import Settings, secret
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
 from kpi_platform.storage.marts import EmbeddedMarts, Marts, PostgresMarts
 from kpi_platform.storage.warehouse_copies import WarehouseCopy, open_copy
+from kpi_platform.storage.warehouses import (
+    StudioWarehouse,
+    TerminalWarehouseError,
+    open_warehouse,
+)
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,10 @@ class Platform:
         """The landing zone. Raises LandingError if it cannot be used."""
         return Landing(self.settings.landing)
 
+    def open_feeds(self) -> Landing:
+        """The hourly files of console and stream feeds. Raises LandingError if there are none."""
+        return Landing(self.settings.feeds, "KPI_FEEDS_URI")
+
     @cached_property
     def lake(self) -> Lake:
         """The lake."""
@@ -38,6 +47,16 @@ class Platform:
     def sources(self) -> Sources:
         """Studios, games and sources. Raises SourcesError if the file is missing or wrong."""
         return read_sources(self.settings.sources_file)
+
+    def open_warehouse(self, studio: Studio) -> StudioWarehouse:
+        """A studio's warehouse; the caller closes it.
+
+        Raises TerminalWarehouseError if it has none or a variable it names is missing or wrong,
+        TransientWarehouseError if nobody answers.
+        """
+        if studio.warehouse is None:
+            raise TerminalWarehouseError(f"studio {studio.key} has no warehouse")
+        return open_warehouse(studio.warehouse, self.settings.sources_file.parent, secret)
 
     @cached_property
     def warehouse_copy(self) -> WarehouseCopy | None:
