@@ -1,7 +1,7 @@
 {# The grains of a period that wait for a source: it is active in the period, and the last ingest
    hour of the period has not arrived. `periods` is a relation with the column `hour`, `date` or
-   `month`. #}
-{% macro waiting_grains(periods, period) %}
+   `month`; `kind` asks the sources of one kind only. #}
+{% macro waiting_grains(periods, period, kind=none) %}
     with ends as (
         select distinct
             {{ period }},
@@ -14,7 +14,8 @@
             date_trunc('hour', least(p.end_at, coalesce(a.until, p.end_at)) - interval '1 microsecond') as last_hour
         from ends p
         join {{ ref('source_arrivals') }} a
-            on a.until is null or a.until > p.{{ period }}
+            on (a.until is null or a.until > p.{{ period }})
+            {% if kind %} and a.kind = '{{ kind }}' {% endif %}
     )
     select {{ period }}, coalesce(studio, 'all') as studio, coalesce(game, 'all') as game
     from last_hours

@@ -113,6 +113,14 @@ SESSIONS = (
     """,
 )
 
+STREAMS = (
+    """
+    insert into lake.affected_dates
+    select distinct $load_id, hour::date, 'streams'
+    from (select hour from added union all select hour from removed)
+    """,
+)
+
 # How far each source has arrived: the newest processed ingest hour in which it had lines. A source
 # that only the ledger knows is unassigned and counts as active at any time. An hour in which a
 # source failed has not arrived, whatever came after it: it has a stand-in of its own, active in
@@ -128,14 +136,14 @@ ARRIVALS = f"""
     known as (
         from lake.sources
         union all
-        select distinct source, 'unassigned', source, null::timestamp, null::timestamp
+        select distinct source, 'unassigned', source, null::timestamp, null::timestamp, 'telemetry'
         from ledger where source not in (select source from lake.sources)
     )
     select k.*, max(l.hour) filter (where l.has_data) as newest_hour
     from known k left join ledger l using (source)
     group by all
     union all
-    select k.source, k.studio, k.game, l.hour, l.hour + interval 1 hour, null
+    select k.source, k.studio, k.game, l.hour, l.hour + interval 1 hour, k.kind, null
     from known k join ledger l using (source) where l.is_failed
 """
 NOW = f"""
@@ -227,6 +235,14 @@ PROGRESS = (
     ))::date, 'progress'
     from old_now o cross join new_now n
     where o.now_at != n.now_at
+    """,
+    # What makes a player active depends on the kind of source that tells of it.
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, date_trunc('hour', e.event_at), 'events'
+    from lake.cleaned_events e
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.kind != n.kind
     """,
     # A source that changed its studio or game takes its sessions along; its events come again.
     """

@@ -51,7 +51,7 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
             report = load(
                 con,
                 lake_tables(platform),
-                platform.sources.frame(),
+                platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
             )
             full_refresh = needs_full_refresh(con, built)

@@ -74,13 +74,25 @@ create table if not exists lake.sources (
     studio varchar not null,
     game varchar not null,
     since timestamp,
-    until timestamp
+    until timestamp,
+    kind varchar not null
+);
+create table if not exists lake.stream_stats (
+    partition_id integer not null,
+    studio varchar not null,
+    game varchar not null,
+    hour timestamp not null,
+    average_viewers double precision not null,
+    peak_viewers bigint,
+    channels bigint,
+    hours_streamed double precision
 );
 
 -- A load is pending until dbt has built on it; its affected periods stay until they are published.
 create table if not exists lake.loads (load_id bigint not null, is_built boolean not null);
 -- reason: events (attributed_events differ), sessions (those started in the hour differ),
--- running (those that last through the hour differ), progress (is_complete may differ).
+-- running (those that last through the hour differ), progress (is_complete may differ),
+-- streams (what stream platforms say of the date differs).
 create table if not exists lake.affected_hours (
     load_id bigint not null, hour timestamp not null, reason varchar not null
 );

@@ -117,6 +117,7 @@ def test_every_published_mart_says_how(built: Build) -> None:
 
     assert set(published) == {
         *("kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention", "kpi_values"),
+        *("kpi_stream_daily", "kpi_console_daily"),
         *("fact_version", "dim_version", "dim_device", "active_versions"),
     }
     assert {each["period"] for each in published.values()} == {"hour", "date", "month", "all"}

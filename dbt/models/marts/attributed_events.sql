@@ -27,7 +27,9 @@ select
     e.transaction_id,
     e.event_name,
     e.event_at,
-    e.event_name not in ('Install', 'Notification') as is_activity,
+    -- What a console platform tells of happened outside the game, but whoever pays is there.
+    e.event_name not in ('Install', 'Notification')
+        and (k.kind is null or k.kind != 'console' or e.event_name = 'Purchase') as is_activity,
     e.version,
     {{ finite_number('e.amount_text') }} as amount,
     e.currency,
@@ -40,6 +42,7 @@ from distinct_events e
 left join {{ source('lake', 'sessions') }} s
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
     and e.event_at between s.started_at and s.ended_at
+left join {{ source('lake', 'sources') }} k on k.source = e.source
 left join {{ ref('stg_exchange_rates') }} r
     on r.currency = e.currency
     and e.event_at >= r.valid_from and (r.valid_to is null or e.event_at < r.valid_to)

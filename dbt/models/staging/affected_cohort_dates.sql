@@ -24,7 +24,7 @@ from (
     select date
     from {{ source('lake', 'affected_dates') }}
     join {{ source('lake', 'loads') }} using (load_id)
-    where not is_built
+    where not is_built and reason = 'progress'
 ) d
 cross join {{ numbers(31) }} n
 cross join {{ ref('processed_through') }}
@@ -35,7 +35,7 @@ select date - day_n
 from {{ source('lake', 'affected_dates') }}
 join {{ source('lake', 'loads') }} using (load_id)
 cross join horizons
-where not is_built
+where not is_built and reason = 'progress'
 union
 -- Players whose last active day moved across a day N.
 select f.first_active_date

@@ -21,7 +21,7 @@ progress as (
     select distinct date
     from {{ source('lake', 'affected_dates') }}
     join {{ source('lake', 'loads') }} using (load_id)
-    where not is_built
+    where not is_built and reason = 'progress'
 ),
 played as (select distinct date from {{ source('lake', 'changed_player_days') }})
 select date from {{ ref('affected_activity_dates') }}
