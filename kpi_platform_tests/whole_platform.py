@@ -25,7 +25,6 @@ from kpi_platform.published.publish import marts_to_publish, publish
 from kpi_platform.settings import Settings
 from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
 from kpi_platform.storage.hour_steps import HourReport, work_through
-from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import (
     affected_periods_to_publish,
@@ -87,7 +86,7 @@ def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]
 def run_marts(platform: Platform) -> list[str]:
     """Load, build and publish what changed; returns the tables published."""
     manifest = read_manifest()
-    path = platform.settings.warehouse_file
+    path, settings = platform.settings.warehouse_file, platform.settings
 
     def run_dbt(full_refresh: bool) -> None:
         command = [Path(sys.executable).with_name("dbt"), "build", "--quiet"]
@@ -98,6 +97,12 @@ def run_marts(platform: Platform) -> list[str]:
             cwd=PROJECT_DIR,
             env={
                 "PATH": "",
+                "KPI_WAREHOUSE": settings.warehouse,
+                "KPI_WAREHOUSE_HOST": settings.warehouse_host,
+                "KPI_WAREHOUSE_PORT": str(settings.warehouse_port or 5432),
+                "KPI_WAREHOUSE_USER": settings.warehouse_user,
+                "KPI_WAREHOUSE_PASSWORD": settings.warehouse_password.get_secret_value(),
+                "KPI_WAREHOUSE_DATABASE": settings.warehouse_database,
                 "KPI_WAREHOUSE_PATH": str(path),
                 "DBT_TARGET_PATH": str(path.parent / "target"),
                 "DBT_LOG_PATH": str(path.parent / "logs"),
@@ -107,8 +112,8 @@ def run_marts(platform: Platform) -> list[str]:
 
     build_marts(platform, project_fingerprint(manifest), run_dbt)
     with connect(path) as con:
-        changed = affected_periods_to_publish(con)
-        done = publish(platform.lake, Marts(con), marts_to_publish(manifest), changed)
+        changed, marts = affected_periods_to_publish(con), platform.marts(con)
+        done = publish(platform.lake, marts, marts_to_publish(manifest), changed)
         clear_published(con)
     return [item.table for item in done]
 

@@ -126,6 +126,11 @@ class Sources(Strict):
                 for source in game.sources:
                     yield studio.key, game.key, source
 
+    def kinds(self) -> pl.DataFrame:
+        """One row per source: `source` and its `kind`."""
+        rows = [(source.key, source.kind) for _, _, source in self.walk()]
+        return pl.DataFrame(rows, {"source": pl.String, "kind": pl.String}, orient="row")
+
     def source_of_folder(self, folder: str) -> str:
         """The source key of a landing folder; a folder that no source names is its own key.
 
