@@ -41,8 +41,8 @@
     {{ a }} - {{ b }} + sqrt(power({{ a }}_high - {{ a }}, 2) + power({{ b }} - {{ b }}_low, 2)) as {{ name }}_high
 {%- endmacro %}
 
-{# The 97.5 % quantile of Student's t; within 0.2 % from 3 degrees of freedom on, and the values
-   themselves at 1 and 2. #}
+{# The 97.5 % quantile of Student's t; within 0.2 % from 3 degrees of freedom on; fewer are
+   rounded down, to 2 or 1. #}
 {% macro t975(df) -%}
     {%- set z = 1.959963984540054 -%}
     {%- set g1 = (z ** 3 + z) / 4 -%}
@@ -62,7 +62,7 @@
 {% macro moments(column, name) -%}
     count({{ column }}) as {{ name }}_n,
     sum(cast({{ column }} as decimal(38, 6))) as {{ name }}_sum,
-    sum(cast(cast({{ column }} as decimal(18, 6)) * cast({{ column }} as decimal(18, 6)) as decimal(38, 6))) as {{ name }}_squares
+    sum(cast(power(cast({{ column }} as double precision), 2) as decimal(38, 6))) as {{ name }}_squares
 {%- endmacro %}
 {% macro mean_of(name) -%} {{ ratio(name ~ '_sum', name ~ '_n') }} {%- endmacro %}
 {# The variance of the mean: the sample's variance / n. #}

@@ -67,8 +67,8 @@ pairs as (
         cast(sum(release_number) as double precision) as sum_r,
         cast(sum(release_number * release_number) as double precision) as sum_rr,
         cast(sum(cast(x as decimal(38, 6))) as double precision) as sum_x,
-        cast(sum(cast(x * x as decimal(38, 6))) as double precision) as sum_xx,
-        cast(sum(cast(x * release_number as decimal(38, 6))) as double precision) as sum_rx,
+        cast(sum(cast(power(cast(x as double precision), 2) as decimal(38, 6))) as double precision) as sum_xx,
+        cast(sum(cast(cast(x as double precision) * release_number as decimal(38, 6))) as double precision) as sum_rx,
         min(release_number) < max(release_number) and min(x) < max(x) as is_varied
     from behaviour
     where is_latest and x is not null
