@@ -23,18 +23,18 @@ _COLUMNS = (
 _HEAD = """# The KPIs
 
 Every KPI with its definition, generated from `dbt/models/definitions` by `make definitions`: change
-it there. The seed `kpi_definitions` holds the same for SQL, and the version of a definition stands beside
-every value of `kpi_values`. Whether a game tells what a KPI needs is answered by `kpi_coverage`.
+it there. The seed `kpi_definitions` holds the same for SQL, and the version of a definition stands
+beside every value of `kpi_values`. Whether a game tells what a KPI needs, `kpi_coverage` answers.
 
-Every KPI is there per studio, game and platform, with totals per game, per studio and for the whole
-portfolio, each computed as if only its own events existed. Periods are UTC. A quotient is null where
-there is nothing to divide by, and what looks ahead is null until its day is over.
+Every KPI is there per studio, game and platform, with totals per game, per studio and for the
+whole portfolio, each computed as if only its own events existed. Periods are UTC. A quotient is
+null where there is nothing to divide by, and what looks ahead is null until its day is over.
 """
 
 
 @dataclass(frozen=True)
 class Definition:
-    """What a KPI means; `columns` are the tables' columns that hold it, `requires` what it needs."""
+    """What a KPI means, the columns (`table.column`) that hold it, and what it needs."""
 
     kpi: str
     definition_version: str
