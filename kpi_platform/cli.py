@@ -17,17 +17,19 @@ from typer._click.exceptions import ClickException  # Typer carries its own Clic
 
 from kpi_platform.demo import run_demo
 from kpi_platform.history.lookup import version_at as lookup
+from kpi_platform.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
 from kpi_platform.simulator import simulate as simulate_world
-from kpi_platform.storage.lake import LakeError
+from kpi_platform.storage.lake import Lake, LakeError
+from kpi_platform.storage.lake_query import QueryError, lake_tables, run_query
 from kpi_platform.storage.landing import LandingError
 from kpi_platform.storage.local_process import LocalServerError
 from kpi_platform.storage.platform import Platform
 
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
-_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError)
+_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError, QueryError)
 
 app = typer.Typer(
     help="Exact player version history and comparable KPIs for every studio and game.",
@@ -132,6 +134,40 @@ def version_at(
         print_table(found, f"{player} at {at.isoformat()}")
     if found.is_empty():
         raise typer.Exit(NONE_IN_EFFECT)
+
+
+@app.command(
+    epilog="""Example: kpi query "select date, dau from kpi_daily where game = 'all'" --json"""
+)
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL, or - to read it.")] = "",
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How the rows are printed.")
+    ] = OutputFormat.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Rows of a printed table; CSV and JSON have them all.")
+    ] = 100,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables there are.")] = False,
+) -> None:
+    """Ask the lake and the published tables in SQL; nothing is written.
+
+    Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC.
+    """
+    lake = Lake(load_settings().lake)
+    form = OutputFormat.JSON if as_json else output
+    if tables:
+        rows: list[Row] = [
+            (schema, name) for schema, names in lake_tables(lake).items() for name in names
+        ]
+        write_rows(["schema", "table"], [rows], OutputFormat.JSON if as_json else output, len(rows))
+        return
+    if not sql:
+        raise typer.BadParameter("needs a query: kpi query 'select ...', or --tables")
+    text = sys.stdin.read() if sql == "-" else sql
+    with run_query(lake, text) as result:
+        columns = [column[0] for column in result.description or ()]
+        write_rows(columns, batches(result), form, limit)
 
 
 def _as_text(value: object) -> str:
