@@ -5,6 +5,7 @@ Belongs here: arguments, messages and exit codes. Does not: the work itself.
 
 import json
 import sys
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,10 +18,12 @@ from typer._click.exceptions import ClickException  # Typer carries its own Clic
 
 from kpi_platform.demo import run_demo
 from kpi_platform.history.lookup import version_at as lookup
+from kpi_platform.published.dashboard import make_dashboard, read_inputs
 from kpi_platform.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
 from kpi_platform.simulator import simulate as simulate_world
+from kpi_platform.storage.dbt_manifest import DbtProjectError, read_manifest
 from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.storage.lake_query import QueryError, lake_tables, run_query
 from kpi_platform.storage.landing import LandingError
@@ -29,7 +32,15 @@ from kpi_platform.storage.platform import Platform
 
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
-_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError, QueryError)
+_MISTAKES = (
+    SettingsError,
+    SourcesError,
+    LandingError,
+    LakeError,
+    LocalServerError,
+    QueryError,
+    DbtProjectError,
+)
 
 app = typer.Typer(
     help="Exact player version history and comparable KPIs for every studio and game.",
@@ -168,6 +179,37 @@ def query(
     with run_query(lake, text) as result:
         columns = [column[0] for column in result.description or ()]
         write_rows(columns, batches(result), form, limit)
+
+
+@app.command(epilog="Example: kpi dashboard --no-open --out kpis.html")
+def dashboard(
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; kpi_dashboard.html in KPI_HOME unless set.")
+    ] = None,
+    open_it: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show it in the browser.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
+) -> None:
+    """Build the dashboard, one HTML page that needs no network, and open it."""
+    settings = load_settings()
+    platform = Platform(settings)
+    target = out or settings.home / "kpi_dashboard.html"
+    inputs = read_inputs(platform.lake)
+    page = make_dashboard(inputs, platform.sources, read_manifest(), datetime.now(UTC))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"--out: {target}: {error.strerror}") from None
+    until = inputs.now.isoformat(timespec="minutes") if inputs.now else None
+    if as_json:
+        typer.echo(json.dumps({"out": str(target), "bytes": len(page), "data_until": until}))
+    else:
+        shown = f"data until {until}" if until else "no hour has been processed yet"
+        typer.echo(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
+    if open_it and not webbrowser.open(target.resolve().as_uri()):
+        typer.echo("no browser here: open the file yourself", err=True)
 
 
 def _as_text(value: object) -> str:
