@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from kpi_platform.schemas.sources import UNASSIGNED
+
 DAYS = 400
 HOURS = 168
 GRAIN = ("studio", "game")
@@ -235,7 +237,9 @@ _COUNTS = ("lines", "rows", "quarantined", "duplicates", "suppressed")
 def _state(end: object) -> pl.Expr:
     last_with_lines = pl.col("hour").filter(pl.col("lines") > 0).max().over("source")
     is_active = (
-        (pl.col("since").is_null() | (pl.col("hour") >= pl.col("since")))
+        # A folder that no source names is told of only in the hours in which it has files.
+        (pl.col("studio") != UNASSIGNED)
+        & (pl.col("since").is_null() | (pl.col("hour") >= pl.col("since")))
         & (pl.col("until").is_null() | (pl.col("hour") < pl.col("until")))
         & (pl.col("hour") <= pl.lit(end))
     )
@@ -263,8 +267,8 @@ def _ledger_source(hours: pl.DataFrame) -> Block:
     head = hours.row(0, named=True)
     return {
         "source": head["source"],
-        "studio": head["studio"] or "unassigned",
-        "game": head["game"] or head["source"],
+        "studio": head["studio"],
+        "game": head["game"],
         "hours": "".join(hours["state"]),
         "volume": "".join(volume["v"]),
         **{name: by_day[name].to_list() for name in _COUNTS},

@@ -45,13 +45,13 @@ function show(value, unit, exact) {
   const abs = Math.abs(value);
   switch (unit) {
     case "share": return d1.format(value * 100) + " %";
-    case "usd": return (value < 0 ? "−$" : "$") + (abs < 100 || (exact && abs < 1e6) ? d2.format(abs) : exact ? whole.format(abs) : compact.format(abs));
+    case "usd": return (value < 0 ? "−$" : "$") + (abs < 100 || (exact && abs < 1e6) ? d2.format(abs) : exact || abs < 10000 ? whole.format(abs) : compact.format(abs));
     case "seconds": return duration(value);
     case "hours": return d1.format(value) + " h";
     case "days": return d1.format(value) + " d";
     case "ratio": return d2.format(value);
     default:
-      if (!Number.isInteger(value)) return abs < 100 ? d2.format(value) : exact ? d1.format(value) : compact.format(value);
+      if (!Number.isInteger(value)) return abs < 10000 || exact ? new Intl.NumberFormat("en-US", { maximumFractionDigits: abs < 10 ? 2 : 1 }).format(value) : compact.format(value);
       return exact || abs < 10000 ? whole.format(value) : compact.format(value);
   }
 }

@@ -1,6 +1,6 @@
 // What is chosen: kept in the address, so that a view can be bookmarked and sent to somebody.
 const DEFAULTS = { view: "overview", studio: "all", game: "all", platform: "all", days: "28", from: "", to: "",
-  provisional: "", kpi: "dau", by: "none", scale: "day", retention: "classic", service: "", cutoff: "", source: "", sort: "", q: "" };
+  provisional: "", kpi: "dau", by: "none", scale: "auto", retention: "classic", service: "", cutoff: "", source: "", sort: "", q: "" };
 const state = { ...DEFAULTS };
 
 function readState() {
@@ -60,7 +60,7 @@ function drawFilters() {
   const day = (id, label, i, key) => h("label", { class: "field" }, h("span", {}, label),
     h("input", { id, type: "date", value: isoDay(dayAt(i)), min: core.first_day, max: isoDay(dayAt(core.days - 1)),
       onchange: (e) => choose({ days: "custom", [key]: e.target.value, [key === "from" ? "to" : "from"]: isoDay(dayAt(key === "from" ? b : a)) }) }));
-  byId("filters").replaceChildren(
+  byId("filters").replaceChildren(...[
     select("Studio", state.studio, [["all", "All studios"], ...core.studios.map((x) => [x.key, studioName(x.key)])],
       (v) => choose({ studio: v }), { id: "f-studio" }),
     select("Game", state.game, [["all", "All games"], ...games], (v) => choose({ game: v }), { id: "f-game" }),
@@ -70,6 +70,6 @@ function drawFilters() {
     state.days === "custom" ? [day("f-from", "From", a, "from"), day("f-to", "To", b, "to")] : [],
     h("label", { class: "check" }, h("input", { id: "f-provisional", type: "checkbox", checked: !!state.provisional,
       onchange: (e) => choose({ provisional: e.target.checked ? "1" : "" }) }), "count provisional days"),
-    h("button", { type: "button", class: "tool", id: "f-reset", onclick: () => choose({ ...DEFAULTS, view: state.view }) }, "Reset"));
+    h("button", { type: "button", class: "tool", id: "f-reset", onclick: () => choose({ ...DEFAULTS, view: state.view }) }, "Reset")].flat());
   if (focused) byId(focused)?.focus();
 }

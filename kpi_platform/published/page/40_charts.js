@@ -5,12 +5,20 @@ const color = (i) => `var(--c${i % 8})`;
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"]; // With shapes beside colours, lines differ in print too.
 const MARKS = ["M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M-3-3h6v6h-6z", "M0-4l4 7h-8z", "M0-4l4 4l-4 4l-4-4z"];
 
-function ticks(low, high, count) {
+// Where the lines of a scale lie: at whole minutes, hours or days for times.
+function ticks(low, high, count, unit) {
+  const measure = unit !== "seconds" || high < 120 ? 1 : high < 7200 ? 60 : 3600;
+  if (measure > 1) return ticks(low / measure, high / measure, count).map((t) => t * measure);
   const span = high - low || 1, raw = span / count, power = 10 ** Math.floor(Math.log10(raw));
   const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((x) => x >= raw);
   const found = [];
   for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) found.push(Math.abs(t) < step / 1e6 ? 0 : t);
   return found;
+}
+
+// A value at a scale: as short as it can be said.
+function axis(value, unit) {
+  return show(value, unit).replace(/\.0+(?=\D*$)/, "");
 }
 
 function extent(series, unit) {
@@ -33,9 +41,9 @@ function lineChart(series, times, options) {
   const y = (v) => box.top + (1 - (v - low) / (high - low)) * (height - box.top - box.bottom);
   const root = s("svg", { viewBox: `0 0 ${wide} ${height}`, class: "chart", role: "img", tabindex: "0",
     "aria-label": title + ". Arrow keys read the values." });
-  for (const t of ticks(low, high, 4)) root.append(
+  for (const t of ticks(low, high, 4, unit)) root.append(
     s("line", { class: "grid", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
-    s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, show(t, unit)));
+    s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, axis(t, unit)));
   provisionalBands(root, series, x, n, box, height);
   const every = Math.max(1, Math.ceil(n / (inner / 64)));
   for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": n < 2 ? "middle" : i === n - 1 && !labelled ? "end" : "middle" },

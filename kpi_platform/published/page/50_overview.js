@@ -1,5 +1,5 @@
 // The overview: what matters at a glance, and studios and games side by side.
-const CARDS = ["dau", "mau", "new_players", "revenue_usd", "arpdau_usd", "session_length_mean_seconds", "crash_free_sessions"];
+const CARDS = ["dau", "mau", "stickiness", "new_players", "revenue_usd", "arpdau_usd", "session_length_mean_seconds", "crash_free_sessions"];
 const COMPARED = ["dau", "mau", "stickiness", "new_players", "revenue_usd", "arpdau_usd", "session_length_mean_seconds", "crash_free_sessions"];
 
 function change(found, kpi, a, b) {
@@ -11,7 +11,7 @@ function change(found, kpi, a, b) {
 }
 
 function changeText(kpi, delta, long) {
-  if (!delta) return long ? h("span", { class: "delta none" }, "no period before it to compare with") : "";
+  if (!delta) return long ? h("span", { class: "delta none" }, "no earlier period") : "";
   const value = delta.ratio ?? delta.points / 100, up = value > 0.0005, down = value < -0.0005;
   const better = core.kpis[kpi].better, good = better === "neither" || (!up && !down) ? "" : (better === "more") === up ? "good" : "bad";
   const text = delta.points !== undefined ? d1.format(Math.abs(delta.points)) + " points" : d1.format(Math.abs(value) * 100) + " %";
@@ -41,7 +41,21 @@ function overviewView() {
     found ? "" : nothing("Nothing happened in this selection."),
     provisional ? h("p", { class: "notice" }, h("span", { class: "swatch provisional-swatch" }), `${provisional} of the days are provisional: data may still arrive. They are ${state.provisional ? "counted" : "left out of the figures"} and marked in the charts.`) : "",
     h("div", { class: "kpis" }, kpis.map((k) => kpiCard(found, k, a, b)), [1, 7].map((n) => retentionCard(n, a, b))),
+    h("div", { class: "two" }, sideBySide("dau", a, b), sideBySide("revenue_usd", a, b)),
     card("Studios and games side by side", h("p", { class: "small" }, "Choose a row to look at it alone. Bars compare within games and within studios; players are counted once per row, so rows do not add up."), compareTable(a, b))];
+}
+
+// The parts of the selection as lines: studios, or the games of a studio.
+function sideBySide(kpi, a, b) {
+  const byHour = hourly && core.days <= 3, measure = byHour && kpi === "dau" ? "active_players" : kpi;
+  const data = byHour ? hourly : daily, [p, q] = byHour ? [0, data.length - 1] : [a, b];
+  if (!data?.measures[measure] || !core.kpis[measure]) return "";
+  const parts = state.game !== "all" ? [[state.studio, state.game]] : state.studio !== "all"
+    ? core.studios.find((x) => x.key === state.studio).games.map((g) => [state.studio, g.key]) : core.studios.map((x) => [x.key, "all"]);
+  const series = largest(parts, data, measure, p, q, 6);
+  const rule = core.kpis[measure];
+  return h("section", { class: "card" }, h("h3", {}, term(measure), h("span", { class: "small" }, byHour ? " by hour, UTC" : " by day")),
+    series.length ? lineChart(series, timesOf(data, p, q), { unit: rule.unit, title: rule.label, hourly: byHour, wide: 620, height: 250 }) : nothing("Nothing happened in this selection."));
 }
 
 function compareTable(a, b) {

@@ -10,22 +10,27 @@ function comparedGrains() {
   return [[state.studio, state.game]];
 }
 
+// The series of the grains with the largest values, at most `count`, largest first.
+function largest(grains, data, kpi, a, b, count) {
+  return grains.map(([studio, game]) => ({ name: grainName(studio, game), found: grain(data, studio, game) })).filter((x) => x.found)
+    .map((x) => ({ name: x.name, values: x.found.values(kpi).slice(a, b + 1), complete: x.found.complete.slice(a, b + 1) }))
+    .map((x) => ({ ...x, total: x.values.reduce((sum, v) => sum + (v || 0), 0) })).sort((p, q) => q.total - p.total).slice(0, count);
+}
+
 function trendsView() {
-  const byHour = state.scale === "hour", data = byHour ? hourly : daily;
+  const byHour = (state.scale === "auto" ? hourly && core.days <= 3 : state.scale === "hour"), data = byHour ? hourly : daily;
   if (!data) return [viewHead("Trends"), notYet("The trend", byHour ? "kpi_hourly" : "kpi_daily")];
   const [a, b] = byHour ? [0, data.length - 1] : period();
   const kpis = Object.keys(core.kpis).filter((k) => data.measures[k]);
   const kpi = kpis.includes(state.kpi) ? state.kpi : kpis[0], rule = core.kpis[kpi];
   const times = timesOf(data, a, b);
-  const all = comparedGrains().map(([studio, game]) => ({ name: grainName(studio, game), found: grain(data, studio, game) })).filter((x) => x.found);
-  const mean = (x) => (x.found.values(kpi).slice(a, b + 1).reduce((sum, v) => sum + (v || 0), 0));
-  const series = all.sort((p, q) => mean(q) - mean(p)).slice(0, 8).map((x) => ({ name: x.name, values: x.found.values(kpi).slice(a, b + 1), complete: x.found.complete.slice(a, b + 1) }));
+  const all = comparedGrains(), series = largest(all, data, kpi, a, b, 8);
   const alone = grain(data, state.studio, state.game);
   return [viewHead("Trends", byHour ? "The newest seven days, hour by hour (UTC)." : ""),
     h("div", { class: "row controls" },
       select("KPI", kpi, kpis.map((k) => [k, core.kpis[k].label]), (v) => choose({ kpi: v }), { id: "t-kpi" }),
       select("Compare", state.by, [["none", "the selection alone"], ["studio", "studios"], ["game", "games"]], (v) => choose({ by: v }), { id: "t-by" }),
-      select("Step", state.scale, [["day", "day"], ["hour", "hour"]], (v) => choose({ scale: v }), { id: "t-scale" })),
+      select("Step", byHour ? "hour" : "day", [["day", "day"], ["hour", "hour"]], (v) => choose({ scale: v }), { id: "t-scale" })),
     h("section", { class: "card" }, h("h3", {}, term(kpi)), all.length > 8 ? h("p", { class: "small" }, `The 8 largest of ${all.length}.`) : "",
       series.length ? lineChart(series, times, { unit: rule.unit, title: rule.label, hourly: byHour, wide: 980, height: 320 }) : nothing("Nothing happened in this selection."),
       series.length ? asTable(series, times, rule, byHour) : ""),

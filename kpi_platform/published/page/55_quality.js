@@ -1,5 +1,5 @@
 // Data: which hours arrived from whom, where every line went, what is complete, restated, missing.
-const HOUR_STATES = { c: ["complete", "arrived and complete"], e: ["empty", "no data, and later hours have some"], w: ["waiting", "no data yet"], f: ["failed", "failed"], "-": ["not-run", "not processed"], " ": ["", "not active"] };
+const HOUR_STATES = { c: ["s-complete", "arrived and complete"], e: ["s-empty", "no data, and later hours have some"], w: ["s-waiting", "no data yet"], f: ["s-failed", "failed"], "-": ["s-not-run", "not processed"], " ": ["", "not active"] };
 
 function qualityView() {
   const ledger = core.ledger, head = viewHead("Data", "Every hour of every source: whether it arrived, and where its lines went. Hours are ingest hours, UTC; sources cover all platforms.");
@@ -22,11 +22,11 @@ const ledgerDay = (i) => parseDay(core.ledger.first_day) + i * DAY;
 function hoursOverview(mine, a, b) {
   const studios = new Map();
   for (const x of mine) studios.set(x.studio, [...(studios.get(x.studio) || []), x]);
-  const every = Math.max(1, Math.ceil((b - a + 1) / 12)), days = Array.from({ length: b - a + 1 }, (_, i) => a + i);
+  const every = Math.max(2, Math.ceil((b - a + 1) / 12)), days = Array.from({ length: b - a + 1 }, (_, i) => a + i);
   const cell = (sources, i) => {
     const hours = sources.map((x) => x.hours.slice(i * 24, i * 24 + 24)).join("").replaceAll(" ", "");
     const whole24 = hours.length, ok = [...hours].filter((c) => c === "c" || c === "e").length;
-    const kind = !whole24 ? "" : hours.includes("f") ? "failed" : ok === whole24 ? "complete" : ok === 0 ? "not-run" : "partly";
+    const kind = !whole24 ? "" : hours.includes("f") ? "s-failed" : ok === whole24 ? "s-complete" : ok === 0 ? "s-not-run" : "s-partly";
     return h("td", { class: "cell " + kind, title: `${isoDay(ledgerDay(i))}: ` + (whole24 ? `${ok} of ${whole24} hours complete${hours.includes("f") ? ", " + [...hours].filter((c) => c === "f").length + " failed" : ""}` : "not active") });
   };
   return card("Days by studio and source", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Days by studio and source" }, h("table", { class: "days" },
@@ -44,10 +44,11 @@ function hoursDetail(mine, a, b) {
 }
 
 function hourCanvas(source, a, b) {
-  const n = b - a + 1, size = Math.max(2, Math.min(18, Math.floor(520 / n))), tall = 7, left = 26, canvas = h("canvas", { class: "hours", role: "img", tabindex: "0" });
+  const n = b - a + 1, size = Math.max(2, Math.min(44, Math.floor(480 / n))), tall = 7, left = 26, canvas = h("canvas", { class: "hours", role: "img", tabindex: "0" });
   const hours = source.hours.slice(a * 24, (b + 1) * 24), volume = source.volume.slice(a * 24, (b + 1) * 24);
   const count = (c) => [...hours].filter((x) => x === c).length;
   canvas.setAttribute("aria-label", `Hours of ${source.source}: ${count("c")} complete, ${count("e")} empty, ${count("w")} waiting, ${count("f")} failed. Arrow keys read them.`);
+  const most = Math.max(1, ...[...source.volume].map(Number));
   const ratio = Math.min(3, devicePixelRatio || 1) * (matchMedia("print").matches ? 2 : 1), wide = left + n * size, high = 24 * tall + 16;
   canvas.width = wide * ratio; canvas.height = high * ratio;
   canvas.style.width = wide + "px"; canvas.style.height = high + "px";
@@ -61,10 +62,10 @@ function hourCanvas(source, a, b) {
     const kind = HOUR_STATES[hours[d * 24 + t]]?.[0];
     if (!kind) continue;
     const x = left + d * size, y = t * tall, w = size - (size > 3 ? 1 : 0), k = tall - 1;
-    c.globalAlpha = kind === "complete" ? 0.3 + 0.7 * (Number(volume[d * 24 + t]) || 0) / 9 : 1;
-    c.fillStyle = get("--h-" + kind); c.fillRect(x, y, w, k);
+    c.globalAlpha = kind === "s-complete" ? 0.3 + 0.7 * (Number(volume[d * 24 + t]) || 0) / most : 1;
+    c.fillStyle = get("--h-" + kind.slice(2)); c.fillRect(x, y, w, k);
     c.globalAlpha = 1;
-    if (kind === "failed" && size > 4) { c.strokeStyle = get("--surface"); c.lineWidth = 1.4; c.beginPath(); c.moveTo(x + 2, y + 1); c.lineTo(x + w - 2, y + k - 1); c.moveTo(x + w - 2, y + 1); c.lineTo(x + 2, y + k - 1); c.stroke(); }
+    if (kind === "s-failed" && size > 4) { c.strokeStyle = get("--surface"); c.lineWidth = 1.4; c.beginPath(); c.moveTo(x + 2, y + 1); c.lineTo(x + w - 2, y + k - 1); c.moveTo(x + w - 2, y + 1); c.lineTo(x + 2, y + k - 1); c.stroke(); }
   }
   let at = hours.length - 1;
   const tell = (i, clientX, clientY, loud) => {
