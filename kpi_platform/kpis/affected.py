@@ -5,12 +5,27 @@ Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` a
 (trailing windows, moved first days: models/activity).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
-take the parameter `$load_id`.
+`staged_partitions` (the number and the key of each partition that is loaded), and take the
+parameter `$load_id`.
 """
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
 # an hour may be recomputed to the same rows.
 EVENTS = (
+    """
+    insert into lake.changed_ingest_hours
+    select distinct
+        $load_id,
+        split_part(p.partition_key, '/', 1)::date
+            + to_hours(split_part(p.partition_key, '/', 2)::integer),
+        event_at::date
+    from (
+        select partition_id, event_at from added
+        union all
+        select partition_id, event_at from removed
+    )
+    join staged_partitions p using (partition_id)
+    """,
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', event_at), 'events'
@@ -65,6 +80,10 @@ _REATTRIBUTED_HOURS = """
 SESSIONS = (
     _SESSION_PAIRS,
     _REATTRIBUTED_HOURS,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'running' from reattributed_hours
+    """,
     """
     delete from reattributed_hours where hour in (
         select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
@@ -207,6 +226,15 @@ PROGRESS = (
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', s.started_at), 'sessions'
+    from lake.sessions s
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.studio != n.studio or o.game != n.game
+    """,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, unnest(generate_series(
+        date_trunc('hour', s.started_at), date_trunc('hour', s.ended_at), interval 1 hour
+    )), 'running'
     from lake.sessions s
     join old_arrivals o using (source) join new_arrivals n using (source)
     where o.studio != n.studio or o.game != n.game
