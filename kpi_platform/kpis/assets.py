@@ -52,7 +52,7 @@ class Translator(DagsterDbtTranslator):
             key=dg.AssetKey(name),
             # The books of loading are not data that anybody looks for in the catalogue.
             deps=[dep for dep in spec.deps if _is_data(dep.asset_key)],
-            group_name="kpis" if node["fqn"][1:2] == ["marts"] else "kpis_staging",
+            group_name="kpis" if node["fqn"][1] in ("marts", "questions") else "kpis_staging",
             owners=OWNERS,
             partitions_def=HOURLY if name in HOURLY_MODELS else None,
         )

@@ -26,6 +26,7 @@ from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
     Event,
     cleaned_events,
+    reference_intervals,
     reference_sessions,
 )
 
@@ -63,7 +64,13 @@ class Lake:
             lake_table("hour_ledger", self._ledger()),
             lake_table("cleaned_events", events),
             lake_table("sessions", sessions),
+            lake_table("user_version_intervals", self._intervals()),
         ]
+
+    def _intervals(self) -> pl.DataFrame:
+        schema = TABLES["user_version_intervals"].polars_schema
+        rows = [tuple(row[name] for name in schema) for row in reference_intervals(self.events)]
+        return pl.DataFrame(rows, schema, orient="row")
 
     def _ledger(self) -> pl.DataFrame:
         sources = sorted({event.source for event in self.events} | set(self.studio_of))
@@ -167,7 +174,7 @@ def _invoke(runner: dbtRunner, *arguments: str) -> dbtRunnerResult:
     result = runner.invoke([*arguments, *places, "--quiet"])
     if not result.success:
         results = getattr(result.result, "results", [])
-        failed = [f"{each.node.name}: {each.message}" for each in results if each.failed]
+        failed = [f"{each.node.name}: {each.message}" for each in results if each.status == "error"]
         raise AssertionError(f"dbt {' '.join(arguments)}: {result.exception or failed}")
     return result
 

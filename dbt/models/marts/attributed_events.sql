@@ -34,7 +34,10 @@ select
     case
         when abs({{ finite_number('e.amount_text') }} * r.usd_per_unit) <= {{ var('purchase_limit_usd') }}
         then try_cast({{ finite_number('e.amount_text') }} * r.usd_per_unit as decimal(18, 6))
-    end as revenue_usd
+    end as revenue_usd,
+    e.subject,
+    e.detail,
+    e.target_version
 from distinct_events e
 left join {{ source('lake', 'sessions') }} s
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id

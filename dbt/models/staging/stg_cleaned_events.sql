@@ -14,5 +14,20 @@ select
     case when event_name = 'SoftwareVersion' then {{ attribute('Device') }} end as own_device,
     case when {{ is_blank('session_id') }} then {{ attribute('Platform') }} end as own_platform,
     case when event_name = 'Purchase' then {{ attribute('Amount') }} end as amount_text,
-    case when event_name = 'Purchase' then upper(trim({{ attribute('Currency') }})) end as currency
+    case when event_name = 'Purchase' then upper(trim({{ attribute('Currency') }})) end as currency,
+    case event_name
+        when 'FeatureUsed' then {{ attribute('Feature') }}
+        when 'Crash' then {{ attribute('Code') }}
+        when 'Issue' then {{ attribute('Code') }}
+        when 'Install' then {{ attribute('Source') }}
+        when 'Notification' then {{ attribute('Kind') }}
+        when 'ExperimentAssigned' then {{ attribute('Experiment') }}
+    end as subject,
+    case event_name
+        when 'Crash' then {{ attribute('Severity') }}
+        when 'Issue' then {{ attribute('Severity') }}
+        when 'Notification' then {{ attribute('Status') }}
+        when 'ExperimentAssigned' then {{ attribute('Variant') }}
+    end as detail,
+    case when event_name = 'Notification' then {{ attribute('TargetVersion') }} end as target_version
 from {{ source('lake', 'cleaned_events') }}

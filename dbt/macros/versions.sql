@@ -1,0 +1,150 @@
+{# The newest version, in the service's order, ever sighted on each device and on `all`. #}
+{% macro newest_of_devices() %}
+    select service_name, device, version
+    from (
+        select
+            service_name, device, version,
+            row_number() over (partition by service_name, device order by release_number desc) as place
+        from (
+            select d.service_name, {{ grain_label('d.device') }} as device, o.version, o.release_number
+            from {{ ref('version_days') }} d
+            join {{ ref('version_order') }} o
+                on o.service_name = d.service_name and o.version = d.version
+            union all
+            select service_name, 'all', version, release_number from {{ ref('version_order') }}
+        ) as on_devices
+    ) as placed
+    where place = 1
+{% endmacro %}
+
+{# What happened of a player on the days from day 0 on: retention on days 1 and 7 of the service, and
+   revenue since. `cohort` is a relation with service_name, player_id and day_0; columns besides:
+   is_d1, is_d7 (the day is over), is_retained_d1, is_retained_d7, revenue_usd. #}
+{% macro followed(cohort, with_revenue=true) %}
+    select
+        c.service_name, c.player_id, c.day_0,
+        c.day_0 + 1 <= f.last_date as is_d1,
+        c.day_0 + 7 <= f.last_date as is_d7,
+        coalesce(max(case when d.date = c.day_0 + 1 and d.is_active then 1 end), 0) = 1 as is_retained_d1,
+        coalesce(max(case when d.date = c.day_0 + 7 and d.is_active then 1 end), 0) = 1 as is_retained_d7,
+        cast(coalesce(sum(d.revenue_usd), 0) as decimal(18, 6)) as revenue_usd
+    from {{ cohort }} c
+    cross join (select now_at::date - 1 as last_date from {{ ref('processed_through') }}) f
+    left join {{ ref('service_player_days') }} d
+        on d.service_name = c.service_name and d.player_id = c.player_id and d.date >= c.day_0
+        {%- if not with_revenue %} and d.date <= c.day_0 + 7 {%- endif %}
+    group by c.service_name, c.player_id, c.day_0, f.last_date
+{% endmacro %}
+
+{# The counts that retention is made of, of a relation made by `followed`: six columns. #}
+{% macro retention_counts() %}
+    count(case when is_d1 then 1 end) as players_d1,
+    case when max(case when is_d1 then 1 else 0 end) = 1
+        then count(case when is_d1 and is_retained_d1 then 1 end) end as retained_d1,
+    count(case when is_d7 then 1 end) as players_d7,
+    case when max(case when is_d7 then 1 else 0 end) = 1
+        then count(case when is_d7 and is_retained_d7 then 1 end) end as retained_d7
+{%- endmacro %}
+
+{# The last 28 days' features, crashes or issues by version, as CTEs that end with `with_previous`: one
+   row per service, version, event name and subject (and those that only the previous version had,
+   with 0 players, where `with_vanished`), beside the previous version's. A subject of a version whose
+   previous one had players, but none with it, has previous_players 0. #}
+{% macro subjects_by_version(event_names, with_totals=false, with_vanished=false) %}
+version_days_of_players as (
+    select date, service_name, player_id, version, is_active, sessions
+    from {{ ref('version_player_days') }}
+    where {{ last_days('date', 28) }}
+),
+version_users as (
+    select
+        service_name, version,
+        count(distinct case when is_active then player_id end) as version_players,
+        cast(sum(sessions) as bigint) as version_sessions
+    from version_days_of_players
+    group by service_name, version
+),
+told as (
+    select
+        s.service_name, v.version, s.event_name, {{ grain_label('s.subject') if with_totals else 's.subject' }} as subject,
+        s.detail, s.player_id, s.occurrences
+    from {{ ref('service_subject_days') }} s
+    join version_days_of_players v
+        on v.date = s.date and v.service_name = s.service_name and v.player_id = s.player_id
+    where s.event_name in {{ event_names }} and {{ last_days('s.date', 28) }}
+),
+subjects as (
+    {%- if with_totals %}
+    select
+        service_name, version, event_name, coalesce(subject, 'all') as subject,
+        cast(sum(occurrences) as bigint) as occurrences,
+        count(distinct player_id) as players
+    from told
+    group by grouping sets (
+        (service_name, version, event_name, subject), (service_name, version, event_name)
+    )
+    {%- else %}
+    select
+        service_name, version, event_name, subject,
+        cast(sum(occurrences) as bigint) as occurrences,
+        count(distinct player_id) as players
+    from told
+    group by service_name, version, event_name, subject
+    {%- endif %}
+),
+present as (
+    select service_name, version, event_name, subject, occurrences, players from subjects
+    {%- if with_vanished %}
+    union all
+    select o.service_name, o.version, p.event_name, p.subject, 0, 0
+    from subjects p
+    join {{ ref('version_order') }} o
+        on o.service_name = p.service_name and o.previous_version = p.version
+    join version_users u on u.service_name = o.service_name and u.version = o.version
+    left join subjects s
+        on s.service_name = o.service_name and s.version = o.version
+        and s.event_name = p.event_name and s.subject = p.subject
+    where s.subject is null
+    {%- endif %}
+),
+first_versions as (
+    select
+        s.service_name, s.event_name,
+        {%- if with_totals %}
+        coalesce({{ grain_label('s.subject') }}, 'all') as subject,
+        {%- else %} s.subject, {%- endif %}
+        min(o.release_number) as release_number
+    from {{ ref('subject_versions') }} s
+    join {{ ref('version_order') }} o on o.service_name = s.service_name and o.version = s.version
+    where s.event_name in {{ event_names }}
+    {%- if with_totals %}
+    group by grouping sets (
+        (s.service_name, s.event_name, {{ grain_label('s.subject') }}), (s.service_name, s.event_name)
+    )
+    {%- else %}
+    group by s.service_name, s.event_name, s.subject
+    {%- endif %}
+),
+with_previous as (
+    select
+        p.service_name, p.version, p.event_name, p.subject, p.occurrences, p.players,
+        coalesce(u.version_players, 0) as version_players,
+        coalesce(u.version_sessions, 0) as version_sessions,
+        coalesce(f.release_number = o.release_number and o.release_number > 1, false) as is_new,
+        o.previous_version,
+        pu.version_players as previous_version_players,
+        pu.version_sessions as previous_version_sessions,
+        case when pu.service_name is not null then coalesce(ps.players, 0) end as previous_players,
+        case when pu.service_name is not null then coalesce(ps.occurrences, 0) end as previous_occurrences
+    from present p
+    left join version_users u on u.service_name = p.service_name and u.version = p.version
+    left join {{ ref('version_order') }} o on o.service_name = p.service_name and o.version = p.version
+    left join first_versions f
+        on f.service_name = p.service_name and f.event_name = p.event_name and f.subject = p.subject
+    left join version_users pu
+        on pu.service_name = o.service_name and pu.version = o.previous_version
+    left join subjects ps
+        on ps.service_name = o.service_name and ps.version = o.previous_version
+        and ps.event_name = p.event_name and ps.subject = p.subject
+)
+{%- endmacro %}

@@ -1,0 +1,65 @@
+{{ config(
+    unique_key=['service_name', 'install_source'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with installs as (
+    select
+        service_name, player_id, subject as install_source, event_at, event_at::date as day_0,
+        row_number() over (
+            partition by service_name, player_id
+            order by event_at, transaction_id, {{ by_bytes('event_id') }}
+        ) as place
+    from {{ ref('milestone_events') }}
+    where event_name = 'Install'
+),
+counted as (
+    select
+        service_name, install_source,
+        count(*) as installs,
+        count(case when event_at >= now_at - interval '28 days' and event_at < now_at then 1 end)
+            as installs_last_28_days
+    from installs
+    cross join {{ ref('processed_through') }}
+    group by service_name, install_source
+),
+firsts as (
+    select service_name, player_id, install_source, day_0
+    from installs
+    where player_id is not null and place = 1
+),
+followed as ({{ followed('firsts') }}),
+cohorts as (
+    select
+        i.service_name, i.install_source,
+        count(*) as players,
+        {{ retention_counts() }},
+        count(case when f.revenue_usd > 0 then 1 end) as payers,
+        {{ moments('f.revenue_usd', 'revenue') }}
+    from firsts i
+    join followed f on f.service_name = i.service_name and f.player_id = i.player_id
+    group by i.service_name, i.install_source
+),
+joined as (
+    select
+        n.service_name, n.install_source, n.installs, n.installs_last_28_days,
+        coalesce(c.players, 0) as players,
+        cast(sum(c.players) over (partition by n.service_name) as bigint) as service_players,
+        coalesce(c.players_d1, 0) as players_d1, c.retained_d1,
+        coalesce(c.players_d7, 0) as players_d7, c.retained_d7,
+        coalesce(c.payers, 0) as payers,
+        c.revenue_n, c.revenue_sum, c.revenue_squares
+    from counted n
+    left join cohorts c on c.service_name = n.service_name and c.install_source = n.install_source
+)
+select
+    service_name, install_source, installs, installs_last_28_days, players,
+    {{ share('players', 'service_players', 'share_of_players') }},
+    players_d1,
+    {{ share('retained_d1', 'players_d1', 'retention_d1') }},
+    players_d7,
+    {{ share('retained_d7', 'players_d7', 'retention_d7') }},
+    payers,
+    cast(coalesce(revenue_sum, 0) as double precision) as revenue_usd,
+    {{ mean('revenue', 'revenue_per_player_usd') }},
+    {{ is_enough('players') }} as has_enough_data
+from joined

@@ -1,0 +1,33 @@
+{{ config(
+    unique_key=['service_name', 'version', 'kind', 'code'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with {{ subjects_by_version("('Crash', 'Issue')", with_totals=true) }},
+severities as (
+    select
+        service_name, version, event_name, coalesce(subject, 'all') as subject, detail,
+        row_number() over (
+            partition by service_name, version, event_name, coalesce(subject, 'all')
+            order by sum(occurrences) desc, {{ by_bytes('detail') }}
+        ) as place
+    from told
+    where detail <> ''
+    group by grouping sets (
+        (service_name, version, event_name, subject, detail), (service_name, version, event_name, detail)
+    )
+)
+select
+    w.service_name, w.version, w.event_name as kind, w.subject as code,
+    s.detail as severity,
+    w.occurrences as issues, w.players, w.version_players,
+    {{ share('w.players', 'w.version_players', 'share_of_players') }},
+    w.version_sessions,
+    {{ rate('w.occurrences', 'w.version_sessions', 1000, 'per_1000_sessions') }},
+    w.previous_version,
+    1000 * {{ ratio('w.previous_occurrences', 'w.previous_version_sessions') }} as previous_per_1000_sessions,
+    w.is_new,
+    {{ is_enough('w.version_players') }} as has_enough_data
+from with_previous w
+left join severities s
+    on s.place = 1 and s.service_name = w.service_name and s.version = w.version
+    and s.event_name = w.event_name and s.subject = w.subject

@@ -1,0 +1,18 @@
+{{ config(
+    unique_key=['date', 'service_name', 'version'],
+    meta={'publish': {'period': 'date', 'column': 'date'}}
+) }}
+with counted as (
+    select date, service_name, version, count(*) as players
+    from {{ ref('version_player_days') }}
+    where is_active
+    group by date, service_name, version
+),
+totals as (
+    select *, cast(sum(players) over (partition by date, service_name) as bigint) as service_players
+    from counted
+)
+select
+    date, service_name, version, players,
+    {{ share('players', 'service_players', 'share_of_players') }}
+from totals

@@ -1,0 +1,110 @@
+{%- set measures = {
+    'session_length_seconds': 'playtime_seconds / nullif(sessions, 0)',
+    'sessions_per_day': 'sessions / days',
+    'playtime_per_day_seconds': 'playtime_seconds / days',
+    'active_days': 'days',
+    'features_per_day': 'feature_uses / days',
+    'issues_per_day': 'issues / days',
+    'revenue_per_day_usd': 'revenue_usd / days'
+} -%}
+{{ config(
+    unique_key=['service_name', 'version', 'measure'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with recent as (
+    select *
+    from {{ ref('version_player_days') }}
+    where is_active and {{ last_days('date', 28) }}
+),
+players as (
+    select
+        service_name, version, player_id,
+        max(date) as last_date,
+        cast(count(*) as double precision) as days,
+        cast(sum(sessions) as double precision) as sessions,
+        cast(sum(playtime_seconds) as double precision) as playtime_seconds,
+        cast(sum(revenue_usd) as double precision) as revenue_usd,
+        cast(sum(feature_uses) as double precision) as feature_uses,
+        cast(sum(issues) as double precision) as issues
+    from recent
+    group by service_name, version, player_id
+),
+placed as (
+    select
+        p.*, o.release_number,
+        row_number() over (partition by p.service_name, p.player_id order by p.last_date desc) = 1 as is_latest
+    from players p
+    join {{ ref('version_order') }} o on o.service_name = p.service_name and o.version = p.version
+),
+behaviour as (
+    {%- for measure, formula in measures.items() %}
+    select
+        service_name, version, '{{ measure }}' as measure, release_number, is_latest,
+        cast({{ formula }} as decimal(18, 6)) as x
+    from placed
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
+),
+summed as (
+    select
+        service_name, version, measure,
+        {{ moments('x', 'x') }},
+        {{ median_of('x') }} as median
+    from behaviour
+    group by service_name, version, measure
+),
+means as (
+    select
+        *,
+        {{ mean('x', 'mean') }},
+        {{ mean_variance_of('x') }} as variance
+    from summed
+),
+pairs as (
+    select
+        service_name, measure,
+        count(*) as n,
+        cast(sum(release_number) as double precision) as sum_r,
+        cast(sum(release_number * release_number) as double precision) as sum_rr,
+        cast(sum(cast(x as decimal(38, 6))) as double precision) as sum_x,
+        cast(sum(cast(power(cast(x as double precision), 2) as decimal(38, 6))) as double precision) as sum_xx,
+        cast(sum(cast(cast(x as double precision) * release_number as decimal(38, 6))) as double precision) as sum_rx,
+        min(release_number) < max(release_number) and min(x) < max(x) as is_varied
+    from behaviour
+    where is_latest and x is not null
+    group by service_name, measure
+),
+correlations as (
+    select
+        service_name, measure, n,
+        case when {{ is_enough('n') }} and is_varied then greatest(-1, least(1,
+            (n * sum_rx - sum_r * sum_x)
+            / nullif(sqrt(n * sum_rr - sum_r * sum_r) * sqrt(greatest(n * sum_xx - sum_x * sum_x, 0)), 0)
+        )) end as correlation
+    from pairs
+),
+bounded as (
+    select *, {{ correlation_bounds('correlation', 'n', 'correlation') }} from correlations
+),
+measures as (
+    {%- for measure in measures %}
+    select '{{ measure }}' as measure {{ 'union all' if not loop.last }}
+    {%- endfor %}
+)
+select
+    e.service_name, e.version, e.release_date, e.release_number,
+    k.measure,
+    coalesce(m.x_n, 0) as players,
+    m.mean, m.mean_low, m.mean_high, m.median,
+    e.previous_version,
+    {{ difference_of_means('m.mean', 'm.variance', 'm.x_n', 'b.mean', 'b.variance', 'b.x_n', 'difference') }},
+    c.correlation, c.correlation_low, c.correlation_high,
+    coalesce(c.n, 0) as correlation_players,
+    e.adopters_differ,
+    {{ is_enough('coalesce(m.x_n, 0)') }} as has_enough_data
+from {{ ref('version_engagement') }} e
+cross join measures k
+left join means m on m.service_name = e.service_name and m.version = e.version and m.measure = k.measure
+left join means b
+    on b.service_name = e.service_name and b.version = e.previous_version and b.measure = k.measure
+left join bounded c on c.service_name = e.service_name and c.measure = k.measure

@@ -1,0 +1,32 @@
+{{ config(
+    unique_key=['service_name', 'version', 'device'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with recent as (
+    select
+        service_name, player_id, version, {{ grain_label('device') }} as device,
+        row_number() over (partition by service_name, player_id order by date desc) as days_ago
+    from {{ ref('version_player_days') }}
+    where is_active and {{ last_days('date', 28) }}
+),
+counted as (
+    select service_name, version, coalesce(device, 'all') as device, count(*) as players
+    from recent
+    where days_ago = 1
+    group by grouping sets ((service_name, version, device), (service_name, version))
+),
+totals as (
+    select
+        *,
+        cast(sum(case when device = 'all' then players end) over (partition by service_name) as bigint)
+            as service_players
+    from counted
+),
+newest as (select * from ({{ newest_of_devices() }}) as every_device)
+select
+    t.service_name, t.version, t.device, t.players,
+    {{ share('t.players', 't.service_players', 'share_of_players') }},
+    n.version as newest_version_on_device,
+    coalesce(n.version = t.version, false) as is_newest_on_device
+from totals t
+left join newest n on n.service_name = t.service_name and n.device = t.device

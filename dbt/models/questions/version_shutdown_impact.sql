@@ -1,0 +1,107 @@
+{{ config(
+    unique_key=['service_name', 'version'],
+    meta={'publish': {'period': 'all'}}
+) }}
+with recent as (
+    select *
+    from {{ ref('version_player_days') }}
+    where {{ last_days('date', 28) }}
+),
+latest as (
+    select
+        service_name, player_id, version, {{ grain_label('device') }} as device,
+        row_number() over (partition by service_name, player_id order by date desc) as days_ago
+    from recent
+    where is_active
+),
+used as (
+    select
+        service_name, version,
+        count(distinct case when is_active then player_id end) as players,
+        count(case when is_active then 1 end) as player_days,
+        cast(sum(sessions) as bigint) as sessions,
+        sum(playtime_seconds) as playtime_seconds,
+        sum(revenue_usd) as revenue_usd,
+        count(distinct case when is_active and {{ last_days('date', 7) }} then player_id end)
+            as players_last_7_days,
+        count(distinct case when is_active and {{ last_days('date', 7, 7) }} then player_id end)
+            as players_previous_7_days
+    from recent
+    group by service_name, version
+),
+services as (
+    select
+        service_name,
+        cast(sum(player_days) as bigint) as player_days,
+        cast(sum(sessions) as bigint) as sessions,
+        sum(playtime_seconds) as playtime_seconds,
+        sum(revenue_usd) as revenue_usd
+    from used
+    group by service_name
+),
+remaining as (
+    select
+        l.service_name, l.version,
+        count(*) as players_remaining,
+        count(case when n.version = l.version and l.device <> 'unknown' then 1 end) as players_without_upgrade
+    from latest l
+    left join ({{ newest_of_devices() }}) n
+        on n.service_name = l.service_name and n.device = l.device
+    where l.days_ago = 1
+    group by l.service_name, l.version
+),
+service_players as (
+    select service_name, cast(sum(players_remaining) as bigint) as players
+    from remaining group by service_name
+),
+measured as (
+    select
+        a.service_name, a.version, o.release_date, o.release_number, o.is_newest,
+        coalesce(u.players, 0) as players,
+        coalesce(r.players_remaining, 0) as players_remaining,
+        coalesce(r.players_without_upgrade, 0) as players_without_upgrade,
+        coalesce(u.player_days, 0) as player_days,
+        coalesce(u.sessions, 0) as sessions,
+        coalesce(u.playtime_seconds, 0) as playtime_seconds,
+        coalesce(u.revenue_usd, 0) as revenue_usd,
+        coalesce(u.players_last_7_days, 0) as players_last_7_days,
+        coalesce(u.players_previous_7_days, 0) as players_previous_7_days,
+        coalesce(p.players, 0) as service_players,
+        s.player_days as service_player_days,
+        s.sessions as service_sessions,
+        s.playtime_seconds as service_playtime_seconds,
+        case when s.revenue_usd > 0 then s.revenue_usd end as service_revenue_usd
+    from {{ ref('active_versions') }} a
+    join {{ ref('version_order') }} o on o.service_name = a.service_name and o.version = a.version
+    left join used u on u.service_name = a.service_name and u.version = a.version
+    left join services s on s.service_name = a.service_name
+    left join remaining r on r.service_name = a.service_name and r.version = a.version
+    left join service_players p on p.service_name = a.service_name
+)
+select
+    service_name, version, release_date, release_number, is_newest,
+    players,
+    {{ ratio('players', 'service_players') }} as share_of_players,
+    players_remaining,
+    {{ ratio('players_remaining', 'service_players') }} as share_of_players_remaining,
+    players_without_upgrade,
+    {{ ratio('players_without_upgrade', 'players_remaining') }} as share_without_upgrade,
+    {{ ratio('player_days', 'service_player_days') }} as share_of_dau,
+    sessions,
+    {{ ratio('sessions', 'service_sessions') }} as share_of_sessions,
+    cast(playtime_seconds as double precision) as playtime_seconds,
+    {{ ratio('playtime_seconds', 'service_playtime_seconds') }} as share_of_playtime,
+    cast(revenue_usd as double precision) as revenue_usd,
+    {{ ratio('revenue_usd', 'service_revenue_usd') }} as share_of_revenue,
+    players_last_7_days,
+    players_previous_7_days,
+    case
+        when not {{ is_enough('service_players') }} then null
+        when is_newest then 'newest'
+        when players_without_upgrade > 0 then 'strands_players'
+        when {{ ratio('player_days', 'service_player_days') }} > {{ var('cheap_shutdown_share') }}
+            or coalesce({{ ratio('revenue_usd', 'service_revenue_usd') }}, 0) > {{ var('cheap_shutdown_share') }}
+        then 'costly'
+        else 'cheap'
+    end as verdict
+from measured

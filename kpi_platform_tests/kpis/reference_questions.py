@@ -1,0 +1,935 @@
+"""The slow, obvious reference of the question tables: each row from the events it is about.
+
+Belongs here: plain Python over lists of events, readable beside the definitions (semantics of the
+twelve questions, docs/decisions). Does not: any code of the engine, and anything clever.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from functools import cache
+from statistics import fmean, median
+
+from kpi_platform_tests.kpis.reference_kpis import Attributed, World, dates, label, naive, usd
+from kpi_platform_tests.kpis.reference_statistics import (
+    byar,
+    fisher,
+    mean_bounds,
+    newcombe,
+    pearson,
+    welch,
+    wilson,
+)
+from kpi_platform_tests.reference import (
+    Row,
+    duration_seconds,
+    reference_intervals,
+    session_groups,
+    session_player,
+)
+
+DAY = timedelta(days=1)
+ENOUGH, CHEAP, CROWD = 30, 0.01, 10
+Key = tuple[str, str]
+
+
+@dataclass
+class PlayerDay:
+    """What a player did on a service on a UTC date, and the version of that day."""
+
+    day: date
+    service: str
+    player: str
+    version: str = "unknown"
+    device: str = "unknown"
+    active: bool = False
+    sessions: int = 0
+    playtime: float = 0
+    revenue: float = 0
+    features: int = 0
+    issues: int = 0
+
+
+class Questions:
+    """Every question table of a world, as lists of rows."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.today = (world.now - timedelta(microseconds=1)).date()
+        self.last_full = world.now.date() - DAY
+        events = [event for found in world.hours.values() for event in found]
+        self.intervals = reference_intervals(events)
+        self.sightings = world.sightings()
+        self.days = self._player_days(session_groups(events))
+        self.order = self._order()
+
+    # Players, days and versions
+
+    def _player_days(self, sessions: Sequence[list]) -> dict[tuple[date, str, str], PlayerDay]:
+        days: dict[tuple[date, str, str], PlayerDay] = {}
+
+        def at(day: date, service: str, player: str) -> PlayerDay:
+            return days.setdefault((day, service, player), PlayerDay(day, service, player))
+
+        for a in self.world.attributed:
+            if a.player is None:
+                continue
+            found = at(a.event.at.date(), a.event.service, a.player)
+            found.active |= a.is_activity
+            found.revenue += usd(a.event) or 0
+            found.features += a.event.name == "FeatureUsed"
+            found.issues += a.event.name in {"Crash", "Issue"}
+        for group in sessions:
+            player = session_player(group)
+            if player is not None:
+                found = at(group[0].at.date(), group[0].service, player)
+                found.sessions += 1
+                found.playtime += duration_seconds(group)
+        for found in days.values():
+            found.version, found.device = self._version_of(found.day, found.service, found.player)
+        return days
+
+    def _version_of(self, day: date, service: str, player: str) -> tuple[str, str]:
+        seen = [
+            (a.event.at, a.device, a.event.txn, a.event.session, version_of(a))
+            for a in self.sightings
+            if (a.event.service, a.player, a.event.at.date()) == (service, player, day)
+        ]
+        if seen:
+            return max(seen)[-1], max(seen)[1]
+        in_effect = [
+            (i["valid_from"], i["device"], i["version"])
+            for i in self.intervals
+            if (i["service_name"], i["player_id"]) == (service, player)
+            and i["valid_from"].date() <= day
+            and (i["valid_to"] is None or i["valid_to"].date() >= day)
+        ]
+        return max(in_effect)[:0:-1] if in_effect else ("unknown", "unknown")  # type: ignore[return-value]
+
+    def _order(self) -> dict[str, list[tuple[date, str]]]:
+        """Per service its versions with their release days, in the order of release."""
+        order: dict[str, list[tuple[date, str]]] = {}
+        for service, version in {(a.event.service, version_of(a)) for a in self.sightings}:
+            crowded = [
+                day
+                for day, n in Counter(
+                    d.day
+                    for d in self.days.values()
+                    if d.active and (d.service, d.version) == (service, version)
+                ).items()
+                if n >= CROWD
+            ]
+            first = min(crowded, default=self.first_seen(service, version).date())
+            order.setdefault(service, []).append((first, version))
+        return {
+            service: sorted(found, key=lambda each: (each[0], natural(each[1]), each[1]))
+            for service, found in order.items()
+        }
+
+    def first_seen(self, service: str, version: str) -> datetime:
+        """The first sighting of a version."""
+        return min(a.event.at for a in self._sightings_of(service, version))
+
+    def _sightings_of(self, service: str, version: str) -> list[Attributed]:
+        return [
+            a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)
+        ]
+
+    def number(self, service: str, version: str) -> int | None:
+        """A version's place in the order, from 1; None for a version never sighted."""
+        names = [name for _, name in self.order.get(service, [])]
+        return names.index(version) + 1 if version in names else None
+
+    def release(self, service: str, version: str) -> date:
+        """A version's release day."""
+        return next(day for day, name in self.order[service] if name == version)
+
+    def neighbour(self, service: str, version: str, step: int) -> str | None:
+        """The version before (-1) or after (1)."""
+        number = self.number(service, version)
+        place = None if number is None else number - 1 + step
+        found = self.order.get(service, [])
+        return found[place][1] if place is not None and 0 <= place < len(found) else None
+
+    def active_versions(self) -> list[Key]:
+        """Service and version of every version seen in the 28 days before now."""
+        now = self.world.now
+        return sorted(
+            {
+                (a.event.service, version_of(a))
+                for a in self.sightings
+                if now - 28 * DAY <= a.event.at < now
+            }
+        )
+
+    def recent(self, days: int = 28, back: int = 0) -> list[PlayerDay]:
+        """The player days of the last UTC dates, up to today or some days before."""
+        last = self.today - back * DAY
+        return [d for d in self.days.values() if last - days * DAY < d.day <= last]
+
+    def latest(self) -> list[PlayerDay]:
+        """Each player's latest active day of the last 28 days, per service."""
+        found: dict[Key, PlayerDay] = {}
+        for d in sorted(self.recent(), key=lambda d: d.day):
+            if d.active:
+                found[d.service, d.player] = d
+        return list(found.values())
+
+    def first_days(self) -> dict[tuple[str, str, str], datetime]:
+        """First time on a version, per service, player and version."""
+        found: dict[tuple[str, str, str], datetime] = {}
+        for i in self.intervals:
+            key = (i["service_name"], i["player_id"], i["version"])
+            found[key] = min(found.get(key, i["valid_from"]), i["valid_from"])
+        return found
+
+    def newest_on(self, service: str, device: str) -> str | None:
+        """The newest version ever sighted on a device, or on `all`."""
+        seen = {
+            version_of(a)
+            for a in self.sightings
+            if a.event.service == service and device in {"all", label(a.device)}
+        }
+        return max(seen, key=lambda v: self.number(service, v) or 0, default=None)
+
+    def is_active(self, service: str, player: str, day: date) -> bool:
+        """Whether a player was active on a service on a date."""
+        found = self.days.get((day, service, player))
+        return found is not None and found.active
+
+    def share(self, name: str, k: int | None, n: int) -> Row:
+        """A share with its bounds."""
+        low, high = wilson(k, n) if k is not None else (None, None)
+        return {name: k / n if n and k is not None else None, f"{name}_low": low, f"{name}_high": high}
+
+    # The tables
+
+    def version_adoption(self) -> list[Row]:
+        """The table `version_adoption`."""
+        active = [d for d in self.days.values() if d.active]
+        totals = Counter((d.day, d.service) for d in active)
+        return [
+            {"date": day, "service_name": service, "version": version, "players": n}
+            | self.share("share_of_players", n, totals[day, service])
+            for (day, service, version), n in Counter(
+                (d.day, d.service, d.version) for d in active
+            ).items()
+        ]
+
+    def version_distribution(self) -> list[Row]:
+        """The table `version_distribution`."""
+        latest = self.latest()
+        totals = Counter(d.service for d in latest)
+        counts = Counter(
+            (d.service, d.version, device) for d in latest for device in (label(d.device), "all")
+        )
+        return [
+            {"service_name": service, "version": version, "device": device, "players": n}
+            | self.share("share_of_players", n, totals[service])
+            | {
+                "newest_version_on_device": self.newest_on(service, device),
+                "is_newest_on_device": self.newest_on(service, device) == version,
+            }
+            for (service, version, device), n in counts.items()
+        ]
+
+    def version_shutdown_impact(self) -> list[Row]:
+        """The table `version_shutdown_impact`."""
+        return [self._shutdown(service, version) for service, version in self.active_versions()]
+
+    def _shutdown(self, service: str, version: str) -> Row:
+        everyone = [d for d in self.recent() if d.service == service]
+        mine = [d for d in everyone if d.version == version]
+        latest = [d for d in self.latest() if d.service == service]
+        remaining = [d for d in latest if d.version == version]
+        stuck = [
+            d
+            for d in remaining
+            if d.device != "unknown" and self.newest_on(service, label(d.device)) == version
+        ]
+        days = [sum(d.active for d in found) for found in (mine, everyone)]
+        revenue = [round(sum(d.revenue for d in found), 6) for found in (mine, everyone)]
+        playtime = [sum(d.playtime for d in found) for found in (mine, everyone)]
+        sessions = [sum(d.sessions for d in found) for found in (mine, everyone)]
+        is_newest = self.neighbour(service, version, 1) is None
+        share_of_revenue = quotient(revenue[0], revenue[1]) if revenue[1] > 0 else None
+        verdict = None
+        if len(latest) >= ENOUGH:
+            costs = (quotient(*days) or 0) > CHEAP or (share_of_revenue or 0) > CHEAP
+            verdict = "costly" if costs else "cheap"
+            verdict = "strands_players" if stuck else verdict
+            verdict = "newest" if is_newest else verdict
+
+        def actives(days: int, back: int = 0) -> int:
+            found = self.recent(days, back)
+            return len({d.player for d in found if d.active and d in mine})
+
+        return {
+            "service_name": service,
+            "version": version,
+            "release_date": self.release(service, version),
+            "release_number": self.number(service, version),
+            "is_newest": is_newest,
+            "players": actives(28),
+            "share_of_players": quotient(actives(28), len(latest)),
+            "players_remaining": len(remaining),
+            "share_of_players_remaining": quotient(len(remaining), len(latest)),
+            "players_without_upgrade": len(stuck),
+            "share_without_upgrade": quotient(len(stuck), len(remaining)),
+            "share_of_dau": quotient(*days),
+            "sessions": sessions[0],
+            "share_of_sessions": quotient(*sessions),
+            "playtime_seconds": playtime[0],
+            "share_of_playtime": quotient(*playtime),
+            "revenue_usd": revenue[0],
+            "share_of_revenue": share_of_revenue,
+            "players_last_7_days": actives(7),
+            "players_previous_7_days": actives(7, 7),
+            "verdict": verdict,
+        }
+
+    def upgrade_notifications(self) -> list[Row]:
+        """The table `upgrade_notifications`."""
+        sent = [
+            a
+            for a in self.world.attributed
+            if a.event.name == "Notification" and a.event.attribute("Kind") == "VersionUpgrade"
+        ]
+        keys = sorted({(a.event.service, target_of(a)) for a in sent})
+        return [
+            self._notified(key, [a for a in sent if (a.event.service, target_of(a)) == key])
+            for key in keys
+        ]
+
+    def _notified(self, key: Key, sent: list[Attributed]) -> Row:
+        service, target = key
+        week = 7 * DAY
+        players = sorted({a.player for a in sent if a.player})
+        already, measured, hours = 0, 0, []
+        for player in players:
+            first = min(a.event.at for a in sent if a.player == player)
+            goal = self.number(service, target)
+            theirs = [
+                i
+                for i in self.intervals
+                if (i["service_name"], i["player_id"]) == key[:1] + (player,)
+                and goal is not None
+                and (self.number(service, i["version"]) or 0) >= goal
+            ]
+            if any(
+                i["valid_from"] <= first and (i["valid_to"] is None or first < i["valid_to"])
+                for i in theirs
+            ):
+                already += 1
+            elif first + week <= self.world.now:
+                measured += 1
+                later = [i["valid_from"] - first for i in theirs if i["valid_from"] > first]
+                if later and min(later) <= week:
+                    hours.append(min(later).total_seconds() / 3600)
+        row: Row = {"service_name": service, "target_version": target}
+        for status in ("sent", "shown", "accepted", "dismissed"):
+            found = [a for a in sent if a.event.attribute("Status") == status]
+            row |= {status: len(found), f"players_{status}": len(some_players(found))}
+        return (
+            row
+            | {
+                "players_notified": len(players),
+                "players_already_there": already,
+                "players_measured": measured,
+                "players_upgraded_7d": len(hours),
+                "hours_to_upgrade_median": median(hours) if hours else None,
+                "has_enough_data": measured >= ENOUGH,
+            }
+            | self.share("upgrade_rate_7d", len(hours), measured)
+        )
+
+    def _told(self, *names: str) -> list[tuple[PlayerDay, str, str, str | None]]:
+        """Day, event name, subject and severity of the last 28 days' features, crashes, issues."""
+        found = []
+        for a in self.world.attributed:
+            day = self.days.get((a.event.at.date(), a.event.service, a.player or ""))
+            if a.event.name in names and day is not None and day in self._recent_days():
+                what = a.event.attribute("Feature" if a.event.name == "FeatureUsed" else "Code")
+                found.append((day, a.event.name, what or "unknown", a.event.attribute("Severity")))
+        return found
+
+    @cache  # noqa: B019 (as long as the test)
+    def _recent_days(self) -> list[PlayerDay]:
+        return self.recent()
+
+    def users(self, service: str, version: str | None) -> int:
+        """Distinct players active on a version in the last 28 days."""
+        mine = [d for d in self._recent_days() if (d.service, d.version) == (service, version)]
+        return len({d.player for d in mine if d.active})
+
+    def starts(self, service: str, version: str | None) -> int:
+        """Sessions started on a version in the last 28 days."""
+        mine = [d for d in self._recent_days() if (d.service, d.version) == (service, version)]
+        return sum(d.sessions for d in mine)
+
+    def is_present(self, service: str, version: str | None) -> bool:
+        """Whether any player day of the last 28 days is on the version."""
+        return any((d.service, d.version) == (service, version) for d in self._recent_days())
+
+    def first_version_with(self, service: str, has: Callable[[Attributed], bool]) -> int | None:
+        """The first version, by number, of those sighted on a day on which they had it."""
+        numbers = []
+        for a in self.world.attributed:
+            if a.event.service == service and a.player is not None and has(a):
+                day = a.event.at.date()
+                seen = any(
+                    (s.event.service, s.player, s.event.at.date()) == (service, a.player, day)
+                    for s in self.sightings
+                )
+                found = self.days[day, service, a.player]
+                number = self.number(service, found.version) if seen else None
+                numbers += [] if number is None else [number]
+        return min(numbers, default=None)
+
+    def feature_use_by_version(self) -> list[Row]:
+        """The table `feature_use_by_version`."""
+        told = self._told("FeatureUsed")
+        rows = []
+        for service, version, feature in sorted({(d.service, d.version, f) for d, _, f, _ in told}):
+
+            def having(version: str | None, service: str = service, feature: str = feature) -> list:
+                return [
+                    d.player
+                    for d, _, f, _ in told
+                    if (d.service, d.version, f) == (service, version, feature)
+                ]
+
+            uses = having(version)
+            users = self.users(service, version)
+            previous = self.neighbour(service, version, -1)
+            k = len(set(having(previous)))
+            n = self.users(service, previous) if self.is_present(service, previous) else 0
+            change = newcombe(len(set(uses)), users, k, n)
+            first = self.first_version_with(
+                service,
+                lambda a, feature=feature: a.event.name == "FeatureUsed"
+                and (a.event.attribute("Feature") or "unknown") == feature,
+            )
+            number = self.number(service, version)
+            rows.append(
+                {
+                    "service_name": service,
+                    "version": version,
+                    "feature": feature,
+                    "uses": len(uses),
+                    "players": len(set(uses)),
+                    "version_players": users,
+                    "uses_per_player": len(uses) / len(set(uses)),
+                    "is_new": number is not None and number > 1 and first == number,
+                    "previous_version": previous,
+                    "previous_share_of_players": quotient(k, n),
+                    "share_change": change[0],
+                    "share_change_low": change[1],
+                    "share_change_high": change[2],
+                    "has_enough_data": users >= ENOUGH,
+                }
+                | self.share("share_of_players", len(set(uses)), users)
+            )
+        return rows
+
+    def issues_by_version(self) -> list[Row]:
+        """The table `issues_by_version`."""
+        told = [(d, name, label(code), s) for d, name, code, s in self._told("Crash", "Issue")]
+        told += [(d, name, "all", severity) for d, name, _, severity in told]
+        rows = []
+        for service, version, kind, code in sorted(
+            {(d.service, d.version, name, code) for d, name, code, _ in told}
+        ):
+
+            def having(version: str | None, key: tuple = (service, kind, code)) -> list:
+                return [
+                    (d.player, severity)
+                    for d, name, code, severity in told
+                    if (d.service, name, code) == key and d.version == version
+                ]
+
+            mine = having(version)
+            players = {player for player, _ in mine}
+            severities = Counter(severity for _, severity in mine if severity)
+            sessions, users = self.starts(service, version), self.users(service, version)
+            previous = self.neighbour(service, version, -1)
+            low, high = byar(len(mine), sessions)
+            first = self.first_version_with(
+                service,
+                lambda a, kind=kind, code=code: a.event.name == kind
+                and code in {"all", label(a.event.attribute("Code") or "unknown")},
+            )
+            number = self.number(service, version)
+            rows.append(
+                {
+                    "service_name": service,
+                    "version": version,
+                    "kind": kind,
+                    "code": code,
+                    "severity": min(severities, key=lambda s: (-severities[s], s), default=None),
+                    "issues": len(mine),
+                    "players": len(players),
+                    "version_players": users,
+                    "version_sessions": sessions,
+                    "per_1000_sessions": quotient(1000 * len(mine), sessions),
+                    "per_1000_sessions_low": low,
+                    "per_1000_sessions_high": high,
+                    "previous_version": previous,
+                    "previous_per_1000_sessions": quotient(
+                        1000 * len(having(previous)), self.starts(service, previous)
+                    ),
+                    "is_new": number is not None and number > 1 and first == number,
+                    "has_enough_data": users >= ENOUGH,
+                }
+                | self.share("share_of_players", len(players), users)
+            )
+        return rows
+
+    # Cohorts
+
+    def _cohort(self, service: str, starts: dict[str, date]) -> Row:
+        """Retention and revenue of players from their day 0 on."""
+        row: Row = {}
+        for n in (1, 7):
+            over = [p for p, day in starts.items() if day + n * DAY <= self.last_full]
+            kept = sum(self.is_active(service, p, starts[p] + n * DAY) for p in over)
+            row |= {f"players_d{n}": len(over), f"retained_d{n}": kept if over else None}
+            row |= self.share(f"retention_d{n}", kept if over else None, len(over))
+        return row
+
+    def _revenues(self, service: str, starts: dict[str, date]) -> list[float]:
+        """USD of each player since day 0."""
+        return [
+            round(
+                sum(
+                    d.revenue
+                    for d in self.days.values()
+                    if (d.service, d.player) == (service, player) and d.day >= day
+                ),
+                6,
+            )
+            for player, day in starts.items()
+        ]
+
+    def _money(self, values: list[float]) -> Row:
+        low, high = mean_bounds(values)
+        return {
+            "payers": sum(value > 0 for value in values),
+            "revenue_usd": sum(values),
+            "revenue_per_player_usd": fmean(values) if values else None,
+            "revenue_per_player_usd_low": low,
+            "revenue_per_player_usd_high": high,
+        }
+
+    def ab_test_results(self) -> list[Row]:
+        """The table `ab_test_results`."""
+        first: dict[tuple[str, str, str], tuple[str, date]] = {}
+        for a in sorted(
+            self.world.attributed, key=lambda a: (a.event.at, a.event.txn, a.event.event_id)
+        ):
+            if a.event.name == "ExperimentAssigned" and a.player:
+                key = (a.event.service, a.event.attribute("Experiment") or "unknown", a.player)
+                variant = a.event.attribute("Variant") or "unknown"
+                first.setdefault(key, (variant, a.event.at.date()))
+        arms: dict[tuple[str, str], dict[str, dict[str, date]]] = {}
+        for (service, experiment, player), (variant, day) in first.items():
+            arms.setdefault((service, experiment), {}).setdefault(variant, {})[player] = day
+        rows = []
+        for (service, experiment), variants in arms.items():
+            names = ["control", "baseline", "a"]
+            control = min(
+                variants,
+                key=lambda v: (names.index(v.lower()) if v.lower() in names else 3, v),
+            )
+            base = self._cohort(service, variants[control])
+            money = self._revenues(service, variants[control])
+            for variant, starts in variants.items():
+                row = self._cohort(service, starts)
+                values = self._revenues(service, starts)
+                is_control = variant == control
+                row |= self._against(row, base, None if is_control else "yes")
+                compared = (None, None, None) if is_control else welch(values, money)
+                row |= bounded("revenue_difference_usd", compared)
+                rows.append(
+                    row
+                    | self._money(values)
+                    | {
+                        "service_name": service,
+                        "experiment": experiment,
+                        "variant": variant,
+                        "is_control": is_control,
+                        "first_assigned_date": min(starts.values()),
+                        "players": len(starts),
+                    }
+                )
+        return rows
+
+    def _against(self, row: Row, base: Row, compare: str | None) -> Row:
+        found: Row = {"verdict": None}
+        for n in (1, 7):
+            counts = [row[f"retained_d{n}"], row[f"players_d{n}"]]
+            counts += [base[f"retained_d{n}"], base[f"players_d{n}"]]
+            difference = newcombe(*counts) if compare and None not in counts else (None,) * 3
+            found |= bounded(f"retention_d{n}_difference", difference)
+            if compare and min(counts[1], counts[3]) >= ENOUGH:
+                _, low, high = difference
+                better = "better" if low > 0 else "no clear difference"
+                found["verdict"] = "worse" if high < 0 else better
+        return found
+
+    def install_sources(self) -> list[Row]:
+        """The table `install_sources`."""
+        installs = sorted(
+            (a for a in self.world.attributed if a.event.name == "Install"),
+            key=lambda a: (a.event.at, a.event.txn, a.event.event_id),
+        )
+        first: dict[Key, tuple[str, date]] = {}
+        for a in installs:
+            if a.player:
+                first.setdefault((a.event.service, a.player), (source_of(a), a.event.at.date()))
+        rows = []
+        for service, source in sorted({(a.event.service, source_of(a)) for a in installs}):
+            mine = [a for a in installs if (a.event.service, source_of(a)) == (service, source)]
+            starts = {
+                player: day
+                for (where, player), (which, day) in first.items()
+                if (where, which) == (service, source)
+            }
+            now = self.world.now
+            cohort = self._cohort(service, starts)
+            cohort = {k: v for k, v in cohort.items() if not k.startswith("retained")}
+            everyone = sum(where == service for where, _ in first)
+            rows.append(
+                {
+                    "service_name": service,
+                    "install_source": source,
+                    "installs": len(mine),
+                    "installs_last_28_days": sum(
+                        now - 28 * DAY <= a.event.at < now for a in mine
+                    ),
+                    "players": len(starts),
+                    "has_enough_data": len(starts) >= ENOUGH,
+                }
+                | self.share("share_of_players", len(starts), everyone)
+                | cohort
+                | self._money(self._revenues(service, starts))
+            )
+        return rows
+
+    def version_engagement(self) -> list[Row]:
+        """The table `version_engagement`."""
+        return [self._engagement(service, version) for service, version in self.active_versions()]
+
+    def _engagement(self, service: str, version: str) -> Row:
+        mine = [d for d in self.recent() if (d.service, d.version) == (service, version)]
+        active = [d for d in mine if d.active]
+        players = {d.player for d in active}
+        means = [
+            fmean([d.playtime for d in active if d.player == player]) for player in sorted(players)
+        ]
+        sessions, playtime = sum(d.sessions for d in mine), sum(d.playtime for d in mine)
+        revenue = sum(d.revenue for d in mine)
+        low, high = mean_bounds(means)
+        starts = {
+            player: at.date()
+            for (where, player, name), at in self.first_days().items()
+            if (where, name) == (service, version)
+            and self.last_full - 35 * DAY < at.date() <= self.last_full
+        }
+        cohort = self._cohort(service, starts)
+        return (
+            {
+                "service_name": service,
+                "version": version,
+                "release_date": self.release(service, version),
+                "release_number": self.number(service, version),
+                "previous_version": self.neighbour(service, version, -1),
+                "is_newest": self.neighbour(service, version, 1) is None,
+                "players": len(players),
+                "active_player_days": len(active),
+                "sessions": sessions,
+                "active_days_per_player": quotient(len(active), len(players)),
+                "sessions_per_player_day": quotient(sessions, len(active)),
+                "session_length_mean_seconds": quotient(playtime, sessions),
+                "playtime_per_player_day_seconds": fmean(means) if means else None,
+                "playtime_per_player_day_seconds_low": low,
+                "playtime_per_player_day_seconds_high": high,
+                "revenue_usd": revenue,
+                "arpdau_usd": quotient(revenue, len(active)),
+                "has_enough_data": len(players) >= ENOUGH,
+            }
+            | {k: v for k, v in cohort.items() if not k.startswith("retained")}
+            | self._churn(service, version)
+            | self._adopters(service, version)
+        )
+
+    def _churn(self, service: str, version: str) -> Row:
+        last: dict[str, date] = {}
+        for d in self.days.values():
+            inside = self.last_full - 56 * DAY < d.day <= self.last_full - 28 * DAY
+            if d.active and inside and (d.service, d.version) == (service, version):
+                last[d.player] = max(d.day, last.get(d.player, d.day))
+        gone = sum(
+            not any(
+                self.is_active(service, player, later)
+                for later in dates(day + DAY, day + 28 * DAY)
+            )
+            for player, day in last.items()
+        )
+        churn = self.share("churn_28", gone if last else None, len(last))
+        return {"players_churn_28": len(last)} | churn
+
+    def _adopters(self, service: str, version: str) -> Row:
+        release = self.release(service, version)
+        first = self.first_days()
+        sides: dict[bool, list[float]] = {True: [], False: []}
+        if release + 6 * DAY <= self.last_full:
+            before = [
+                d
+                for d in self.days.values()
+                if d.service == service and d.active and release - 28 * DAY <= d.day < release
+            ]
+            for player in sorted({d.player for d in before}):
+                moved = first.get((service, player, version))
+                side = moved is not None and moved.date() <= release + 6 * DAY
+                sides[side].append(fmean([d.playtime for d in before if d.player == player]))
+        differ = None
+        if min(len(values) for values in sides.values()) >= ENOUGH:
+            _, low, high = welch(sides[True], sides[False])
+            differ = low is not None and high is not None and (low > 0 or high < 0)
+        return {
+            "adopters": len(sides[True]),
+            "adopters_prior_playtime_seconds": fmean(sides[True]) if sides[True] else None,
+            "others_prior_playtime_seconds": fmean(sides[False]) if sides[False] else None,
+            "adopters_differ": differ,
+        }
+
+    def version_focus(self) -> list[Row]:
+        """The table `version_focus`, without the order to read in."""
+        told = self._told("FeatureUsed", "Crash", "Issue")
+        having: dict[tuple[str, str, str, str], set[str]] = {}
+        for d, event, name, _ in told:
+            kind = "feature" if event == "FeatureUsed" else event.lower()
+            having.setdefault((d.service, d.version, kind, name), set()).add(d.player)
+        rows = []
+        for service, version in self.active_versions():
+            if not self.is_present(service, version):
+                continue
+            previous = self.neighbour(service, version, -1)
+            has_previous = self.is_present(service, previous)
+            names = {key[2:] for key in having if key[:2] in {(service, version), (service, previous)}}
+            for kind, name in names:
+                k = len(having.get((service, version, kind, name), ()))
+                k2 = len(having.get((service, previous or "", kind, name), ()))
+                n, n2 = self.users(service, version), self.users(service, previous)
+                change = newcombe(k, n, k2, n2) if has_previous else (None, None, None)
+                if kind == "feature" and change[0] is not None:
+                    change = (-change[0], -change[2], -change[1])  # type: ignore[operator]
+                direction = None
+                if has_previous and min(n, n2) >= ENOUGH:
+                    better = "better" if change[2] < 0 else "unclear"  # type: ignore[operator]
+                    direction = "worse" if change[1] > 0 else better  # type: ignore[operator]
+                rows.append(
+                    {
+                        "service_name": service,
+                        "version": version,
+                        "is_newest": self.neighbour(service, version, 1) is None,
+                        "kind": kind,
+                        "name": name,
+                        "players_affected": k,
+                        "version_players": n,
+                        "share_of_players": quotient(k, n),
+                        "previous_version": previous,
+                        "previous_share_of_players": quotient(k2, n2) if has_previous else None,
+                        "direction": direction,
+                    }
+                    | bounded("concern", change)
+                )
+        return rows
+
+    def release_cadence(self) -> list[Row]:
+        """The table `release_cadence`."""
+        return [
+            self._release(service, version)
+            for service, found in self.order.items()
+            for _, version in found
+        ]
+
+    def _release(self, service: str, version: str) -> Row:
+        released = [day for day, _ in self.order[service]]
+        gaps = [(b - a).days for a, b in zip(released, released[1:], strict=False)]
+        place = (self.number(service, version) or 0) - 1
+        active = [d for d in self.days.values() if d.active and d.service == service]
+        totals = Counter(d.day for d in active)
+        mine = Counter(d.day for d in active if d.version == version)
+        shares = {day: n / totals[day] for day, n in mine.items() if totals[day] >= CROWD}
+        peak = min(shares, key=lambda day: (-shares[day], day), default=None)
+        halves = [d for d, s in shares.items() if s >= 0.5 and d >= released[place]]
+        half = min(halves, default=None)
+        first = self.first_days()
+        hours = None
+        if half is not None:
+            came = sorted(
+                first[service, d.player, version]
+                for d in active
+                if d.day == half and d.version == version
+            )
+            needed = -(-totals[half] // 2)
+            hours = (came[needed - 1] - self.first_seen(service, version)).total_seconds() / 3600
+        seen = self._sightings_of(service, version)
+        return {
+            "service_name": service,
+            "version": version,
+            "release_date": released[place],
+            "release_number": place + 1,
+            "previous_version": self.neighbour(service, version, -1),
+            "is_newest": place + 1 == len(released),
+            "first_seen_at": naive(min(a.event.at for a in seen)),
+            "last_seen_at": naive(max(a.event.at for a in seen)),
+            "players": len({p for s, p, v in first if (s, v) == (service, version)}),
+            "days_since_previous_release": gaps[place - 1] if place else None,
+            "days_until_next_release": gaps[place] if place < len(gaps) else None,
+            "peak_share_of_players": shares[peak] if peak else None,
+            "peak_date": peak,
+            "half_adoption_date": half,
+            "hours_to_half_adoption": hours,
+            "service_releases": len(released),
+            "service_days_between_releases_mean": fmean(gaps) if gaps else None,
+            "service_days_between_releases_median": median(gaps) if gaps else None,
+        }
+
+    def version_behaviour(self) -> list[Row]:
+        """The table `version_behaviour`."""
+        measures: dict[str, Callable[[list[PlayerDay]], float | None]] = {
+            "session_length_seconds": lambda days: quotient(
+                sum(d.playtime for d in days), sum(d.sessions for d in days)
+            ),
+            "sessions_per_day": lambda days: sum(d.sessions for d in days) / len(days),
+            "playtime_per_day_seconds": lambda days: sum(d.playtime for d in days) / len(days),
+            "active_days": len,
+            "features_per_day": lambda days: sum(d.features for d in days) / len(days),
+            "issues_per_day": lambda days: sum(d.issues for d in days) / len(days),
+            "revenue_per_day_usd": lambda days: sum(d.revenue for d in days) / len(days),
+        }
+        rows = []
+        for service, version in self.active_versions():
+            for measure, of in measures.items():
+                values = self._behaviour(service, version, of)
+                previous = self.neighbour(service, version, -1)
+                difference = welch(values, self._behaviour(service, previous, of))
+                xs, ys = self._pairs(service, of)
+                r = pearson(xs, ys) if len(xs) >= ENOUGH else None
+                low, high = mean_bounds(values)
+                rows.append(
+                    {
+                        "service_name": service,
+                        "version": version,
+                        "release_date": self.release(service, version),
+                        "release_number": self.number(service, version),
+                        "measure": measure,
+                        "players": len(values),
+                        "mean": fmean(values) if values else None,
+                        "mean_low": low,
+                        "mean_high": high,
+                        "median": median(values) if values else None,
+                        "previous_version": previous,
+                        "correlation": r,
+                        "correlation_low": fisher(r, len(xs))[0],
+                        "correlation_high": fisher(r, len(xs))[1],
+                        "correlation_players": len(xs),
+                        "adopters_differ": self._adopters(service, version)["adopters_differ"],
+                        "has_enough_data": len(values) >= ENOUGH,
+                    }
+                    | bounded("difference", difference)
+                )
+        return rows
+
+    def _by_player(self, service: str, version: str | None) -> dict[str, list[PlayerDay]]:
+        found: dict[str, list[PlayerDay]] = {}
+        for d in self.recent():
+            if d.active and (d.service, d.version) == (service, version):
+                found.setdefault(d.player, []).append(d)
+        return found
+
+    def _behaviour(
+        self, service: str, version: str | None, of: Callable[[list[PlayerDay]], float | None]
+    ) -> list[float]:
+        values = [of(days) for days in self._by_player(service, version).values()]
+        return [round(value, 6) for value in values if value is not None]
+
+    def _pairs(
+        self, service: str, of: Callable[[list[PlayerDay]], float | None]
+    ) -> tuple[list[float], list[float]]:
+        """Release number and measure of each player on the latest version they were sighted on."""
+        last: dict[str, PlayerDay] = {}
+        for d in sorted(self.recent(), key=lambda d: d.day):
+            if d.active and d.service == service and self.number(service, d.version):
+                last[d.player] = d
+        xs, ys = [], []
+        for player, d in last.items():
+            value = of(self._by_player(service, d.version)[player])
+            if value is not None:
+                xs.append(float(self.number(service, d.version) or 0))
+                ys.append(round(value, 6))
+        return xs, ys
+
+    def dim_service(self) -> list[Row]:
+        """The table `dim_service`."""
+        found: dict[tuple[str, str, str], list[date]] = {}
+        for a in self.world.attributed:
+            known = self.world.known(a.event.source)
+            key = (a.event.service, label(known.studio), label(known.game))
+            found.setdefault(key, []).append(a.event.at.date())
+        return [
+            {
+                "service_name": service,
+                "studio": studio,
+                "game": game,
+                "first_date": min(days),
+                "last_date": max(days),
+            }
+            for (service, studio, game), days in found.items()
+        ]
+
+
+def version_of(sighting: Attributed) -> str:
+    """The version that a sighting tells."""
+    return sighting.event.attribute("Version") or ""
+
+
+def target_of(notification: Attributed) -> str:
+    """The version that a notification asks for."""
+    return notification.event.attribute("TargetVersion") or "unknown"
+
+
+def source_of(install: Attributed) -> str:
+    """Where an install says it comes from."""
+    return install.event.attribute("Source") or "unknown"
+
+
+def some_players(events: Iterable[Attributed]) -> set[str]:
+    """The known players of events."""
+    return {a.player for a in events if a.player}
+
+
+def natural(version: str) -> list[tuple[bool, int, str]]:
+    """A version as people count: numbers as numbers, before anything else."""
+    parts = re.findall(r"[0-9]+|[^0-9]+", version)
+    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+
+
+def bounded(name: str, values: Sequence[float | None]) -> Row:
+    """A difference and its bounds as columns."""
+    return dict(zip((name, f"{name}_low", f"{name}_high"), values, strict=True))
+
+
+def quotient(part: float, whole: float) -> float | None:
+    """part / whole; None where there is nothing to divide by."""
+    return part / whole if whole else None
+
+
+def at_midnight(day: date) -> datetime:
+    """The start of a date."""
+    return datetime.combine(day, time())
