@@ -24,6 +24,7 @@ from kpi_platform.published.dashboard_assets import (
     dashboard_opens,
     kpi_dashboard,
 )
+from kpi_platform.published.report_assets import daily_report
 from kpi_platform.resources import PlatformResource
 
 defs = dg.Definitions(
@@ -35,6 +36,7 @@ defs = dg.Definitions(
         kpis,
         publications,
         kpi_dashboard,
+        daily_report,
     ],
     asset_checks=[list_landing, newest_hour_is_recent, dashboard_opens, dashboard_is_recent],
     jobs=[everything, landing_listing, freshness],
