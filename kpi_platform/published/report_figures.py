@@ -129,14 +129,19 @@ def _attention(tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: da
 
 def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
     """Failed hours and sources without lines in the newest day that was processed."""
-    newest = ledger["p_ingest_date_utc"].max()
-    recent = ledger.filter(pl.col("p_ingest_date_utc") == newest)
-    failed = recent.filter(pl.col("status") == "failed").group_by("source").len().sort("source")
-    silent = recent.group_by("source").agg(pl.col("lines").sum()).filter(pl.col("lines") == 0)
-    return [
-        *(f"{source}: {count} hours of {newest} failed" for source, count in failed.iter_rows()),
-        *(f"{source}: no data on {newest}" for source in silent["source"].sort()),
-    ]
+    recent = ledger.filter(pl.col("p_ingest_date_utc") == pl.col("p_ingest_date_utc").max())
+    by_source = recent.group_by("source").agg(
+        pl.col("lines").sum(),
+        failed=(pl.col("status") == "failed").sum(),
+        day=pl.col("p_ingest_date_utc").max().cast(pl.String),
+    )
+    found = []
+    for row in by_source.sort("source").iter_rows(named=True):
+        if row["failed"]:
+            found.append(f"{row['source']}: {row['failed']} hours of {row['day']} failed")
+        if not row["lines"]:
+            found.append(f"{row['source']}: no data on {row['day']}")
+    return found
 
 
 def _restated(rows: pl.DataFrame | None, day: date) -> list[str]:

@@ -133,7 +133,9 @@ class Questions:
         return min(a.event.at for a in self._sightings_of(service, version))
 
     def _sightings_of(self, service: str, version: str) -> list[Attributed]:
-        return [a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)]
+        return [
+            a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)
+        ]
 
     def number(self, service: str, version: str) -> int | None:
         """A version's place in the order, from 1; None for a version never sighted."""
@@ -200,11 +202,7 @@ class Questions:
     def share(self, name: str, k: int | None, n: int) -> Row:
         """A share with its bounds."""
         low, high = wilson(k, n) if k is not None else (None, None)
-        return {
-            name: k / n if n and k is not None else None,
-            f"{name}_low": low,
-            f"{name}_high": high,
-        }
+        return {name: k / n if n and k is not None else None, f"{name}_low": low, f"{name}_high": high}
 
     # The tables
 
@@ -411,10 +409,8 @@ class Questions:
             change = newcombe(len(set(uses)), users, k, n)
             first = self.first_version_with(
                 service,
-                lambda a, feature=feature: (
-                    a.event.name == "FeatureUsed"
-                    and (a.event.attribute("Feature") or "unknown") == feature
-                ),
+                lambda a, feature=feature: a.event.name == "FeatureUsed"
+                and (a.event.attribute("Feature") or "unknown") == feature,
             )
             number = self.number(service, version)
             rows.append(
@@ -462,10 +458,8 @@ class Questions:
             low, high = byar(len(mine), sessions)
             first = self.first_version_with(
                 service,
-                lambda a, kind=kind, code=code: (
-                    a.event.name == kind
-                    and code in {"all", label(a.event.attribute("Code") or "unknown")}
-                ),
+                lambda a, kind=kind, code=code: a.event.name == kind
+                and code in {"all", label(a.event.attribute("Code") or "unknown")},
             )
             number = self.number(service, version)
             rows.append(
@@ -612,7 +606,9 @@ class Questions:
                     "service_name": service,
                     "install_source": source,
                     "installs": len(mine),
-                    "installs_last_28_days": sum(now - 28 * DAY <= a.event.at < now for a in mine),
+                    "installs_last_28_days": sum(
+                        now - 28 * DAY <= a.event.at < now for a in mine
+                    ),
                     "players": len(starts),
                     "has_enough_data": len(starts) >= ENOUGH,
                 }
@@ -677,7 +673,8 @@ class Questions:
                 last[d.player] = max(d.day, last.get(d.player, d.day))
         gone = sum(
             not any(
-                self.is_active(service, player, later) for later in dates(day + DAY, day + 28 * DAY)
+                self.is_active(service, player, later)
+                for later in dates(day + DAY, day + 28 * DAY)
             )
             for player, day in last.items()
         )
@@ -722,9 +719,7 @@ class Questions:
                 continue
             previous = self.neighbour(service, version, -1)
             has_previous = self.is_present(service, previous)
-            names = {
-                key[2:] for key in having if key[:2] in {(service, version), (service, previous)}
-            }
+            names = {key[2:] for key in having if key[:2] in {(service, version), (service, previous)}}
             for kind, name in names:
                 k = len(having.get((service, version, kind, name), ()))
                 k2 = len(having.get((service, previous or "", kind, name), ()))

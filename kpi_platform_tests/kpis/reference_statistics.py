@@ -89,10 +89,7 @@ def byar(events: int, exposure: int) -> Bounds:
     """Byar's bounds of a rate per 1,000."""
     if not exposure:
         return NONE
-    low, high = (
-        0.0,
-        (events + 1) * (1 - 1 / (9 * (events + 1)) + Z / (3 * (events + 1) ** 0.5)) ** 3,
-    )
+    low, high = 0.0, (events + 1) * (1 - 1 / (9 * (events + 1)) + Z / (3 * (events + 1) ** 0.5)) ** 3
     if events:
         low = events * (1 - 1 / (9 * events) - Z / (3 * events**0.5)) ** 3
     return 1000 * low / exposure, 1000 * high / exposure

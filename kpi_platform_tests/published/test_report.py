@@ -65,9 +65,7 @@ def test_restatements_since_the_day_are_counted() -> None:
 def test_names_are_text_in_every_form(report: Report) -> None:
     assert HOSTILE not in report.html
     assert "<script" not in report.html
-    assert html.escape(HOSTILE, quote=False)[:20] in html.unescape(report.html).replace(
-        "<", "&lt;"
-    ).replace(">", "&gt;")
+    assert HOSTILE in html.unescape(report.html)
     assert "<" not in report.slack and ">" not in report.slack
     assert slack_escaped("<!channel> & <@U1>\n*") == "&lt;!channel&gt; &amp; &lt;@U1&gt; *"
 
