@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # The certificates that the system trusts, as pip does: behind a company's proxy there are no others.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help demo demo-s3 test soak ui check bench lock clean
+.PHONY: help demo demo-s3 test soak ui check bench definitions lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,6 +45,9 @@ check: $(INSTALLED) ## lint, types, import rules, definitions, dbt
 
 bench: $(INSTALLED) ## the benchmarks with their peers, as ratios
 	$(BIN)/python -m bench
+
+definitions: $(INSTALLED) ## write the seeds and the page of KPI definitions anew
+	$(BIN)/python -m kpi_platform.kpis.definition_files
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -5,10 +5,10 @@ them, which costs an hour milliseconds.
 """
 
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from bench.telemetry import write_hour
 from kpi_platform.arrivals.checks import check_raw
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
@@ -24,6 +24,9 @@ SOURCES = "studios: [{key: s, games: [{key: g, sources: [{key: game, telemetry: 
 
 
 def _make(folder: Path, lines: int) -> None:
+    # What it imports must not come before what the platform sets first.
+    from bench.telemetry import write_hour
+
     write_hour(folder / f"landing/game/{HOUR:%Y/%m/%d/%H}/part-0.tsv", lines)
 
 
@@ -49,4 +52,6 @@ def _work_through(lake: Lake, step: HourStep, lines: int) -> None:
 
 if __name__ == "__main__":
     _works = {"make": _make, "raw": _raw, "cleaned": _cleaned}
+    _started = time.monotonic()
     _works[sys.argv[1]](Path(sys.argv[2]), int(sys.argv[3]))
+    sys.stdout.write(f"worked {time.monotonic() - _started}\n")

@@ -18,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 ROOT = Path(__file__).parents[1]
+# What a work says last, with its seconds, if the start of Python is not to count.
+WORKED = "worked "
 MAX_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
@@ -37,7 +39,8 @@ class Work:
 
 @dataclass(frozen=True)
 class Sample:
-    """One run of a work: seconds by the clock, seconds of CPU, peak resident MiB."""
+    """One run of a work: seconds by the clock (without the start of Python, where the work says
+    so), seconds of CPU, peak resident MiB."""
 
     seconds: float
     cpu_seconds: float
@@ -94,9 +97,12 @@ def measure(work: Work) -> Sample:
             raise
         seconds = time.monotonic() - started
         process.returncode = os.waitstatus_to_exitcode(status)
+        output.seek(0)
+        said = output.readlines()
         if process.returncode:
-            output.seek(0)
-            raise WorkError(f"{work.name}:\n{''.join(output.readlines()[-30:])}")
+            raise WorkError(f"{work.name}:\n{''.join(said[-30:])}")
+        if said and said[-1].startswith(WORKED):
+            seconds = float(said[-1].removeprefix(WORKED))
     cpu = usage.ru_utime + usage.ru_stime
     return Sample(seconds, cpu, usage.ru_maxrss * MAX_RSS_UNIT / (1 << 20))
 

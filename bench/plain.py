@@ -4,6 +4,7 @@ Belongs here: nothing that anybody would not do with these two libraries.
 """
 
 import sys
+import time
 from pathlib import Path
 
 import polars as pl
@@ -19,4 +20,6 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
+    started = time.monotonic()
     main(Path(sys.argv[1]))
+    sys.stdout.write(f"worked {time.monotonic() - started}\n")

@@ -54,3 +54,13 @@
     {{ column }} > (select today - {{ days + back }} from {{ ref('processed_through') }})
     and {{ column }} <= (select today - {{ back }} from {{ ref('processed_through') }})
 {%- endmacro %}
+
+{# The texts of a group in order, separated by commas; null without any. #}
+{% macro joined_texts(column) -%}{{ return(adapter.dispatch('joined_texts')(column)) }}{%- endmacro %}
+{% macro default__joined_texts(column) -%} string_agg({{ column }}, ', ' order by {{ column }}) {%- endmacro %}
+{% macro postgres__joined_texts(column) -%}
+    string_agg({{ column }}, ', ' order by ({{ column }}) collate "C")
+{%- endmacro %}
+{% macro redshift__joined_texts(column) -%}
+    listagg({{ column }}, ', ') within group (order by {{ column }})
+{%- endmacro %}

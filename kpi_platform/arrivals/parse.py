@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.arrivals.decompress import FileRead
-from kpi_platform.arrivals.event_names import read_event_names
+from kpi_platform.arrivals.event_names import judge_bodies, read_event_names
 from kpi_platform.arrivals.fields import is_no_line, split_by_blanks, split_by_tabs, split_json
 from kpi_platform.arrivals.lines import (
     BLOCK_BYTES,
@@ -115,7 +115,7 @@ def _parse_block(block: Block, origin: Origin) -> ParsedFile:
     if _is_json(origin.file_name):
         lines = lines.filter(~is_no_line(pl.col("line")).fill_null(value=False))
         judged = judge(split_json(lines), origin)
-        return _finished([_usable(judged)], _unusable(judged), origin)
+        return _finished([_rows(_usable(judged))], _unusable(judged), origin)
     return _parse_tabular(lines, origin)
 
 
@@ -124,11 +124,12 @@ def _parse_tabular(lines: pl.DataFrame, origin: Origin) -> ParsedFile:
     usual = judge_usual(split_by_tabs(lines), origin)
     is_usual = usual["reason"].is_null()
     if is_usual.all():
-        return _finished([usual], _unusable(usual.clear()), origin)
+        return _finished([_usual_rows(usual)], _unusable(usual.clear()), origin)
     others = lines.filter(~is_usual)
     others = others.filter(~is_no_line(pl.col("line")).fill_null(value=False))
     judged = judge(split_by_blanks(split_by_tabs(others)), origin)
-    return _finished([usual.filter(is_usual), _usable(judged)], _unusable(judged), origin)
+    good = [_usual_rows(usual.filter(is_usual)), _rows(_usable(judged))]
+    return _finished(good, _unusable(judged), origin)
 
 
 def _is_json(file_name: str) -> bool:
@@ -151,8 +152,11 @@ def _unusable(judged: pl.DataFrame) -> pl.DataFrame:
 
 def _finished(good: list[pl.DataFrame], bad: pl.DataFrame, origin: Origin) -> ParsedFile:
     """Complete rows and quarantined lines with what is the same for all lines of a file."""
-    parts = [_rows(frame) for frame in good if frame.height]
-    rows = pl.concat(parts).sort("line_number") if parts else _ROWS.to_frame()
+    parts = [frame for frame in good if frame.height]
+    if len(parts) > 1:
+        rows = pl.concat(parts).sort("line_number")
+    else:
+        rows = parts[0] if parts else _ROWS.to_frame()
     return ParsedFile(
         rows.with_columns(origin.columns()).select(list(_ROWS)),
         bad.with_columns(origin.columns(), p_stage=pl.lit("read")).select(list(_QUARANTINED)),
@@ -160,9 +164,22 @@ def _finished(good: list[pl.DataFrame], bad: pl.DataFrame, origin: Origin) -> Pa
 
 
 def _rows(judged: pl.DataFrame) -> pl.DataFrame:
-    named = read_event_names(judged["BodyMessage"])
-    # Whether such a body can be used is found out when it is decoded, far from the file.
-    raw_line = shorten(judged["line"].set(named["is_sound"], None))
+    """Rows of lines that may be written in any way: the text of those whose body may turn out
+    to be of no use is kept, for that is found out when it is decoded, far from the file."""
+    named = judge_bodies(judged["BodyMessage"])
+    return _named(judged, named["event_name"], shorten(judged["line"].set(named["is_sound"], None)))
+
+
+def _usual_rows(judged: pl.DataFrame) -> pl.DataFrame:
+    """Rows of lines of the usual form, whose text can be written anew from their fields; but for
+    those that write their time or number in another way than we do."""
+    number = pl.col("transaction_id").cast(pl.String) == pl.col("TransactionId")
+    anew = judged.select(number & pl.col("Timestamp").str.ends_with("+0000")).to_series()
+    texts = shorten(judged["line"].set(anew, None))
+    return _named(judged, read_event_names(judged["BodyMessage"]), texts)
+
+
+def _named(judged: pl.DataFrame, names: pl.Series, texts: pl.Series) -> pl.DataFrame:
     return judged.select(
         "line_number",
         category="Category",
@@ -171,6 +188,6 @@ def _rows(judged: pl.DataFrame) -> pl.DataFrame:
         title_session_id="SessionId",
         title_transaction_id="transaction_id",
         body_message="BodyMessage",
-        event_name=named["event_name"],
-        raw_line=raw_line,
+        event_name=names,
+        raw_line=texts,
     )

@@ -72,7 +72,12 @@ def decode_bodies(bodies: pl.Series, names: pl.Series | None = None) -> pl.DataF
     (canonical JSON text without `Name`, null if the body is bad), `reason` (null, `bad_body` or
     `missing_event_name`). A null body is bad.
     """
-    texts = bodies.alias("body").str.strip_chars(BLANKS)
+    return decode_trimmed(bodies.str.strip_chars(BLANKS), names)
+
+
+def decode_trimmed(bodies: pl.Series, names: pl.Series | None = None) -> pl.DataFrame:
+    """Do what `decode_bodies` does, for bodies without blanks around them."""
+    texts = bodies.alias("body")
     if len(texts) < _FEW:
         return decode_exactly(texts)
     is_shaped, is_name_first = _match_shapes(texts)
@@ -122,7 +127,8 @@ def _match_shapes(texts: pl.Series) -> tuple[pl.Series, bool]:
             _learn(body, shapes)
         if len(shapes) == known:
             break
-        pattern = f"^(?:{'|'.join(shapes.values())})$"
+        # In one order, whatever was met first: a pattern seen before is not compiled again.
+        pattern = f"^(?:{'|'.join(sorted(shapes.values()))})$"
         matched = texts.str.contains(pattern).fill_null(value=False)
         if (~matched).sum() < _FEW:
             break

@@ -1,27 +1,37 @@
 """Readable lines of hours -> their distinct events, and the lines whose body is of no use.
 
-Belongs here: identity, deduplication and order of events. Does not: the decoding of bodies, and
+Belongs here: identity and deduplication of events. Does not: the decoding of bodies, and
 reading or writing tables.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import polars as pl
 import polars_hash as plh
 
-from kpi_platform.cleaned.bodies import decode_bodies
-from kpi_platform.cleaned.event_order import order_distinct
+from kpi_platform.cleaned.bodies import decode_trimmed
 from kpi_platform.schemas.body_text import BLANKS
 from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedEvents
 
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024
-# Rows decoded at a time, and rows given out at a time.
+# Rows decoded at a time.
 SLICE_ROWS = 100_000
-GIVEN_ROWS = 100_000
 
+# Digits of pi, made odd: numbers that nobody chose.
+_WEIGHTS = (
+    0x243F6A8885A308D313198A2E03707345,
+    0xA4093822299F31D0082EFA98EC4E6C89,
+    0x452821E638D01377BE5466CF34E90C6D,
+    0xC0AC29B7C97C50DD3F84D5B5B5470917,
+    0x9216D5D98979FB1BD1310BA698DFB5AD,
+    0x2FFD72DBD01ADFB7B8E1AFED6A267E97,
+    0xBA7C9045F12C7F9924A19947B3916CF7,
+)
 _HEX = pl.Series([f"{word:04x}" for word in range(1 << 16)])
 _EVENTS = CleanedEvents.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
@@ -29,24 +39,23 @@ _QUARANTINED = QuarantinedEvents.to_polars_schema()
 _HELD = pl.Schema(
     {
         "hour": pl.Int32(),
-        # Few different texts: as numbers they are cheap to hold and to sort.
-        **dict.fromkeys(("source", "service_name", "event_name"), pl.Categorical()),
-        "session_id": pl.String(),
-        "session_hash": pl.UInt64(),
-        "transaction_id": pl.Int64(),
-        "event_at": _EVENTS["event_at"],
-        "attributes": pl.String(),
+        **{name: _EVENTS[name] for name in _EVENTS if name not in ("studio", "game", *INGEST_HOUR)},
         "event_id": pl.UInt128(),
     }
 )
+
+
+_SOURCE = [*INGEST_HOUR, "source"]
+_FIRST, _LAST = "min_event_at", "max_event_at"
+_IDS = ("ids_low", "ids_high")
 
 
 @dataclass(frozen=True)
 class CleanedLines:
     """What became of readable lines: every one is an event, quarantined or a copy.
 
-    `events`: columns of `cleaned_events`, in the order of `EventCleaner.events`. `quarantined`:
-    columns of `quarantined_events`, stage `decode`. `accounts`: as `EventCleaner.accounts`.
+    `events`: columns of `cleaned_events`. `quarantined`: columns of `quarantined_events`, stage
+    `decode`. `accounts`: as `EventCleaner.accounts`.
     """
 
     events: pl.DataFrame
@@ -78,40 +87,44 @@ class EventCleaner:
         self._sources = sources.select("source", "studio", "game")
         self._good = [pl.DataFrame(schema=_HELD)]
         self._bad = [_QUARANTINED.to_frame()]
-        self._order: pl.Series | None = None
+        self._sums: list[pl.DataFrame] = []
+        self._distinct: pl.Series | None = None
 
     def add(self, raw: pl.DataFrame) -> None:
         """Decode some lines (columns of `raw_telemetry`)."""
-        slices = list(raw.iter_slices(SLICE_ROWS))
-        if len(slices) < 2:
-            decoded = [_decode(part) for part in slices]
-        else:
-            with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
-                decoded = list(executor.map(_decode, slices))
-        for good, bad in decoded:
-            self._good.append(good)
-            self._bad.append(bad)
-        self._order = None
+        self.add_all([raw])
+
+    def add_all(self, parts: Iterable[pl.DataFrame]) -> None:
+        """Decode lines that come in parts, several at a time while the next part is read."""
+        workers = pl.thread_pool_size()
+        with ThreadPoolExecutor(workers) as executor:
+            waiting: deque[Future[_Decoded]] = deque()
+            for part in parts:
+                for piece in part.iter_slices(SLICE_ROWS):
+                    waiting.append(executor.submit(_decode, piece))
+                    if len(waiting) > workers:
+                        self._keep(waiting.popleft().result())
+            while waiting:
+                self._keep(waiting.popleft().result())
+
+    def _keep(self, decoded: "_Decoded") -> None:
+        self._good.append(decoded.good)
+        self._bad.append(decoded.bad)
+        self._sums.append(decoded.sums)
+        self._distinct = None
 
     def events(self) -> Iterator[pl.DataFrame]:
-        """Give out the distinct events, some at a time: columns of `cleaned_events`, by hour,
-        source, service, session (by a stable hash of its id, far cheaper to sort than the text),
-        time and event id."""
-        held, order = self._held(), self._ordered()
-
-        def given(start: int) -> pl.DataFrame:
-            return _complete(held[order.slice(start, GIVEN_ROWS)], self._sources)
-
-        if len(order) <= GIVEN_ROWS:
-            yield given(0)
-            return
+        """Give out the distinct events, some at a time, as they came: columns of
+        `cleaned_events`."""
         with ThreadPoolExecutor(1) as executor:
             # While the caller writes one part, the next is made.
-            ahead = executor.submit(given, 0)
-            for start in range(GIVEN_ROWS, len(order), GIVEN_ROWS):
-                ready, ahead = ahead.result(), executor.submit(given, start)
-                yield ready
-            yield ahead.result()
+            ahead: Future[pl.DataFrame] | None = None
+            for part, mask in self._with_masks():
+                ready, ahead = ahead, executor.submit(_complete, part, mask, self._sources)
+                if ready is not None:
+                    yield ready.result()
+            if ahead is not None:
+                yield ahead.result()
 
     def quarantined(self) -> pl.DataFrame:
         """The lines whose body could not be used, in the order of hours, files and lines."""
@@ -124,46 +137,77 @@ class EventCleaner:
         the first), `undecoded` (quarantined); `min_event_at`, `max_event_at`; `ids_low`,
         `ids_high` (the sums of both halves of the event ids, which wrap: equal for equal events).
         """
-        key = [*INGEST_HOUR, "source"]
-        held = self._held().select(*_ingest_hour(), "source", "event_at", "event_id")
-        good = held.group_by(key).agg(pl.len().cast(pl.Int64).alias("good"))
-        bad = pl.concat(self._bad).group_by(key).agg(pl.len().cast(pl.Int64).alias("undecoded"))
-        distinct = (
-            held[self._ordered()]
-            .group_by(key)
-            .agg(
-                pl.len().cast(pl.Int64).alias("rows"),
-                pl.col("event_at").min().alias("min_event_at"),
-                pl.col("event_at").max().alias("max_event_at"),
-                _low(pl.col("event_id")).sum().alias("ids_low"),
-                _high(pl.col("event_id")).sum().alias("ids_high"),
-            )
+        copies = [part.filter(~mask) for part, mask in self._with_masks() if not mask.all()]
+        less = _sums(copies).rename({name: f"{name}_less" for name in ("rows", *_IDS)})
+        bad = pl.concat(self._bad).group_by(_SOURCE).agg(undecoded=pl.len().cast(pl.Int64))
+        counted = (
+            pl.concat([_sums([]), *self._sums])
+            .group_by("hour", "source")
+            .agg(pl.col("rows", *_IDS).sum(), pl.col(_FIRST).min(), pl.col(_LAST).max())
+            .join(less.drop(_FIRST, _LAST), on=["hour", "source"], how="left")
+            .with_columns(duplicates=pl.col("rows_less").fill_null(0))
+            .with_columns(pl.col(f"{name}_less").fill_null(0) for name in ("rows", *_IDS))
+            .with_columns(pl.col(name) - pl.col(f"{name}_less") for name in ("rows", *_IDS))
+            .with_columns(*_ingest_hour())
         )
-        texts = [part.cast({"source": pl.String}) for part in (good, distinct)]
-        counted = texts[0].join(texts[1], on=key).join(bad, on=key, how="full", coalesce=True)
-        zeros = pl.col("good", "rows", "undecoded", "ids_low", "ids_high").fill_null(0)
+        numbers = pl.col("rows", "duplicates", "undecoded", *_IDS).fill_null(0)
         return (
-            counted.with_columns(zeros)
-            .with_columns(duplicates=pl.col("good") - pl.col("rows"))
-            .drop("good")
-            .sort(key)
+            counted.join(bad, on=_SOURCE, how="full", coalesce=True)
+            .select(*_SOURCE, numbers, _FIRST, _LAST)
+            .sort(_SOURCE)
         )
 
-    def _held(self) -> pl.DataFrame:
-        if len(self._good) > 1:
-            self._good = [pl.concat(self._good, rechunk=True)]
-        return self._good[0]
+    def _with_masks(self) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+        """The held parts, and which of their rows are given out: of copies, which share hour and
+        id, the first; they are all alike."""
+        if self._distinct is None:
+            self._distinct = _first_of_copies(
+                pl.concat(part.select("hour", "event_id") for part in self._good)
+            )
+        start = 0
+        for part in self._good:
+            yield part, self._distinct.slice(start, part.height)
+            start += part.height
 
-    def _ordered(self) -> pl.Series:
-        """Which held rows are given out, in which order; of copies one, and they are all alike."""
-        if self._order is None:
-            self._order = order_distinct(self._held())
-        return self._order
+
+def _first_of_copies(ids: pl.DataFrame) -> pl.Series:
+    """Whether each row (`hour`, `event_id`) is the first of its kind."""
+    halves = ids.select(_low(pl.col("event_id")).alias("half"))
+    # Few halves agree; only what has one of those is looked at exactly, which is far slower.
+    agree = halves.lazy().group_by("half").len().filter(pl.col("len") > 1).collect()
+    suspects = halves["half"].is_in(agree["half"].implode())
+    found = ids.filter(suspects).select(pl.struct(pl.all()).is_first_distinct()).to_series()
+    return pl.repeat(value=True, n=ids.height, eager=True).scatter(suspects.arg_true(), found)
 
 
-def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The events of lines, copies included, and the lines without."""
-    decoded = raw.drop("event_name").hstack(decode_bodies(raw["body_message"], raw["event_name"]))
+def _sums(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Per hour (a number) and source of held events: how many, their first and last time, and
+    the sums of both halves of their ids."""
+    return (
+        pl.concat([pl.DataFrame(schema=_HELD), *parts])
+        .group_by("hour", "source")
+        .agg(
+            pl.len().cast(pl.Int64).alias("rows"),
+            pl.col("event_at").min().alias(_FIRST),
+            pl.col("event_at").max().alias(_LAST),
+            _low(pl.col("event_id")).sum().alias("ids_low"),
+            _high(pl.col("event_id")).sum().alias("ids_high"),
+        )
+    )
+
+
+class _Decoded(NamedTuple):
+    """The events of lines, copies included, the lines without, and the sums of the events."""
+
+    good: pl.DataFrame
+    bad: pl.DataFrame
+    sums: pl.DataFrame
+
+
+def _decode(raw: pl.DataFrame) -> _Decoded:
+    bodies = raw["body_message"].str.strip_chars(BLANKS).alias("body")
+    read = decode_trimmed(bodies, raw["event_name"])
+    decoded = raw.drop("event_name").hstack([bodies, *read.iter_columns()])
     bad = decoded.filter(pl.col("reason").is_not_null())
     good = decoded.filter(pl.col("reason").is_null()) if bad.height else decoded
     events = good.select(
@@ -176,9 +220,9 @@ def _decode(raw: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         transaction_id="title_transaction_id",
         event_at="event_timestamp_utc",
         event_id=_identity(),
-        session_hash=plh.NonCryptographicHashingNameSpace(pl.col("title_session_id")).xxh3_64(),
     )
-    return events.select(list(_HELD)).cast(_HELD), _quarantined(bad)
+    held = events.select(list(_HELD))
+    return _Decoded(held, _quarantined(bad), _sums([held]))
 
 
 def _ingest_hour() -> tuple[pl.Expr, pl.Expr]:
@@ -190,17 +234,26 @@ def _ingest_hour() -> tuple[pl.Expr, pl.Expr]:
 
 
 def _identity() -> pl.Expr:
-    """A 128-bit hash of what makes two lines the same event (`event_name` as decoded).
+    """A 128-bit hash of what makes two lines the same event (`event_name` as decoded,
+    `body` trimmed).
 
-    Every text but the last is written with its length, so that no two identities share a text.
+    The sum, modulo 2^128, of each part's own hash times the part's own odd number: the same text
+    counts differently in different parts, and no parts run together.
     """
-    parts: list[pl.Expr] = []
-    for column in ("source", "service_name", "title_session_id", "event_name"):
-        parts += [pl.col(column).str.len_bytes().cast(pl.String), pl.lit(":"), pl.col(column)]
-    for number in ("title_transaction_id", "event_timestamp_utc"):
-        parts += [pl.lit(";"), pl.col(number).to_physical().cast(pl.String)]
-    text = pl.concat_str(*parts, pl.lit(";"), pl.col("body_message").str.strip_chars(BLANKS))
-    return plh.NonCryptographicHashingNameSpace(text).xxh3_128()
+    at = pl.col("event_timestamp_utc").to_physical().cast(pl.String)
+    parts = (
+        pl.col("source"),
+        pl.col("service_name"),
+        pl.col("title_session_id"),
+        pl.col("event_name"),
+        pl.col("title_transaction_id").cast(pl.String),
+        at,
+        pl.col("body"),
+    )
+    return pl.sum_horizontal(
+        plh.NonCryptographicHashingNameSpace(part).xxh3_128() * pl.lit(weight, pl.UInt128)
+        for part, weight in zip(parts, _WEIGHTS, strict=True)
+    )
 
 
 def _high(number: pl.Expr) -> pl.Expr:
@@ -220,9 +273,10 @@ def _hexadecimal(number: pl.Expr) -> pl.Expr:
     )
 
 
-def _complete(events: pl.DataFrame, sources: pl.DataFrame) -> pl.DataFrame:
-    texts = events.cast({"source": pl.String, "service_name": pl.String, "event_name": pl.String})
-    named = texts.join(sources, on="source", how="left", maintain_order="left")
+def _complete(held: pl.DataFrame, mask: pl.Series, sources: pl.DataFrame) -> pl.DataFrame:
+    """Columns of `cleaned_events` for the held events that the mask names."""
+    events = held if mask.all() else held.filter(mask)
+    named = events.join(sources, on="source", how="left", maintain_order="left")
     return named.with_columns(
         *_ingest_hour(),
         _hexadecimal(pl.col("event_id")).alias("event_id"),

@@ -18,8 +18,8 @@ from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 
-VERSION = "2"
-LINES_AT_A_TIME = 200_000
+VERSION = "3"
+LINES_AT_A_TIME = 100_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
 
@@ -60,8 +60,7 @@ class EventsStep:
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' events and decode-stage quarantine, then complete their ledger."""
         cleaner = EventCleaner(self._sources)
-        for lines in self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME):
-            cleaner.add(lines)
+        cleaner.add_all(self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME))
         self._lake.stream_hours("cleaned_events", cleaner.events, hours)
         self._lake.replace_hours(
             "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"

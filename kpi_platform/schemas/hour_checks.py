@@ -53,12 +53,6 @@ def contract_violations(table: str, rows: pl.DataFrame) -> dict[str, int]:
     return dict(failures.counts())
 
 
-def keeps_row_rules(table: str, rows: pl.DataFrame) -> bool:
-    """Whether columns, types and every single row are as the contract says; keys not looked at."""
-    contract = TABLES[table]
-    return dict(rows.schema) == dict(contract.polars_schema) and contract.rows.is_valid(rows)
-
-
 def contract_checks(table: str, parts: Mapping[datetime, pl.DataFrame]) -> Sequence[HourCheck]:
     """The contract check of every hour, given the hour's rows."""
     spec = contract_spec(table)

@@ -3,8 +3,8 @@
 Belongs here: what a table promises to its readers. Does not: how a table is computed or stored.
 """
 
+from collections.abc import Collection
 from copy import copy
-from functools import cached_property
 
 import dataframely as dy
 import polars as pl
@@ -46,7 +46,8 @@ class Contract(dy.Schema):
 class RawTelemetry(Contract):
     """One row per readable line of a telemetry file.
 
-    `raw_line`: the line's source text, kept only where its body may turn out to be of no use.
+    `raw_line`: the line's source text, kept only where it cannot be written anew from the fields
+    and its body may turn out to be of no use.
     """
 
     source = _key()
@@ -235,6 +236,14 @@ class HourFingerprints(Contract):
     rows = _count()
 
 
+_RULES = ("check", "regex", "min", "max", "min_length", "max_length")
+
+
+def _has_rule(column: dy.Column) -> bool:
+    is_nested = isinstance(column, dy.List | dy.Struct)
+    return is_nested or any(getattr(column, rule, None) is not None for rule in _RULES)
+
+
 class Table:
     """How a table is kept in the lake: its contract, its partition columns, and its free texts:
     the columns of mostly different texts, in which nobody looks for a range of values."""
@@ -254,10 +263,20 @@ class Table:
         """The columns that identify a row."""
         return list(self.schema.primary_key())
 
-    @cached_property
-    def rows(self) -> type[dy.Schema]:
+    @property
+    def unruled(self) -> set[str]:
+        """The columns outside the key whose only rule is their type and whether they may be
+        null."""
+        columns = self.schema.columns().items()
+        return {name for name, c in columns if not c.primary_key and not _has_rule(c)}
+
+    def rows(self, columns_left_out: Collection[str] = ()) -> type[dy.Schema]:
         """The contract without its key: what can be said of each row by itself."""
-        columns = {name: copy(column) for name, column in self.schema.columns().items()}
+        columns = {
+            name: copy(column)
+            for name, column in self.schema.columns().items()
+            if name not in columns_left_out
+        }
         for column in columns.values():
             column.primary_key = False
         return type(f"{self.schema.__name__}Rows", (dy.Schema,), columns)

@@ -123,12 +123,33 @@ class Lake:
         return self.scan(table).filter(hours_expression(hours)).collect()
 
     def read_hours_in_parts(
-        self, table: str, hours: Iterable[datetime], rows_at_a_time: int
+        self,
+        table: str,
+        hours: Iterable[datetime],
+        rows_at_a_time: int,
+        columns: Sequence[str] | None = None,
     ) -> Iterator[pl.DataFrame]:
         """All rows of these ingest hours in any order, some at a time, so that memory stays
-        bounded."""
-        rows = self.scan(table).filter(hours_expression(hours))
+        bounded; all columns or these."""
+        rows = self.scan(table).filter(hours_expression(hours)).select(columns or pl.all())
         return rows.collect_batches(chunk_size=rows_at_a_time, maintain_order=False)
+
+    def columns_without_nulls(self, table: str, hours: Iterable[datetime]) -> set[str]:
+        """Columns that, as the files of these ingest hours themselves say, hold no null."""
+        snapshot = self.open(table)
+        if snapshot is None or not set(INGEST_HOUR) <= set(snapshot.metadata().partition_columns):
+            return set()
+        files = pl.DataFrame(snapshot.get_add_actions(flatten=True)).rename(
+            lambda name: name.removeprefix("partition.")
+        )
+        counts = files.filter(hours_expression(hours)).select(pl.col("^null_count\\..*$"))
+        # A file that does not say leaves its count null.
+        free = counts.select(((pl.all() == 0) & pl.all().is_not_null()).all())
+        return {
+            name.removeprefix("null_count.")
+            for name in free.columns
+            if counts.height and free[name].item()
+        }
 
     def read_partition(self, table: str, key: Sequence[str]) -> pl.DataFrame:
         """All rows of one partition, its values given as text."""
@@ -314,13 +335,15 @@ def _to_arrow(frame: pl.DataFrame) -> pa.Table:
 
 
 def _writer_properties(contract: Table) -> WriterProperties:
-    """How files are written: dictionaries and statistics only where they can be of use."""
-    plain = ColumnProperties(dictionary_enabled=False, statistics_enabled="NONE")
+    """How files are written: dictionaries only where they can be of use."""
+    distinct = ColumnProperties(dictionary_enabled=False)
+    schema = contract.polars_schema
+    numbers = [name for name, dtype in schema.items() if dtype in (pl.Int64, pl.Datetime)]
     return WriterProperties(
         compression="SNAPPY",
         # Writers and readers hold whole row groups.
         max_row_group_size=ROW_GROUP_ROWS,
-        column_properties=dict.fromkeys(contract.free_texts, plain),
+        column_properties=dict.fromkeys([*numbers, *contract.free_texts], distinct),
     )
 
 

@@ -96,6 +96,9 @@ class Landing:
 
     def stream(self, path: str) -> Iterator[bytes]:
         """The bytes of a file in blocks. Raises FileNotFoundError if it is gone."""
+        if isinstance(self._store, LocalStore):
+            yield from _read(Path(self.uri) / path)
+            return
         result = obstore.get(self._store, path)
         for block in result.stream(min_chunk_size=_BLOCK_BYTES):
             yield bytes(block)
@@ -121,6 +124,13 @@ class Landing:
             return call()
         except (BaseError, OSError) as error:
             raise LandingError(f"KPI_LANDING_URI: {self.uri}: {first_line(error)}") from None
+
+
+def _read(path: Path) -> Iterator[bytes]:
+    """The bytes of a local file; the object store's way of reading one is ten times slower."""
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(_BLOCK_BYTES):
+            yield block
 
 
 def _walk(root: Path, folder: Path) -> Iterator[LandingFile]:

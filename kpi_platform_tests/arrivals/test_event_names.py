@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.arrivals.event_names import NAMED, read_event_names
+from kpi_platform.arrivals.event_names import NAMED, judge_bodies, read_event_names
 from kpi_platform.schemas.body_text import BLANKS, decode_body
 
 PIECES = st.sampled_from(
@@ -23,8 +23,9 @@ JSON_BODIES = st.dictionaries(KEYS, st.recursive(SCALARS, st.lists, max_leaves=4
 @given(st.lists(BODIES | JSON_BODIES, min_size=1, max_size=5))
 @example(["{'Name': 'A', 'b': [1}", "{'Name': 'A'} x", "{'Name': 'A', 'UserName': 'B'}"])
 def test_names_agree_with_the_grammar_and_sound_bodies_decode(bodies: list[str]) -> None:
-    named = read_event_names(pl.Series(bodies, dtype=pl.String))
+    named = judge_bodies(pl.Series(bodies, dtype=pl.String))
     assert named.schema == NAMED
+    assert read_event_names(pl.Series(bodies, dtype=pl.String)).equals(named["event_name"])
     for text, (name, is_sound) in zip(bodies, named.rows(), strict=True):
         body = decode_body(text.strip(BLANKS))
         decoded = None if body is None else body.event_name
@@ -39,4 +40,4 @@ def test_usual_bodies_are_sound() -> None:
         '{"Name": "A", "UserName": "B", "v": null}',
         '{"Name": "A", "Message": "a \\"quoted\\" word", "at": {"x": [1, 2]}}',
     ]
-    assert read_event_names(pl.Series(bodies))["is_sound"].all()
+    assert judge_bodies(pl.Series(bodies))["is_sound"].all()

@@ -8,8 +8,9 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import cache
+from itertools import pairwise
 from statistics import fmean, median
 
 from kpi_platform_tests.kpis.reference_kpis import Attributed, World, dates, label, naive, usd
@@ -133,9 +134,7 @@ class Questions:
         return min(a.event.at for a in self._sightings_of(service, version))
 
     def _sightings_of(self, service: str, version: str) -> list[Attributed]:
-        return [
-            a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)
-        ]
+        return [a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)]
 
     def number(self, service: str, version: str) -> int | None:
         """A version's place in the order, from 1; None for a version never sighted."""
@@ -202,7 +201,11 @@ class Questions:
     def share(self, name: str, k: int | None, n: int) -> Row:
         """A share with its bounds."""
         low, high = wilson(k, n) if k is not None else (None, None)
-        return {name: k / n if n and k is not None else None, f"{name}_low": low, f"{name}_high": high}
+        return {
+            name: k / n if n and k is not None else None,
+            f"{name}_low": low,
+            f"{name}_high": high,
+        }
 
     # The tables
 
@@ -314,7 +317,7 @@ class Questions:
             theirs = [
                 i
                 for i in self.intervals
-                if (i["service_name"], i["player_id"]) == key[:1] + (player,)
+                if (i["service_name"], i["player_id"]) == (service, player)
                 and goal is not None
                 and (self.number(service, i["version"]) or 0) >= goal
             ]
@@ -409,8 +412,10 @@ class Questions:
             change = newcombe(len(set(uses)), users, k, n)
             first = self.first_version_with(
                 service,
-                lambda a, feature=feature: a.event.name == "FeatureUsed"
-                and (a.event.attribute("Feature") or "unknown") == feature,
+                lambda a, feature=feature: (
+                    a.event.name == "FeatureUsed"
+                    and (a.event.attribute("Feature") or "unknown") == feature
+                ),
             )
             number = self.number(service, version)
             rows.append(
@@ -458,8 +463,10 @@ class Questions:
             low, high = byar(len(mine), sessions)
             first = self.first_version_with(
                 service,
-                lambda a, kind=kind, code=code: a.event.name == kind
-                and code in {"all", label(a.event.attribute("Code") or "unknown")},
+                lambda a, kind=kind, code=code: (
+                    a.event.name == kind
+                    and code in {"all", label(a.event.attribute("Code") or "unknown")}
+                ),
             )
             number = self.number(service, version)
             rows.append(
@@ -606,9 +613,7 @@ class Questions:
                     "service_name": service,
                     "install_source": source,
                     "installs": len(mine),
-                    "installs_last_28_days": sum(
-                        now - 28 * DAY <= a.event.at < now for a in mine
-                    ),
+                    "installs_last_28_days": sum(now - 28 * DAY <= a.event.at < now for a in mine),
                     "players": len(starts),
                     "has_enough_data": len(starts) >= ENOUGH,
                 }
@@ -673,8 +678,7 @@ class Questions:
                 last[d.player] = max(d.day, last.get(d.player, d.day))
         gone = sum(
             not any(
-                self.is_active(service, player, later)
-                for later in dates(day + DAY, day + 28 * DAY)
+                self.is_active(service, player, later) for later in dates(day + DAY, day + 28 * DAY)
             )
             for player, day in last.items()
         )
@@ -719,7 +723,9 @@ class Questions:
                 continue
             previous = self.neighbour(service, version, -1)
             has_previous = self.is_present(service, previous)
-            names = {key[2:] for key in having if key[:2] in {(service, version), (service, previous)}}
+            names = {
+                key[2:] for key in having if key[:2] in {(service, version), (service, previous)}
+            }
             for kind, name in names:
                 k = len(having.get((service, version, kind, name), ()))
                 k2 = len(having.get((service, previous or "", kind, name), ()))
@@ -759,7 +765,7 @@ class Questions:
 
     def _release(self, service: str, version: str) -> Row:
         released = [day for day, _ in self.order[service]]
-        gaps = [(b - a).days for a, b in zip(released, released[1:], strict=False)]
+        gaps = [(b - a).days for a, b in pairwise(released)]
         place = (self.number(service, version) or 0) - 1
         active = [d for d in self.days.values() if d.active and d.service == service]
         totals = Counter(d.day for d in active)
@@ -928,8 +934,3 @@ def bounded(name: str, values: Sequence[float | None]) -> Row:
 def quotient(part: float, whole: float) -> float | None:
     """part / whole; None where there is nothing to divide by."""
     return part / whole if whole else None
-
-
-def at_midnight(day: date) -> datetime:
-    """The start of a date."""
-    return datetime.combine(day, time())

@@ -1,4 +1,4 @@
-"""The slow, obvious reference of the intervals: roots and quantiles found by search, not by formula.
+"""The slow, obvious reference of the intervals: roots and quantiles by search, not by formula.
 
 Belongs here: plain Python over numbers. Does not: any code of the engine, and anything clever.
 """
@@ -89,7 +89,8 @@ def byar(events: int, exposure: int) -> Bounds:
     """Byar's bounds of a rate per 1,000."""
     if not exposure:
         return NONE
-    low, high = 0.0, (events + 1) * (1 - 1 / (9 * (events + 1)) + Z / (3 * (events + 1) ** 0.5)) ** 3
+    more = events + 1
+    low, high = 0.0, more * (1 - 1 / (9 * more) + Z / (3 * more**0.5)) ** 3
     if events:
         low = events * (1 - 1 / (9 * events) - Z / (3 * events**0.5)) ** 3
     return 1000 * low / exposure, 1000 * high / exposure

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Iterable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
@@ -199,5 +199,3 @@ def test_an_hour_later_without_news_publishes_no_question_again() -> None:
         changed = affected_periods_to_publish(con)
     assert "kpi_daily" in changed or changed == {}
     assert sorted(set(changed) & set(TABLES)) == []
-
-

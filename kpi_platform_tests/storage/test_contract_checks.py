@@ -8,13 +8,23 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from kpi_platform.schemas.tables import QuarantinedEvents
+from kpi_platform.schemas.tables import INGEST_HOUR, QuarantinedEvents, RawTelemetry
 from kpi_platform.storage import contract_checks
 from kpi_platform.storage.contract_checks import check_contract
 from kpi_platform.storage.lake import Lake
 
 HOURS = [datetime(2026, 1, 1, hour, tzinfo=UTC) for hour in (5, 6, 7)]
 TABLE = "quarantined_events"
+RAW = RawTelemetry.to_polars_schema()
+AN_EVENT = {
+    **dict.fromkeys(("source", "category", "service_name", "title_session_id", "file_name"), "s"),
+    "event_timestamp_utc": HOURS[0],
+    "title_transaction_id": 1,
+    "event_name": "A",
+    "raw_line": None,
+    "p_ingest_date_utc": HOURS[0].date(),
+    "p_ingest_hour_utc": 5,
+}
 
 
 def line(hour: int, number: int = 1, **changes: object) -> dict[str, object]:
@@ -57,3 +67,18 @@ def test_a_violation_is_named_in_its_hour_alone(
     assert rule in figures
     assert second == (True, {"rows": 1})
     assert third == (True, {"rows": 0})
+
+
+@pytest.mark.parametrize("body", [None, "x"])
+def test_texts_are_judged_by_what_the_files_say_of_them(tmp_path: Path, body: str | None) -> None:
+    rows = pl.DataFrame(
+        [(body, 1), ("y", 2)], schema=["body_message", "line_number"], orient="row"
+    ).select(pl.lit(AN_EVENT[n]).alias(n) if n in AN_EVENT else n for n in RAW)
+    place = str(tmp_path / "raw_telemetry")
+    write_deltalake(place, rows.cast(dict(RAW)), partition_by=list(INGEST_HOUR))
+    lake = Lake(str(tmp_path))
+    assert ("body_message" in lake.columns_without_nulls("raw_telemetry", HOURS)) == bool(body)
+    (first, *others) = check_contract(lake, "raw_telemetry", HOURS)
+    assert first.passed == bool(body)
+    assert ("body_message|nullability" in first.figures) != bool(body)
+    assert all(check.passed for check in others)

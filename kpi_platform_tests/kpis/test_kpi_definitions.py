@@ -1,0 +1,76 @@
+"""Every KPI column has exactly one definition of its meaning, and what repeats it is current."""
+
+import csv
+from typing import Any
+
+import pytest
+
+from kpi_platform.kpis.definition_files import Definition, files, read_definitions
+from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform_tests.kpis.builds import PROJECT
+
+TABLES = ("kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention")
+GRAIN = {"hour", "date", "month", "cohort_date", "day_n", "studio", "game", "platform"}
+
+
+@pytest.fixture(scope="module")
+def manifest() -> dict[str, Any]:
+    """The parsed project."""
+    return read_manifest()
+
+
+@pytest.fixture(scope="module")
+def definitions(manifest: dict[str, Any]) -> list[Definition]:
+    """All definitions."""
+    return read_definitions(manifest)
+
+
+def kpi_columns(manifest: dict[str, Any]) -> set[str]:
+    """`table.column` of everything in the KPI tables that is neither grain nor completeness."""
+    return {
+        f"{node['name']}.{column}"
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model" and node["name"] in TABLES
+        for column in node["columns"]
+        if column not in GRAIN | {"is_complete"}
+    }
+
+
+def test_every_kpi_column_has_a_definition(
+    manifest: dict[str, Any], definitions: list[Definition]
+) -> None:
+    defined = {column for each in definitions for column in each.columns}
+    assert sorted(kpi_columns(manifest) - defined) == []
+
+
+def test_every_part_of_a_definition_says_something(definitions: list[Definition]) -> None:
+    for each in definitions:
+        texts = (each.label, each.sentence, each.formula, each.unit, each.numerator, each.source)
+        assert all(text.strip() for text in texts), each.kpi
+        assert each.sentence.endswith("."), each.kpi
+        assert each.requires and each.columns, each.kpi
+        assert int(each.definition_version) >= 1, each.kpi
+        # A quotient says what it is divided by.
+        assert bool(each.denominator) or " / " not in each.formula, each.kpi
+
+
+def test_a_quotient_is_made_of_what_its_denominator_says(manifest: dict[str, Any]) -> None:
+    ratios = [m for m in manifest["metrics"].values() if m["type"] == "ratio"]
+    assert ratios
+    for metric in ratios:
+        parts = [metric["type_params"][part]["name"] for part in ("numerator", "denominator")]
+        meta = metric["config"]["meta"]
+        assert parts[0] == meta["numerator"], metric["name"]
+        assert parts[1] == meta["denominator"] or parts[1] in meta["denominator"], metric["name"]
+
+
+def test_the_generated_files_are_current() -> None:
+    stale = [path.name for path, text in files().items() if path.read_text() != text]
+    assert stale == [], "run make definitions"
+
+
+def test_what_a_kpi_requires_is_something_that_coverage_looks_for() -> None:
+    with (PROJECT / "seeds" / "kpi_requirements.csv").open() as file:
+        required = {row["requires"] for row in csv.DictReader(file)}
+    looked_for = (PROJECT / "models" / "activity" / "told_days.sql").read_text()
+    assert [each for each in sorted(required) if f"'{each}'" not in looked_for] == []
