@@ -80,14 +80,14 @@ def publications(
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
     started = time.monotonic()
     done, restated = _publish(platform.platform)
-    figures = {
+    figures: dict[str, int | float | str] = {
         "seconds": round(time.monotonic() - started, 3),
         "peak_memory_mib": peak_memory_mib(),
     }
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     end_red_if_hours_failed(context)
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
-    metadata = {
+    metadata: dict[str, dict[str, int | float | str]] = {
         PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
         KPI_RESTATEMENTS: {"rows": restated},
     }

@@ -38,7 +38,7 @@ def restatements(
     )
     causes = _causes(found.select("period").unique(), changed_hours)
     stamped = found.join(causes, on="period", how="left").with_columns(restated_at=pl.lit(at))
-    return stamped.select(RESTATEMENTS_SCHEMA.names()).cast(dict(RESTATEMENTS_SCHEMA)).sort(_KEY)
+    return stamped.select(RESTATEMENTS_SCHEMA.names()).cast(RESTATEMENTS_SCHEMA).sort(_KEY)
 
 
 def _causes(periods: pl.DataFrame, changed_hours: pl.DataFrame) -> pl.DataFrame:

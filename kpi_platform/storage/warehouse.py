@@ -285,9 +285,10 @@ def changed_ingest_hours(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
 
     Columns `ingest_hour` (UTC) and `date`, a UTC date of event time with an event that changed.
     """
-    rows = con.sql("select distinct ingest_hour, date from lake.changed_ingest_hours").pl()
-    return rows.with_columns(
-        pl.col("ingest_hour").cast(pl.Datetime("us")).dt.replace_time_zone("UTC")
+    hours = con.execute("select distinct ingest_hour, date from lake.changed_ingest_hours")
+    schema = pl.Schema({"ingest_hour": pl.Datetime("us"), "date": pl.Date()})
+    return pl.DataFrame(hours.fetchall(), schema, orient="row").with_columns(
+        pl.col("ingest_hour").dt.replace_time_zone("UTC")
     )
 
 
