@@ -23,7 +23,7 @@ function kpiTip(kpi) {
 }
 const term = (kpi, text) => explained(h("button", { type: "button", class: "term" }, text || core.kpis[kpi].label), () => kpiTip(kpi));
 
-const spoken = (name) => name.replace(/_usd$/, " (USD)").replace(/_seconds$/, "").replaceAll("_", " ").replace(/\b(d1|d7|d30)\b/g, (x) => x.toUpperCase()).replace(/^./, (c) => c.toUpperCase());
+const spoken = (name) => name.replace(/_usd$/, " (USD)").replace(/_seconds$/, "").replaceAll("_", " ").replace(/\b(d1|d7|d30|dau|wau|mau|arpdau)\b/g, (x) => x.toUpperCase()).replace(/ 7d\b/, ", 7 days").replace(/^./, (c) => c.toUpperCase());
 function columnTerm(table, column, label) {
   const sentence = core.columns[table]?.[column];
   const text = label || spoken(column);
@@ -67,7 +67,7 @@ function dataTable(table, found, columns, options = {}) {
     const unit = c.unit || unitOf(c.name);
     if (c.cell) return c.cell(r);
     const text = show(r[c.name], unit, true);
-    if (!c.interval) return text;
+    if (!c.interval || r[c.name] === null || r[c.name] === undefined) return text;
     const low = r[c.name + "_low"], high = r[c.name + "_high"];
     const range = low === null || low === undefined ? "" : `${show(low, unit)} to ${show(high, unit)}`;
     return [h("span", { class: "value", title: range ? `95 %: ${range}` : "" }, text), intervalBar(r[c.name], low, high, scale[c.name]), h("span", { class: "sr" }, range ? ` (95 %: ${range})` : "")];

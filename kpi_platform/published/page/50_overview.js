@@ -21,7 +21,7 @@ function changeText(kpi, delta, long) {
 function kpiCard(found, kpi, a, b) {
   const rule = core.kpis[kpi], value = aggregate(found, kpi, a, b, state.provisional);
   const values = found ? found.values(kpi) : null;
-  return h("article", { class: "kpi" }, h("h3", {}, term(kpi)),
+  return h("article", { class: "kpi", "data-kpi": kpi }, h("h3", {}, term(kpi)),
     h("p", { class: "big" }, show(value, rule.unit)), h("p", { class: "small" }, aggregateText(rule)),
     changeText(kpi, change(found, kpi, a, b), true), values ? sparkline(values.slice(a, b + 1), found.complete.slice(a, b + 1)) : "");
 }
@@ -29,7 +29,7 @@ function kpiCard(found, kpi, a, b) {
 function retentionCard(day, a, b) {
   const found = retentionOf(state.studio, state.game, day, "classic", a, b);
   const name = "retention_d" + day + "_classic";
-  return h("article", { class: "kpi" }, h("h3", {}, core.kpis[name] ? term(name) : `Retention D${day}`), h("p", { class: "big" }, show(found?.share, "share")),
+  return h("article", { class: "kpi", "data-kpi": name }, h("h3", {}, core.kpis[name] ? term(name) : `Retention D${day}`), h("p", { class: "big" }, show(found?.share, "share")),
     h("p", { class: "small" }, found ? `${whole.format(found.size)} new players whose day ${day} is over` : retention ? `no cohort of the period has reached day ${day}` : "not available yet"));
 }
 

@@ -34,7 +34,7 @@ function retentionCurves(series) {
   series.forEach((one, k) => {
     const all = [[0, { share: 1 }], ...one.points];
     root.append(s("path", { class: "line", d: all.map(([n, v], i) => (i ? "L" : "M") + x(n) + " " + y(v.share)).join(""), style: { stroke: color(k), strokeWidth: k ? 1.8 : 3 } }),
-      all.map(([n, v]) => s("path", { d: MARKS[k % 4], class: "dot", transform: `translate(${x(n)} ${y(v.share)})`, style: { fill: color(k), stroke: color(k) } })));
+      ...all.map(([n, v]) => s("path", { d: MARKS[k % 4], class: "dot", transform: `translate(${x(n)} ${y(v.share)})`, style: { fill: color(k), stroke: color(k) } })));
   });
   endLabels(root, series.map((one, k) => ({ name: one.name, color: k, values: [one.points[one.points.length - 1][1].share] })), y, wide - box.right + 10, height - box.bottom);
   return walkable(root, { n: days.length, x: (i) => x(days[i]), top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,

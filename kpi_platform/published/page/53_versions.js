@@ -61,7 +61,7 @@ function shutdown(service) {
   return [h("label", { class: "field wide", for: "v-cut" }, h("span", {}, "Oldest version that stays supported: ", chosen), range,
     h("span", { class: "ends" }, h("span", {}, versions[1].version), h("span", {}, versions[versions.length - 1].version))), result,
   h("h4", {}, "Version by version"),
-  dataTable("version_shutdown_impact", versions.slice().reverse(), [{ name: "version" }, { name: "release_date" }, { name: "players_remaining" }, { name: "players_without_upgrade" }, { name: "share_of_dau", interval: true }, { name: "share_of_sessions" }, { name: "share_of_playtime" }, { name: "revenue_usd" }, { name: "share_of_revenue" },
+  dataTable("version_shutdown_impact", versions.slice().reverse(), [{ name: "version" }, { name: "release_date" }, { name: "players_remaining" }, { name: "players_without_upgrade" }, { name: "share_of_dau" }, { name: "share_of_sessions" }, { name: "share_of_playtime" }, { name: "revenue_usd" }, { name: "share_of_revenue" },
     { name: "players_previous_7_days", label: "7 days before" }, { name: "players_last_7_days", label: "last 7 days" }, { name: "verdict", cell: (r) => verdict(r.verdict) }])];
 }
 

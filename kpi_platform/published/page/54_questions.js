@@ -17,7 +17,7 @@ const QUESTIONS = [
   ["version_distribution", "How many users are on which version and device?", (f) => {
     const all = f.filter((r) => r.device !== "all"), sum = (t) => t.reduce((n, r) => n + r.players, 0), known = all.filter((r) => r.is_newest_on_device !== null);
     return `${share(sum(known.filter((r) => r.is_newest_on_device)) / (sum(known) || 1))} of the players are on the newest version that their device has.`;
-  }, ["service_name", "version", "device", "players", iv("share_of_players"), "newest_version_on_device", "is_newest_on_device"], "players"],
+  }, ["service_name", "version", "device", "players", iv("share_of_players"), "newest_version_on_device", "is_newest_on_device"], "players", (r) => r.device !== "all"],
   ["upgrade_notifications", "Do upgrade notifications work?", (f) => {
     const sum = (c) => f.reduce((n, r) => n + (r[c] || 0), 0), measured = sum("players_measured");
     return `${of(sum("sent"), "notification")} sent, ${whole.format(sum("shown"))} shown, ${whole.format(sum("accepted"))} accepted; ` + (measured ? `${share(sum("players_upgraded_7d") / measured)} of ${of(measured, "player")} were on the version within 7 days.` : "nobody's 7 days are over yet.");
@@ -37,7 +37,7 @@ const QUESTIONS = [
   ["issues_by_version", "How many issues has a version?", (f) => {
     const codes = f.filter((r) => r.code !== "all" && r.has_enough_data !== false), [worst] = top(codes.length ? codes : f, "per_1000_sessions");
     return `Most frequent: ${worst.kind} ${worst.code} on ${worst.service_name} ${worst.version}, ${d1.format(worst.per_1000_sessions)} per 1,000 sessions, ${of(worst.players, "player")}.`;
-  }, ["service_name", "version", "kind", "code", "severity", "issues", "players", iv("share_of_players"), iv("per_1000_sessions"), "previous_per_1000_sessions"], "issues"],
+  }, ["service_name", "version", "kind", "code", "severity", "issues", "players", iv("share_of_players"), iv("per_1000_sessions"), "previous_per_1000_sessions"], "issues", (r) => r.code !== "all"],
   ["version_engagement", "How do engagement, retention and churn differ by version?", (f) => {
     const warn = f.filter((r) => r.adopters_differ).length, [best] = top(f.filter((r) => r.has_enough_data !== false), "playtime_per_player_day_seconds");
     return (best ? `Longest played per day: ${best.service_name} ${best.version} (${show(best.playtime_per_player_day_seconds, "seconds")}). ` : "No version has enough players for a verdict. ") + (warn ? `On ${of(warn, "version")} early adopters played differently before: the version is not the reason.` : "");
@@ -59,15 +59,16 @@ const QUESTIONS = [
 function questionsView() {
   return [viewHead("Twelve questions", "Each answer is of the last 28 days unless it says otherwise, of the services of the chosen studio and game, on all platforms. Bars show 95 % intervals: where they overlap widely, do not read a difference. Rows set in grey have too few players for a verdict."),
     h("nav", { class: "contents", "aria-label": "Questions" }, h("ol", {}, QUESTIONS.map(([table, title], i) => h("li", {}, h("a", { href: "#q" + i, onclick: (e) => { e.preventDefault(); const at = byId("q" + i); at.scrollIntoView(); at.focus(); } }, title))))),
-    QUESTIONS.map(([table, title, answer, columns, by], i) => question(i, table, title, answer, columns, by))];
+    QUESTIONS.map(([table, title, answer, columns, by, only], i) => question(i, table, title, answer, columns, by, only))];
 }
 
-function question(i, table, title, answer, columns, by) {
+function question(i, table, title, answer, columns, by, only) {
   const all = rows(table), box = h("section", { class: "card question", id: "q" + i, tabindex: "-1" }, h("h3", {}, h("span", { class: "number" }, i + 1), title));
   if (!all) return fill(box, {}, [notYet("The answer", table)]);
   const found = ofServices(all);
   if (!found.length) return fill(box, {}, [nothing("No data in this selection.")]);
-  const sorted = !by ? found : by[0] === "-" ? [...found].sort((p, q) => (q.is_newest === true) - (p.is_newest === true) || p[by.slice(1)] - q[by.slice(1)]) : [...found].sort((p, q) => (q[by] > p[by] ? 1 : q[by] < p[by] ? -1 : 0));
+  const listed = only ? found.filter(only) : found;
+  const sorted = !by ? listed : by[0] === "-" ? [...listed].sort((p, q) => (q.is_newest === true) - (p.is_newest === true) || p[by.slice(1)] - q[by.slice(1)]) : [...listed].sort((p, q) => (q[by] > p[by] ? 1 : q[by] < p[by] ? -1 : 0));
   const known = new Set(Object.keys(core.tables[table].columns));
   const used = columns.map((c) => (typeof c === "string" ? { name: c } : c)).filter((c) => known.has(c.name));
   return fill(box, {}, [h("p", { class: "answer" }, guarded(() => answer(found))), dataTable(table, sorted, used, { title, rowClass: enough, limit: 8 }),
