@@ -7,7 +7,7 @@ INSTALLED := .venv/installed
 # The certificates that the system trusts, as pip does: behind a company's proxy there are no others.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help demo demo-s3 test soak ui check bench definitions lock clean
+.PHONY: help demo demo-s3 test soak ui check bench definitions questions lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,9 @@ bench: $(INSTALLED) ## the benchmarks with their peers, as ratios
 
 definitions: $(INSTALLED) ## write the seeds and the page of KPI definitions anew
 	$(BIN)/python -m kpi_platform.kpis.definition_files
+
+questions: $(INSTALLED) ## write the page of the twelve questions anew, from the demo's tables
+	$(BIN)/python -m kpi_platform.kpis.question_page
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \

@@ -116,15 +116,16 @@ class EventCleaner:
     def events(self) -> Iterator[pl.DataFrame]:
         """Give out the distinct events, some at a time, as they came: columns of
         `cleaned_events`."""
-        with ThreadPoolExecutor(1) as executor:
-            # While the caller writes one part, the next is made.
-            ahead: Future[pl.DataFrame] | None = None
+        workers = pl.thread_pool_size()
+        with ThreadPoolExecutor(workers) as executor:
+            # While the caller writes one part, the next are made.
+            ahead: deque[Future[pl.DataFrame]] = deque()
             for part, mask in self._with_masks():
-                ready, ahead = ahead, executor.submit(_complete, part, mask, self._sources)
-                if ready is not None:
-                    yield ready.result()
-            if ahead is not None:
-                yield ahead.result()
+                ahead.append(executor.submit(_complete, part, mask, self._sources))
+                if len(ahead) > workers:
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
 
     def quarantined(self) -> pl.DataFrame:
         """The lines whose body could not be used, in the order of hours, files and lines."""

@@ -13,7 +13,16 @@ from functools import cache
 from itertools import pairwise
 from statistics import fmean, median
 
-from kpi_platform_tests.kpis.reference_kpis import Attributed, World, dates, label, naive, usd
+from kpi_platform_tests.kpis.reference_kpis import (
+    Attributed,
+    Grain,
+    World,
+    dates,
+    label,
+    naive,
+    named,
+    usd,
+)
 from kpi_platform_tests.kpis.reference_statistics import (
     byar,
     fisher,
@@ -711,7 +720,7 @@ class Questions:
         }
 
     def version_focus(self) -> list[Row]:
-        """The table `version_focus`, without the order to read in."""
+        """The table `version_focus`."""
         told = self._told("FeatureUsed", "Crash", "Issue")
         having: dict[tuple[str, str, str, str], set[str]] = {}
         for d, event, name, _ in told:
@@ -753,7 +762,34 @@ class Questions:
                     }
                     | bounded("concern", change)
                 )
-        return rows
+        places = [self._places(row, rows) for row in rows]
+        return [row | place for row, place in zip(rows, places, strict=True)]
+
+    def _places(self, row: Row, rows: list[Row]) -> Row:
+        """Where a row stands among those of its version and, but for `priority`, of its kind."""
+        version = ("service_name", "version")
+        beside = [r for r in rows if all(r[name] == row[name] for name in version)]
+        alike = [r for r in beside if r["kind"] == row["kind"]]
+        told = [r for r in alike if r["concern"] is not None]
+
+        def by_players(r: Row) -> tuple[object, ...]:
+            return -r["players_affected"], r["name"]
+
+        def by_change(r: Row) -> tuple[object, ...]:
+            return -r["concern"], -r["players_affected"], r["name"]
+
+        def by_urgency(r: Row) -> tuple[object, ...]:
+            is_feature, is_worse = r["kind"] == "feature", r["direction"] == "worse"
+            worry = -r["concern"] if r["concern"] is not None else 9
+            tier = 0 if is_worse else 2 if is_feature else 1
+            fell = worry if is_feature and not is_worse else 9
+            return tier, fell, -r["players_affected"], worry, r["kind"], r["name"]
+
+        return {
+            "rank_by_players": sorted(alike, key=by_players).index(row) + 1,
+            "rank_by_change": sorted(told, key=by_change).index(row) + 1 if row in told else None,
+            "priority": sorted(beside, key=by_urgency).index(row) + 1,
+        }
 
     def release_cadence(self) -> list[Row]:
         """The table `release_cadence`."""
@@ -880,6 +916,36 @@ class Questions:
                 xs.append(float(self.number(service, d.version) or 0))
                 ys.append(round(value, 6))
         return xs, ys
+
+    def kpi_coverage(self, requirements: Sequence[Key]) -> list[Row]:
+        """The table `kpi_coverage`, of (KPI, what it requires)."""
+        told: dict[tuple[Grain, str], date] = {}
+        for a in self.world.attributed:
+            names = [a.event.name] + ["player"] * a.is_activity
+            names += ["session"] * (a.session_started_at is not None)
+            for key in [(grain, name) for grain in self.world.grains_of(a) for name in names]:
+                told[key] = min(told.get(key, a.event.at.date()), a.event.at.date())
+        known = [self.world.known(name) for name in {*self.world.sources, *self.world.newest}]
+        grains = {grain for grain, _ in told}
+        grains |= {(label(source.studio), label(source.game), "all") for source in known}
+        grains |= {(label(source.studio), "all", "all") for source in known}
+        rows = []
+        for kpi in {kpi for kpi, _ in requirements}:
+            needs = sorted(need for name, need in requirements if name == kpi)
+            for grain in grains:
+                dates_ = [told.get((grain, need)) for need in needs]
+                missing = [n for n, day in zip(needs, dates_, strict=True) if day is None]
+                rows.append(
+                    {
+                        "kpi": kpi,
+                        **named(grain),
+                        "is_available": not missing,
+                        "requires": ", ".join(needs),
+                        "missing": ", ".join(missing) or None,
+                        "available_since": None if missing else max(d for d in dates_ if d),
+                    }
+                )
+        return rows
 
     def dim_service(self) -> list[Row]:
         """The table `dim_service`."""

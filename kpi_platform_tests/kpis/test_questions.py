@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
+from kpi_platform.kpis.definition_files import read_definitions
+from kpi_platform.storage.dbt_manifest import read_manifest
 from kpi_platform.storage.warehouse import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import NO_SOURCES, WAREHOUSE, Build, Lake, by_hour, utc
 from kpi_platform_tests.kpis.reference_kpis import KnownSource, World
@@ -17,12 +19,16 @@ TABLES = (
     *("version_adoption", "version_distribution", "version_shutdown_impact"),
     *("upgrade_notifications", "feature_use_by_version", "issues_by_version"),
     *("ab_test_results", "install_sources", "version_engagement", "version_focus"),
-    *("release_cadence", "version_behaviour", "dim_service"),
+    *("release_cadence", "version_behaviour", "dim_service", "kpi_coverage"),
 )
 DAYS = 84
 # Few ingest hours, as each load costs; what is older than its hour comes late.
 INGEST_HOURS = [utc(1) + timedelta(days=days, hours=5) for days in (14, 28, 42, 56, 70, DAYS)]
-SOURCES = {"alpha": KnownSource("alpha", "one"), "stray": KnownSource("unassigned", "stray")}
+SOURCES = {
+    "alpha": KnownSource("alpha", "one"),
+    "silent": KnownSource("alpha", "two"),
+    "stray": KnownSource("unassigned", "stray"),
+}
 KNOWN = {name: (known.studio, known.game) for name, known in SOURCES.items()}
 # Versions by the day on which they come out; the devices of those left behind get no newer one.
 RELEASES = [(0, "1.9"), (24, "1.10"), (50, "1.10.1"), (70, "2.0-beta")]
@@ -32,8 +38,10 @@ CLOSE = 2e-3
 
 
 def source_frame() -> pl.DataFrame:
-    """The configured source; the other one's folder is known by its data alone."""
-    rows = [("alpha", "alpha", "one", "global", None, None)]
+    """The configured sources, one without any data; the third is known by its data alone."""
+    rows = [
+        (name, "alpha", SOURCES[name].game, "global", None, None) for name in ("alpha", "silent")
+    ]
     return pl.DataFrame(rows, NO_SOURCES.schema, orient="row")
 
 
@@ -74,7 +82,8 @@ def session(
     service = random_.choice(["game", "game", "game", "launcher"])
     source = random_.choice(["alpha", "alpha", "stray"])
     name = f"{player}-{day}"
-    told: list[tuple[str, dict[str, str]]] = [("SessionStart", {"PlayerId": player})]
+    platform = random_.choice([{"Platform": "pc"}, {"Platform": "all"}, {}])
+    told: list[tuple[str, dict[str, str]]] = [("SessionStart", {"PlayerId": player} | platform)]
     if is_first or random_.random() < 0.1:
         told.append(("Install", {"Source": random_.choice(["ad", "organic"])}))
     if random_.random() < 0.75:
@@ -139,12 +148,19 @@ def test_tables_equal_the_reference_in_whatever_order_they_grew(seed: int, playe
 
     expected = Questions(World(final, SOURCES))
     for table in TABLES:
-        rows = getattr(expected, table)()
+        given = [requirements()] if table == "kpi_coverage" else []
+        rows = getattr(expected, table)(*given)
         assert rows, table
         columns = sorted(rows[0])
         found = build.rows(f"select {', '.join(columns)} from marts.{table}")
         assert_equal(table, [dict(zip(columns, row, strict=True)) for row in found], rows)
     assert_same_tables_from_scratch(build, final)
+
+
+def requirements() -> list[tuple[str, str]]:
+    """KPI and what it requires, as the definitions say."""
+    definitions = read_definitions(read_manifest())
+    return [(each.kpi, needed) for each in definitions for needed in each.requires]
 
 
 def assert_equal(table: str, found: Iterable[Row], expected: Iterable[Row]) -> None:
@@ -175,6 +191,7 @@ def identity(row: Row) -> tuple[object, ...]:
 KEYS = {
     *("date", "service_name", "version", "device", "target_version", "feature", "kind", "code"),
     *("experiment", "variant", "install_source", "name", "measure", "studio", "game"),
+    *("kpi", "platform"),
 }
 
 

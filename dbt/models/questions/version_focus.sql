@@ -8,20 +8,20 @@ shares as (
         w.*, o.is_newest,
         case w.event_name when 'FeatureUsed' then 'feature' else lower(w.event_name) end as kind,
         case when w.event_name = 'FeatureUsed' then -1 else 1 end as badness,
-        {{ share('w.players', 'w.version_players', 'now') }},
-        {{ share('w.previous_players', 'w.previous_version_players', 'before') }}
+        {{ share('w.players', 'w.version_players', 'share_now') }},
+        {{ share('w.previous_players', 'w.previous_version_players', 'share_before') }}
     from with_previous w
     join {{ ref('version_order') }} o on o.service_name = w.service_name and o.version = w.version
     join {{ ref('active_versions') }} a on a.service_name = w.service_name and a.version = w.version
 ),
 changes as (
-    select *, {{ difference_of_shares('now', 'before', 'change') }} from shares
+    select *, {{ difference_of_shares('share_now', 'share_before', 'change') }} from shares
 ),
 concerns as (
     select
         service_name, version, is_newest, kind, subject as name,
-        players as players_affected, version_players, now as share_of_players,
-        previous_version, before as previous_share_of_players,
+        players as players_affected, version_players, share_now as share_of_players,
+        previous_version, share_before as previous_share_of_players,
         badness * change as concern,
         case when badness = 1 then change_low else -change_high end as concern_low,
         case when badness = 1 then change_high else -change_low end as concern_high,
