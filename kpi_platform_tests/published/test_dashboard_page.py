@@ -125,7 +125,7 @@ def test_a_wrong_address_shows_everything(opened: Opened) -> None:
 
 def test_provisional_days_are_marked_and_left_out(opened: Opened) -> None:
     page = opened.show("overview")
-    assert "1 of the days are provisional" in page.locator(".notice").inner_text()
+    assert "1 day of the period is provisional" in page.locator(".notice").inner_text()
     chart = opened.show("trends").locator(".chart").first
     assert chart.locator(".provisional").count() == 1
     assert chart.locator(".line.dashed").count() == 1

@@ -18,7 +18,7 @@ function ticks(low, high, count, unit) {
 
 // A value at a scale: as short as it can be said.
 function axis(value, unit) {
-  return show(value, unit).replace(/\.0+(?=\D*$)/, "");
+  return show(value, unit).replace(unit === "usd" ? /\.00$/ : /\.0+(?=\D*$)|(?<=\.[1-9])0+(?=\D*$)/, "");
 }
 
 function extent(series, unit) {
@@ -32,6 +32,7 @@ function extent(series, unit) {
 
 // series: [{name, values, complete}], times: ms of each value. options: unit, height, title, hourly, labels.
 function lineChart(series, times, options) {
+  if (!series.some((one) => one.values.some((v) => v !== null && v !== undefined))) return nothing("No value yet: its days are not over, or nothing happened.");
   const { unit, title, height = 240, hourly: byHour = false, wide = WIDTH } = options;
   const n = times.length, labelled = series.length > 1;
   const box = { left: 52, right: labelled ? 120 : 16, top: 12, bottom: 26 };
@@ -44,7 +45,7 @@ function lineChart(series, times, options) {
   for (const t of ticks(low, high, 4, unit)) root.append(
     s("line", { class: "grid", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
     s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, axis(t, unit)));
-  provisionalBands(root, series, x, n, box, height);
+  provisionalBands(root, series, x, n, box, height, wide);
   const every = Math.max(1, Math.ceil(n / (inner / 64)));
   for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": n < 2 ? "middle" : i === n - 1 && !labelled ? "end" : "middle" },
     byHour ? hourText(times[i]).slice(11) + (new Date(times[i]).getUTCHours() < every ? " " + shortDay.format(times[i]) : "") : shortDay.format(times[i])));
@@ -55,15 +56,15 @@ function lineChart(series, times, options) {
       ...series.map((one, k) => ({ color: color(one.color ?? k), mark: one.color ?? k, name: one.name, value: show(one.values[i], unit, true), note: one.complete && one.complete[i] === "0" ? "provisional" : "" }))] });
 }
 
-function provisionalBands(root, series, x, n, box, height) {
+function provisionalBands(root, series, x, n, box, height, wide) {
   const half = n > 1 ? (x(1) - x(0)) / 2 : 20;
   const is = (i) => series.some((one) => one.complete && one.complete[i] === "0");
   for (let i = 0; i < n; i++) if (is(i) && (i === 0 || !is(i - 1))) {
     let j = i;
     while (j + 1 < n && is(j + 1)) j++;
     const from = Math.max(box.left, x(i) - half);
-    root.append(s("rect", { class: "provisional", x: from, y: box.top, width: Math.max(2, x(j) + half - from), height: height - box.top - box.bottom }));
-    if (x(j) - from > 50 || j === n - 1) root.append(s("text", { class: "tick note", x: Math.min(x(j) + half, x(n - 1)) - 2, y: box.top + 9, "text-anchor": "end" }, "provisional"));
+    root.append(s("rect", { class: "provisional", x: from, y: box.top, width: Math.max(2, Math.min(x(j) + half, x(n - 1) + 6) - from), height: height - box.top - box.bottom }));
+    if (wide > 500 && (x(j) - from > 50 || j === n - 1)) root.append(s("text", { class: "tick note", x: Math.min(x(j) + half, x(n - 1)) - 2, y: box.top + 9, "text-anchor": "end" }, "provisional"));
   }
 }
 

@@ -28,8 +28,7 @@ function kpiCard(found, kpi, a, b) {
 
 function retentionCard(day, a, b) {
   const found = retentionOf(state.studio, state.game, day, "classic", a, b);
-  const name = "retention_d" + day + "_classic";
-  return h("article", { class: "kpi", "data-kpi": name }, h("h3", {}, core.kpis[name] ? term(name) : `Retention D${day}`), h("p", { class: "big" }, show(found?.share, "share")),
+  return h("article", { class: "kpi", "data-kpi": "retention_d" + day }, h("h3", {}, columnTerm("kpi_retention", "retention_classic", `Retention D${day}`)), h("p", { class: "big" }, show(found?.share, "share")),
     h("p", { class: "small" }, found ? `${whole.format(found.size)} new players whose day ${day} is over` : retention ? `no cohort of the period has reached day ${day}` : "not available yet"));
 }
 
@@ -39,7 +38,7 @@ function overviewView() {
   const kpis = CARDS.filter((k) => core.kpis[k]);
   return [viewHead("Overview"),
     found ? "" : nothing("Nothing happened in this selection."),
-    provisional ? h("p", { class: "notice" }, h("span", { class: "swatch provisional-swatch" }), `${provisional} of the days are provisional: data may still arrive. They are ${state.provisional ? "counted" : "left out of the figures"} and marked in the charts.`) : "",
+    provisional ? h("p", { class: "notice" }, h("span", { class: "swatch provisional-swatch" }), `${of(provisional, "day")} of the period ${provisional === 1 ? "is" : "are"} provisional: data may still arrive. ${provisional === 1 ? "It is" : "They are"} ${state.provisional ? "counted" : "left out of the figures"} and marked in the charts.`) : "",
     h("div", { class: "kpis" }, kpis.map((k) => kpiCard(found, k, a, b)), [1, 7].map((n) => retentionCard(n, a, b))),
     h("div", { class: "two" }, sideBySide("dau", a, b), sideBySide("revenue_usd", a, b)),
     card("Studios and games side by side", h("p", { class: "small" }, "Choose a row to look at it alone. Bars compare within games and within studios; players are counted once per row, so rows do not add up."), compareTable(a, b))];

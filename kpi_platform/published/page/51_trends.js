@@ -12,8 +12,10 @@ function comparedGrains() {
 
 // The series of the grains with the largest values, at most `count`, largest first.
 function largest(grains, data, kpi, a, b, count) {
-  return grains.map(([studio, game]) => ({ name: grainName(studio, game), found: grain(data, studio, game) })).filter((x) => x.found)
-    .map((x) => ({ name: x.name, values: x.found.values(kpi).slice(a, b + 1), complete: x.found.complete.slice(a, b + 1) }))
+  // A studio keeps its colour from chart to chart, as long as there are colours enough.
+  const tone = (i) => grains.length <= 8 ? i : undefined;
+  return grains.map(([studio, game], i) => ({ name: grainName(studio, game), found: grain(data, studio, game), color: tone(i) })).filter((x) => x.found)
+    .map((x) => ({ name: x.name, color: x.color, values: x.found.values(kpi).slice(a, b + 1), complete: x.found.complete.slice(a, b + 1) }))
     .map((x) => ({ ...x, total: x.values.reduce((sum, v) => sum + (v || 0), 0) })).sort((p, q) => q.total - p.total).slice(0, count);
 }
 

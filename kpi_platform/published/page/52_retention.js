@@ -9,6 +9,8 @@ function retentionOf(studio, game, day, kind, a, b) {
   return size ? { share: sum / size, size } : null;
 }
 
+const FEWEST = 30;
+
 function retentionView() {
   const head = viewHead("Retention", "Of the players who were new on a day, the share that came back. A day that is not over has no figure yet, which is not the same as nobody.");
   if (!retention) return [head, notYet("Retention", "kpi_retention")];
@@ -16,10 +18,12 @@ function retentionView() {
   const lines = [[state.studio, state.game], ...(state.game !== "all" ? [] : state.studio === "all" ? core.studios.map((x) => [x.key, "all"])
     : (core.studios.find((x) => x.key === state.studio)?.games || []).map((g) => [state.studio, g.key]))];
   const series = lines.map(([studio, game]) => ({ name: grainName(studio, game),
-    points: retention.horizons.map((n) => [n, retentionOf(studio, game, n, kind, a, b)]).filter(([, v]) => v) })).filter((x) => x.points.length).slice(0, 8);
+    points: retention.horizons.map((n) => [n, retentionOf(studio, game, n, kind, a, b)]).filter(([, v]) => v) })).filter((x) => x.points.length);
+  // A curve of a handful of players says nothing; the table still has them.
+  const drawn = series.filter((x, i) => !i || x.points[0][1].size >= FEWEST).slice(0, 8);
   return [head,
     h("div", { class: "row controls" }, select("Counted as back", kind, [["classic", "on exactly day N (classic)"], ["rolling", "on day N or later (rolling)"]], (v) => choose({ retention: v }), { id: "r-kind" })),
-    card("Curves", h("p", { class: "small" }, "All cohorts of the period whose day N is over, weighted by their size."), series.length ? retentionCurves(series) : nothing("No cohort of the period has reached day 1."),
+    card("Curves", h("p", { class: "small" }, `All cohorts of the period whose day N is over, weighted by their size. Lines are drawn from ${FEWEST} new players on${drawn.length < series.length ? `; ${series.length - drawn.length} more in the table` : ""}.`), series.length ? retentionCurves(drawn) : nothing("No cohort of the period has reached day 1."),
       series.length ? curveTable(series) : ""),
     card("Cohorts", cohortHeat(a, b, kind))];
 }
@@ -67,5 +71,5 @@ function cohortHeat(a, b, kind) {
 function heatCell(share, title) {
   if (share === undefined || share === null) return h("td", { class: "heat-none", title }, "·");
   const depth = Math.round(Math.min(1, share) * 92) + 4;
-  return h("td", { class: depth > 52 ? "heat-cell deep" : "heat-cell", title, style: { background: `color-mix(in oklab, var(--heat) ${depth}%, var(--surface))` } }, show(share, "share"));
+  return h("td", { class: "heat-cell" + (depth > 76 ? " deep" : depth > 58 ? " mid" : ""), title, style: { background: `color-mix(in oklab, var(--heat) ${depth}%, var(--surface))` } }, show(share, "share"));
 }

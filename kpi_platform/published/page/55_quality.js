@@ -107,7 +107,7 @@ function coverage() {
   const found = rows("kpi_coverage");
   if (!found) return notYet("Coverage", "kpi_coverage");
   const mine = found.filter((r) => r.platform === state.platform && (state.studio === "all" || r.studio === state.studio) && r.game !== "all" && (state.game === "all" || r.game === state.game));
-  const games = [...new Set(mine.map((r) => grainKey(r.studio, r.game)))].slice(0, 60), kpis = [...new Set(mine.map((r) => r.kpi))];
+  const games = [...new Set(mine.map((r) => grainKey(r.studio, r.game)))].slice(0, 60), order = Object.keys(core.kpis), kpis = [...new Set(mine.map((r) => r.kpi))].sort((p, q) => order.indexOf(p) - order.indexOf(q));
   const at = new Map(mine.map((r) => [r.kpi + "\u0000" + grainKey(r.studio, r.game), r]));
   if (!games.length) return nothing("No game in this selection.");
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Coverage" }, h("table", { class: "coverage" },
