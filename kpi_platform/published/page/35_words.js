@@ -47,9 +47,9 @@ function viewHead(title, sentence) {
   const parts = [studioName(state.studio)];
   if (state.game !== "all") parts.push(gameName(state.game));
   parts.push(platformName(state.platform));
-  const [a, b] = period();
+  const [a, b] = period(), day = isoDay(dayAt(a)).slice(0, 4) === isoDay(dayAt(b)).slice(0, 4) ? shortDay : yearDay;
   return h("div", { class: "view-head" }, h("h2", {}, title),
-    h("p", { class: "chosen" }, parts.join(" · ") + " · " + shortDay.format(dayAt(a)) + " – " + shortDay.format(dayAt(b)) + (b - a ? ` (${b - a + 1} days)` : "")),
+    h("p", { class: "chosen" }, parts.join(" · ") + " · " + day.format(dayAt(a)) + " – " + day.format(dayAt(b)) + (b - a ? ` (${b - a + 1} days)` : "")),
     sentence ? h("p", { class: "lead" }, sentence) : "");
 }
 

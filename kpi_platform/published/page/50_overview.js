@@ -53,7 +53,7 @@ function sideBySide(kpi, a, b) {
     ? core.studios.find((x) => x.key === state.studio).games.map((g) => [state.studio, g.key]) : core.studios.map((x) => [x.key, "all"]);
   const series = largest(parts, data, measure, p, q, 6);
   const rule = core.kpis[measure];
-  return h("section", { class: "card" }, h("h3", {}, term(measure), h("span", { class: "small" }, byHour ? " by hour, UTC" : " by day")),
+  return h("section", { class: "card" }, h("h3", {}, term(measure), h("span", { class: "small" }, byHour ? " by hour, UTC" : " by day", parts.length > 6 ? `, the 6 largest of ${parts.length}` : "")),
     series.length ? lineChart(series, timesOf(data, p, q), { unit: rule.unit, title: rule.label, hourly: byHour, wide: 620, height: 250 }) : nothing("Nothing happened in this selection."));
 }
 

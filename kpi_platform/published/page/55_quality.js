@@ -22,15 +22,17 @@ const ledgerDay = (i) => parseDay(core.ledger.first_day) + i * DAY;
 function hoursOverview(mine, a, b) {
   const studios = new Map();
   for (const x of mine) studios.set(x.studio, [...(studios.get(x.studio) || []), x]);
-  const every = Math.max(2, Math.ceil((b - a + 1) / 12)), days = Array.from({ length: b - a + 1 }, (_, i) => a + i);
+  // Over a long period a cell is a week: thousands of days would be neither read nor drawn quickly.
+  const step = b - a + 1 > 120 ? 7 : 1, count = Math.ceil((b - a + 1) / step), every = Math.max(2, Math.ceil(count / 12));
+  const days = Array.from({ length: count }, (_, i) => b - (count - 1 - i) * step);
   const cell = (sources, i) => {
-    const hours = sources.map((x) => x.hours.slice(i * 24, i * 24 + 24)).join("").replaceAll(" ", "");
+    const from = Math.max(a, i - step + 1), hours = sources.map((x) => x.hours.slice(from * 24, (i + 1) * 24)).join("").replaceAll(" ", "");
     const whole24 = hours.length, ok = [...hours].filter((c) => c === "c" || c === "e").length;
     const kind = !whole24 ? "" : hours.includes("f") ? "s-failed" : ok === whole24 ? "s-complete" : ok === 0 ? "s-not-run" : "s-partly";
-    return h("td", { class: "cell " + kind, title: `${isoDay(ledgerDay(i))}: ` + (whole24 ? `${ok} of ${whole24} hours complete${hours.includes("f") ? ", " + [...hours].filter((c) => c === "f").length + " failed" : ""}` : "not active") });
+    return h("td", { class: "cell " + kind, title: `${step > 1 ? "week to " : ""}${isoDay(ledgerDay(i))}: ` + (whole24 ? `${ok} of ${whole24} hours complete${hours.includes("f") ? ", " + [...hours].filter((c) => c === "f").length + " failed" : ""}` : "not active") });
   };
-  return card("Days by studio and source", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Days by studio and source" }, h("table", { class: "days" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Source"), days.map((i) => h("th", { scope: "col" }, (b - i) % every === 0 ? h("span", {}, shortDay.format(ledgerDay(i))) : "")))),
+  return card((step > 1 ? "Weeks" : "Days") + " by studio and source", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Days by studio and source" }, h("table", { class: "days" },
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Source"), days.map((i) => h("th", { scope: "col" }, ((b - i) / step) % every === 0 ? h("span", {}, shortDay.format(ledgerDay(i))) : "")))),
     [...studios].map(([studio, sources]) => h("tbody", {}, h("tr", { class: "level1" }, h("th", { scope: "row" }, studioName(studio)), days.map((i) => cell(sources, i))),
       sources.map((x) => h("tr", { class: "level2" }, h("th", { scope: "row" }, h("button", { type: "button", class: "pick", onclick: () => choose({ source: x.source }) }, x.source)), days.map((i) => cell([x], i)))))))));
 }
