@@ -5,6 +5,7 @@ Belongs here: arguments, messages and exit codes. Does not: the work itself.
 
 import json
 import sys
+import webbrowser
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +19,29 @@ from typer._click.exceptions import ClickException  # Typer carries its own Clic
 from kpi_platform.cli_sources import sources_app
 from kpi_platform.demo import run_demo
 from kpi_platform.history.lookup import version_at as lookup
+from kpi_platform.published.dashboard import make_dashboard, read_inputs
+from kpi_platform.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
 from kpi_platform.simulator import simulate as simulate_world
-from kpi_platform.storage.lake import LakeError
+from kpi_platform.storage.dbt_manifest import DbtProjectError, read_manifest
+from kpi_platform.storage.lake import Lake, LakeError
+from kpi_platform.storage.lake_query import QueryError, lake_tables, run_query
 from kpi_platform.storage.landing import LandingError
 from kpi_platform.storage.local_process import LocalServerError
 from kpi_platform.storage.platform import Platform
 
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
-_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError)
+_MISTAKES = (
+    SettingsError,
+    SourcesError,
+    LandingError,
+    LakeError,
+    LocalServerError,
+    QueryError,
+    DbtProjectError,
+)
 
 app = typer.Typer(
     help="Exact player version history and comparable KPIs for every studio and game.",
@@ -134,6 +147,71 @@ def version_at(
         print_table(found, f"{player} at {at.isoformat()}")
     if found.is_empty():
         raise typer.Exit(NONE_IN_EFFECT)
+
+
+@app.command(
+    epilog="""Example: kpi query "select date, dau from kpi_daily where game = 'all'" --json"""
+)
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL, or - to read it.")] = "",
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How the rows are printed.")
+    ] = OutputFormat.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Rows of a printed table; CSV and JSON have them all.")
+    ] = 100,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables there are.")] = False,
+) -> None:
+    """Ask the lake and the published tables in SQL; nothing is written.
+
+    Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC.
+    """
+    lake = Lake(load_settings().lake)
+    form = OutputFormat.JSON if as_json else output
+    if tables:
+        rows: list[Row] = [
+            (schema, name) for schema, names in lake_tables(lake).items() for name in names
+        ]
+        write_rows(["schema", "table"], [rows], OutputFormat.JSON if as_json else output, len(rows))
+        return
+    if not sql:
+        raise typer.BadParameter("needs a query: kpi query 'select ...', or --tables")
+    text = sys.stdin.read() if sql == "-" else sql
+    with run_query(lake, text) as result:
+        columns = [column[0] for column in result.description or ()]
+        write_rows(columns, batches(result), form, limit)
+
+
+@app.command(epilog="Example: kpi dashboard --no-open --out kpis.html")
+def dashboard(
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; kpi_dashboard.html in KPI_HOME unless set.")
+    ] = None,
+    open_it: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show it in the browser.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
+) -> None:
+    """Build the dashboard, one HTML page that needs no network, and open it."""
+    settings = load_settings()
+    platform = Platform(settings)
+    target = out or settings.home / "kpi_dashboard.html"
+    inputs = read_inputs(platform.lake)
+    page = make_dashboard(inputs, platform.sources, read_manifest(), datetime.now(UTC))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"--out: {target}: {error.strerror}") from None
+    until = inputs.now.isoformat(timespec="minutes") if inputs.now else None
+    if as_json:
+        typer.echo(json.dumps({"out": str(target), "bytes": len(page), "data_until": until}))
+    else:
+        shown = f"data until {until}" if until else "no hour has been processed yet"
+        typer.echo(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
+    if open_it and not webbrowser.open(target.resolve().as_uri()):
+        typer.echo("no browser here: open the file yourself", err=True)
 
 
 def _as_text(value: object) -> str:

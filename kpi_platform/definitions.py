@@ -24,6 +24,12 @@ from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
 from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
 from kpi_platform.published.assets import publications
+from kpi_platform.published.dashboard_assets import (
+    dashboard_is_recent,
+    dashboard_opens,
+    kpi_dashboard,
+)
+from kpi_platform.published.report_assets import daily_report
 from kpi_platform.resources import PlatformResource
 
 defs = dg.Definitions(
@@ -37,8 +43,10 @@ defs = dg.Definitions(
         user_version_history,
         kpis,
         publications,
+        kpi_dashboard,
+        daily_report,
     ],
-    asset_checks=[list_landing, newest_hour_is_recent],
+    asset_checks=[list_landing, newest_hour_is_recent, dashboard_opens, dashboard_is_recent],
     jobs=[everything, landing_listing, freshness],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule],
     sensors=[telemetry_arrivals_sensor, landing_listing_sensor],

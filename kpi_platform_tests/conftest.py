@@ -1,5 +1,14 @@
 """Fixtures that tests of every room share."""
 
+import pytest
+
+from kpi_platform_tests.browser import HOW_TO_GET_ONE, browser, chromium
 from kpi_platform_tests.servers import postgres_server, s3_server
 
-__all__ = ["postgres_server", "s3_server"]
+__all__ = ["browser", "postgres_server", "s3_server"]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say in one line what was left out for want of a browser: a skip alone is easily missed."""
+    if chromium() is None:
+        terminalreporter.write_line(HOW_TO_GET_ONE, yellow=True)

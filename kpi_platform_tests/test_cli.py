@@ -85,6 +85,8 @@ def test_no_version_in_effect_is_exit_code_3(home: str, arguments: tuple[str, ..
         (("version-at", "p", "2026-01-01"), {"KPI_LAKE_URI": "nope://x"}, "KPI_LAKE_URI"),
         (("simulate", "--out", "x", "--start", "2026-01-01-00:30"), {}, "no full hour"),
         (("simulate", "--out", "x", "--hours", "0"), {}, "hours"),
+        (("query", "from nope"), {}, "there is no table 'nope'"),
+        (("query",), {}, "needs a query"),
     ],
 )
 def test_a_mistake_ends_in_one_clear_line_and_code_2(
@@ -108,7 +110,28 @@ def test_simulate_writes_a_world_and_says_what_is_in_it(tmp_path: Path) -> None:
     assert again.returncode == 2 and "not empty" in again.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate", "version-at"])
+def test_query_prints_rows_in_each_format(home: str) -> None:
+    sql = "select player_id, valid_to from user_version_intervals order by valid_to limit 1"
+    shown = kpi("query", sql, KPI_HOME=home)
+    assert PLAYER in shown.stdout
+    as_csv = kpi("query", sql, "--format", "csv", KPI_HOME=home)
+    assert as_csv.stdout == f"player_id,valid_to\n{PLAYER},2026-01-02T12:00:00+00:00\n"
+    as_json = kpi("query", sql, "--json", KPI_HOME=home)
+    expected = [{"player_id": PLAYER, "valid_to": "2026-01-02T12:00:00+00:00"}]
+    assert json.loads(as_json.stdout) == expected
+    listed = kpi("query", "--tables", "--format", "csv", KPI_HOME=home)
+    assert listed.stdout == "schema,table\nlake,user_version_intervals\n"
+
+
+def test_values_that_a_terminal_or_json_cannot_take_are_spelled_out(tmp_path: Path) -> None:
+    sql = "select chr(27) || '[31m' as t, 'NaN'::float as f, '\\x00\\xFF'::blob as b"
+    shown = kpi("query", sql, KPI_HOME=str(tmp_path))
+    assert "\\x1b[31m" in shown.stdout and "\x1b[31m" not in shown.stdout
+    as_json = kpi("query", sql, "--json", KPI_HOME=str(tmp_path))
+    assert json.loads(as_json.stdout) == [{"t": "\x1b[31m", "f": None, "b": "00ff"}]
+
+
+@pytest.mark.parametrize("command", ["demo", "simulate", "version-at", "query"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kpi(command, "--help")
     assert done.returncode == 0

@@ -70,7 +70,8 @@ def test_the_catalogue_shows_every_asset_fully(key: dg.AssetKey) -> None:
     asset = GRAPH.get(key)
     assert asset.group_name not in (None, "default")
     assert asset.kinds and asset.owners and asset.description
-    assert "dagster/column_schema" in asset.metadata
+    # Pages have no columns.
+    assert "dagster/column_schema" in asset.metadata or asset.kinds == {"html"}
 
 
 def test_single_hours_are_blocked_by_accounting_and_contracts() -> None:

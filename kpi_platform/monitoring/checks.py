@@ -36,10 +36,16 @@ def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     )
 
 
+# Named, not imported: rooms know each other's tables only.
+_DASHBOARD = [
+    dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), name)
+    for name in ("dashboard_opens", "dashboard_is_recent")
+]
+
 freshness = dg.define_asset_job(
     "freshness",
-    selection=dg.AssetSelection.checks(newest_hour_is_recent),
-    description="Judges how recent the data is, whether or not anything ran.",
+    selection=dg.AssetSelection.checks(newest_hour_is_recent, *_DASHBOARD),
+    description="Judges how recent data and dashboard are, whether or not anything ran.",
 )
 
 freshness_schedule = dg.ScheduleDefinition(

@@ -6,18 +6,26 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from obstore import get_range, put
+from obstore.exceptions import BaseError
+from obstore.store import ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
+from kpi_platform.storage.landing import RETRIES
+
+if TYPE_CHECKING:
+    from obstore import Attributes
 
 T = TypeVar("T")
 
@@ -235,6 +243,45 @@ class Lake:
             return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
         except TableNotFoundError:
             return None
+
+    def put_file(self, name: str, content: str, content_type: str) -> str:
+        """Replace the file `published/<name>` at once; returns its address."""
+        address = self.path(f"published/{name}")
+        if self._is_local:
+            Path(address).parent.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(f"{address}.unfinished")
+            unfinished.write_text(content, encoding="utf-8")
+            unfinished.replace(address)
+            return address
+        with self._naming_the_setting():
+            attributes: Attributes = {"Content-Type": content_type}
+            put(self._store(), f"published/{name}", content.encode(), attributes=attributes)
+        return address
+
+    def file_head(self, name: str, length: int) -> str | None:
+        """The first `length` bytes of `published/<name>` as text, or None if there is no file."""
+        try:
+            if self._is_local:
+                with Path(self.path(f"published/{name}")).open("rb") as file:
+                    return file.read(length).decode(errors="replace")
+            with self._naming_the_setting():
+                head = get_range(self._store(), f"published/{name}", start=0, length=length)
+        except FileNotFoundError:
+            return None
+        return bytes(head).decode(errors="replace")
+
+    def _store(self) -> ObjectStore:
+        return from_url(self.uri, retry_config=RETRIES)
+
+    @contextmanager
+    def _naming_the_setting(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
 
     def partition_signatures(self, table: str) -> dict[tuple[str, ...], str]:
         """Per partition (its values as text) a hash of its data files: equal if untouched."""

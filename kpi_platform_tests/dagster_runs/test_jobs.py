@@ -21,7 +21,11 @@ def test_everything_is_an_hourly_job_over_all_assets_without_the_listing() -> No
 def test_jobs_that_only_look_run_their_checks_and_no_asset() -> None:
     for name, expected in {
         "landing_listing": set(LISTING_CHECKS),
-        "freshness": {dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "newest_hour_is_recent")},
+        "freshness": {
+            dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "newest_hour_is_recent"),
+            dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_opens"),
+            dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_is_recent"),
+        },
     }.items():
         layer = defs.resolve_job_def(name).asset_layer
         assert not layer.executable_asset_keys, name

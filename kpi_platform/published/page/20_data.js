@@ -1,0 +1,101 @@
+// The embedded data: gzip blocks decoded when first needed, and the questions asked of them.
+const blocks = new Map();
+let core, names;
+
+async function block(number) {
+  if (!blocks.has(number)) {
+    const holder = document.querySelector(`script[data-block="${Number(number)}"]`);
+    blocks.set(number, holder ? unpack(holder.textContent.trim()) : Promise.resolve({}));
+  }
+  return blocks.get(number);
+}
+
+async function unpack(base64) {
+  const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return JSON.parse(await new Response(stream).text());
+}
+
+const grainKey = (studio, game) => studio + "\u0000" + game;
+
+// A series block: {start, step, length, measures: {name: [values of grain 0, of grain 1, ...]}}.
+function index(data) {
+  if (!data) return null;
+  data.at = new Map(data.grains.map(([studio, game], i) => [grainKey(studio, game), i]));
+  return data;
+}
+
+let daily, hourly, retention;
+async function loadPlatform(platform) {
+  const data = await block(1 + core.platforms.indexOf(platform));
+  daily = index(data.daily); hourly = index(data.hourly); retention = index(data.retention);
+}
+
+function grain(data, studio, game) {
+  const i = data ? data.at.get(grainKey(studio, game)) : undefined;
+  if (i === undefined) return null;
+  const from = i * data.length;
+  return {
+    studio, game,
+    values: (measure) => data.measures[measure] ? data.measures[measure].slice(from, from + data.length) : null,
+    complete: data.complete.slice(from, from + data.length), // "1" complete, "0" provisional, " " no row
+  };
+}
+
+// The value of a KPI over the days a..b (both included). Only complete days count unless asked.
+function aggregate(found, kpi, a, b, withProvisional) {
+  if (!found || b < a) return null;
+  const rule = core.kpis[kpi], values = found.values(kpi);
+  if (!values) return null;
+  const weights = rule.weight ? found.values(rule.weight) : null;
+  let sum = 0, weight = 0, last = null;
+  for (let i = Math.max(a, 0); i <= b; i++) {
+    const value = values[i];
+    if (value === null || value === undefined) continue;
+    if (!withProvisional && found.complete[i] !== "1") continue;
+    const w = weights ? weights[i] || 0 : 1;
+    sum += value * w; weight += w; last = value;
+  }
+  if (last === null) return null;
+  if (rule.aggregate === "sum") return sum;
+  if (rule.aggregate === "last") return last;
+  return weight ? sum / weight : null;
+}
+const AGGREGATES = { sum: "sum of the period", last: "at the end of the period", mean: "mean per day" };
+const aggregateText = (rule) => rule.weight ? "over the period" : AGGREGATES[rule.aggregate];
+
+// A published table as objects; null where it does not exist (yet).
+function rows(table) {
+  const data = core.tables[table];
+  if (!data) return null;
+  if (!data.objects) {
+    const columns = Object.keys(data.columns);
+    data.objects = Array.from({ length: data.length }, (_, i) =>
+      Object.fromEntries(columns.map((c) => [c, data.columns[c][i]])));
+  }
+  return data.objects;
+}
+
+function buildNames() {
+  names = { studio: new Map([["all", "All studios"]]), game: new Map([["all", "All games"]]) };
+  for (const studio of core.studios) {
+    names.studio.set(studio.key, studio.name || studio.key);
+    for (const game of studio.games) names.game.set(game.key, game.name || game.key);
+  }
+}
+const studioName = (key) => names.studio.get(key) || key;
+const gameName = (key) => names.game.get(key) || key;
+const platformName = (key) => key === "all" ? "All platforms" : core.platform_names[key] || key;
+const grainName = (studio, game) => game !== "all" ? gameName(game) : studio !== "all" ? studioName(studio) : "All studios";
+
+// Services of the chosen studio and game; null where services cannot be told apart by studio.
+function chosenServices() {
+  const services = rows("dim_service");
+  if (!services) return null;
+  return new Set(services.filter((r) => (state.studio === "all" || r.studio === state.studio)
+    && (state.game === "all" || r.game === state.game)).map((r) => r.service_name));
+}
+function ofServices(found) {
+  const services = chosenServices();
+  return !found || !services ? found : found.filter((r) => services.has(r.service_name));
+}

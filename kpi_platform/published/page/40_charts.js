@@ -1,0 +1,191 @@
+// Charts as SVG: lines with provisional parts marked, stacked areas, intervals. Each has a tooltip,
+// can be walked through with the arrow keys, and says its values to screen readers.
+const WIDTH = 640;
+const color = (i) => `var(--c${i % 8})`;
+const DASHES = ["", "7 3", "2 3", "9 3 2 3"]; // With shapes beside colours, lines differ in print too.
+const MARKS = ["M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M-3-3h6v6h-6z", "M0-4l4 7h-8z", "M0-4l4 4l-4 4l-4-4z"];
+
+// Where the lines of a scale lie: at whole minutes, hours or days for times.
+function ticks(low, high, count, unit) {
+  const measure = unit !== "seconds" || high < 120 ? 1 : high < 7200 ? 60 : 3600;
+  if (measure > 1) return ticks(low / measure, high / measure, count).map((t) => t * measure);
+  const span = high - low || 1, raw = span / count, power = 10 ** Math.floor(Math.log10(raw));
+  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((x) => x >= raw);
+  const found = [];
+  for (let t = Math.ceil(low / step) * step; t <= high + step * 1e-9; t += step) found.push(Math.abs(t) < step / 1e6 ? 0 : t);
+  return found;
+}
+
+// A value at a scale: as short as it can be said.
+function axis(value, unit) {
+  return show(value, unit).replace(unit === "usd" ? /\.00$/ : /\.0+(?=\D*$)|(?<=\.[1-9])0+(?=\D*$)/, "");
+}
+
+function extent(series, unit) {
+  const all = series.flatMap((x) => x.values).filter((v) => v !== null && v !== undefined);
+  if (!all.length) return [0, 1];
+  let low = Math.min(...all), high = Math.max(...all);
+  if (unit === "share" && low > 0.5) { low = Math.max(0, low - (1 - low) * 0.6 - 0.02); high = Math.min(1, high + 0.02); } else low = Math.min(0, low);
+  if (high === low) high = low + 1;
+  return [low, high + (high - low) * (unit === "share" ? 0 : 0.06)];
+}
+
+// series: [{name, values, complete}], times: ms of each value. options: unit, height, title, hourly, labels.
+function lineChart(series, times, options) {
+  if (!series.some((one) => one.values.some((v) => v !== null && v !== undefined))) return nothing("No value yet: its days are not over, or nothing happened.");
+  const { unit, title, height = 240, hourly: byHour = false, wide = WIDTH } = options;
+  const n = times.length, labelled = series.length > 1;
+  const box = { left: 52, right: labelled ? 120 : 16, top: 12, bottom: 26 };
+  const [low, high] = extent(series, unit);
+  const inner = wide - box.left - box.right;
+  const x = (i) => box.left + (n < 2 ? inner / 2 : (i / (n - 1)) * inner);
+  const y = (v) => box.top + (1 - (v - low) / (high - low)) * (height - box.top - box.bottom);
+  const root = s("svg", { viewBox: `0 0 ${wide} ${height}`, class: "chart", role: "img", tabindex: "0",
+    "aria-label": title + ". Arrow keys read the values." });
+  for (const t of ticks(low, high, 4, unit)) root.append(
+    s("line", { class: "grid", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
+    s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, axis(t, unit)));
+  provisionalBands(root, series, x, n, box, height, wide);
+  const every = Math.max(1, Math.ceil(n / (inner / 64)));
+  for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": n < 2 ? "middle" : i === n - 1 && !labelled ? "end" : "middle" },
+    byHour ? hourText(times[i]).slice(11) + (new Date(times[i]).getUTCHours() < every ? " " + shortDay.format(times[i]) : "") : shortDay.format(times[i])));
+  series.forEach((one, k) => drawLine(root, one, k, x, y, n));
+  if (labelled) endLabels(root, series, y, wide - box.right + 8, height - box.bottom);
+  return walkable(root, { n, x, top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
+    text: (i) => [byHour ? hourText(times[i]) + " UTC" : longDay.format(times[i]),
+      ...series.map((one, k) => ({ color: color(one.color ?? k), mark: one.color ?? k, name: one.name, value: show(one.values[i], unit, true), note: one.complete && one.complete[i] === "0" ? "provisional" : "" }))] });
+}
+
+function provisionalBands(root, series, x, n, box, height, wide) {
+  const half = n > 1 ? (x(1) - x(0)) / 2 : 20;
+  const is = (i) => series.some((one) => one.complete && one.complete[i] === "0");
+  for (let i = 0; i < n; i++) if (is(i) && (i === 0 || !is(i - 1))) {
+    let j = i;
+    while (j + 1 < n && is(j + 1)) j++;
+    const from = Math.max(box.left, x(i) - half);
+    root.append(s("rect", { class: "provisional", x: from, y: box.top, width: Math.max(2, Math.min(x(j) + half, x(n - 1) + 6) - from), height: height - box.top - box.bottom }));
+    if (wide > 500 && (x(j) - from > 50 || j === n - 1)) root.append(s("text", { class: "tick note", x: Math.min(x(j) + half, x(n - 1)) - 2, y: box.top + 9, "text-anchor": "end" }, "provisional"));
+  }
+}
+
+function drawLine(root, one, k, x, y, n) {
+  const tone = color(one.color ?? k), few = n <= 31;
+  for (const provisional of [false, true]) {
+    let path = "", open = false;
+    for (let i = 0; i < n; i++) {
+      const v = one.values[i], here = one.complete && one.complete[i] === "0";
+      // A provisional piece begins at the last complete point, so that the line does not break.
+      const belongs = v !== null && v !== undefined && (provisional ? here || (one.complete && one.complete[i + 1] === "0") : !here);
+      if (belongs) path += (open ? "L" : "M") + x(i).toFixed(1) + " " + y(v).toFixed(1);
+      open = belongs;
+    }
+    if (path) root.append(s("path", { d: path, class: provisional ? "line dashed" : "line", style: { stroke: tone, strokeDasharray: provisional ? "3 3" : DASHES[Math.floor((one.color ?? k) / 8) % 4] } }));
+  }
+  for (let i = 0; i < n; i++) {
+    const v = one.values[i];
+    if (v === null || v === undefined) continue;
+    const alone = (one.values[i - 1] ?? null) === null && (one.values[i + 1] ?? null) === null;
+    if (few || alone) root.append(s("path", { d: MARKS[(one.color ?? k) % 4], class: one.complete && one.complete[i] === "0" ? "dot hollow" : "dot",
+      transform: `translate(${x(i).toFixed(1)} ${y(v).toFixed(1)})`, style: { stroke: tone, fill: tone } }));
+  }
+}
+
+// The names at the ends of their lines, moved apart where they would lie on each other.
+function endLabels(root, series, y, left, bottom) {
+  const found = series.map((one, k) => {
+    const last = [...one.values].reverse().find((v) => v !== null && v !== undefined);
+    return { k: one.color ?? k, name: one.name, y: last === undefined ? bottom : y(last) };
+  }).sort((a, b) => a.y - b.y);
+  for (let i = 1; i < found.length; i++) found[i].y = Math.max(found[i].y, found[i - 1].y + 13);
+  const over = found.length ? found[found.length - 1].y - bottom : 0;
+  for (const label of found) {
+    const at = label.y - Math.max(0, over);
+    root.append(s("path", { d: MARKS[label.k % 4], transform: `translate(${left} ${at})`, style: { fill: color(label.k), stroke: color(label.k) } }),
+      s("text", { class: "label", x: left + 8, y: at + 4 }, label.name.length > 16 ? label.name.slice(0, 15) + "…" : label.name, s("title", {}, label.name)));
+  }
+}
+
+// Pointer and arrow keys move a cursor; what stands there is shown and said.
+function walkable(root, { n, x, top, bottom, wide, left, right, text }) {
+  const cursor = s("line", { class: "cursor", y1: top, y2: bottom, visibility: "hidden" });
+  root.append(cursor);
+  let at = n - 1;
+  const go = (i, clientX, clientY, spoken) => {
+    at = Math.min(Math.max(i, 0), n - 1);
+    cursor.setAttribute("x1", x(at)); cursor.setAttribute("x2", x(at)); cursor.setAttribute("visibility", "visible");
+    const [head, ...lines] = text(at);
+    const area = root.getBoundingClientRect();
+    showTip(h("div", {}, h("strong", {}, head), lines.map((l) => h("div", { class: "tip-line" },
+      h("span", { class: "key", style: { background: l.color || "transparent" } }), h("span", {}, l.name), h("b", {}, l.value), l.note ? h("em", {}, l.note) : ""))),
+      clientX ?? area.left + (x(at) / wide) * area.width, clientY ?? area.top);
+    if (spoken) byId("live").textContent = head + ": " + lines.map((l) => `${l.name} ${l.value} ${l.note || ""}`).join(", ");
+  };
+  const hide = () => { cursor.setAttribute("visibility", "hidden"); hideTip(); };
+  root.addEventListener("pointermove", (e) => {
+    const area = root.getBoundingClientRect(), px = ((e.clientX - area.left) / area.width) * wide;
+    go(n < 2 ? 0 : Math.round(((px - left) / (right - left)) * (n - 1)), e.clientX, e.clientY);
+  });
+  root.addEventListener("pointerleave", hide);
+  root.addEventListener("blur", hide);
+  root.addEventListener("keydown", (e) => {
+    const move = { ArrowLeft: at - 1, ArrowRight: at + 1, Home: 0, End: n - 1, PageUp: at - 7, PageDown: at + 7 }[e.key];
+    if (e.key === "Escape") hide();
+    if (move !== undefined) { e.preventDefault(); go(move, null, null, true); }
+  });
+  return root;
+}
+
+function sparkline(values, complete) {
+  const found = values.filter((v) => v !== null && v !== undefined);
+  if (found.length < 2) return h("span", { class: "spark-none" });
+  const low = Math.min(0, ...found), high = Math.max(...found), n = values.length;
+  const x = (i) => 2 + (i / Math.max(1, n - 1)) * 96, y = (v) => 26 - ((v - low) / (high - low || 1)) * 22;
+  const root = s("svg", { viewBox: "0 0 100 30", class: "spark", "aria-hidden": "true", preserveAspectRatio: "none" });
+  drawLine(root, { values, complete, color: 0 }, 0, x, y, 1000);
+  return root;
+}
+
+// A share or mean with its 95 % interval on a common scale.
+function intervalBar(value, low, high, scale) {
+  if (value === null || value === undefined) return "–";
+  const at = (v) => Math.min(100, Math.max(0, ((v - scale[0]) / (scale[1] - scale[0] || 1)) * 100));
+  const root = s("svg", { viewBox: "0 0 100 14", class: "interval", "aria-hidden": "true", preserveAspectRatio: "none" });
+  if (scale[0] < 0) root.append(s("line", { class: "zero", x1: at(0), x2: at(0), y1: 0, y2: 14 }));
+  if (low !== null && low !== undefined) root.append(s("rect", { class: "range", x: at(low), y: 4.5, width: Math.max(0.8, at(high) - at(low)), height: 5, rx: 1 }));
+  root.append(s("rect", { class: "point", x: at(value) - 0.9, y: 1.5, width: 1.8, height: 11 }));
+  return root;
+}
+
+// layers: [{name, values}] of shares that add up to at most 1 per day.
+function stackedArea(layers, times, options) {
+  const { height = 260, title, wide = WIDTH, notes = [] } = options;
+  const n = times.length, box = { left: 46, right: 130, top: 12, bottom: 26 };
+  const x = (i) => box.left + (n < 2 ? 0.5 : i / (n - 1)) * (wide - box.left - box.right);
+  const y = (v) => box.top + (1 - v) * (height - box.top - box.bottom);
+  const root = s("svg", { viewBox: `0 0 ${wide} ${height}`, class: "chart", role: "img", tabindex: "0", "aria-label": title + ". Arrow keys read the values." });
+  const below = new Array(n).fill(0), labels = [];
+  const half = n < 2 ? (wide - box.left - box.right) / 2 : 0;
+  layers.forEach((layer, k) => {
+    const top = layer.values.map((v, i) => below[i] + (v || 0));
+    const up = top.map((v, i) => `${(x(i) + (half && i === 0 ? -half : 0)).toFixed(1)},${y(v).toFixed(1)}`);
+    const down = below.map((v, i) => `${(x(i) + half).toFixed(1)},${y(v).toFixed(1)}`).reverse();
+    if (half) { up.push(`${x(0) + half},${y(top[0])}`); down.push(`${x(0) - half},${y(below[0])}`); }
+    root.append(s("polygon", { points: [...up, ...down].join(" "), class: "area", style: { fill: color(layer.color ?? k) } }));
+    labels.push({ name: layer.name, color: layer.color ?? k, mid: (below[n - 1] + top[n - 1]) / 2, size: top[n - 1] - below[n - 1] });
+    top.forEach((v, i) => { below[i] = v; });
+  });
+  for (const t of [0, 0.25, 0.5, 0.75, 1]) root.append(s("line", { class: t === 0.5 ? "grid half" : "grid over", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
+    s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, t * 100 + " %"));
+  const every = Math.max(1, Math.ceil(n / 8));
+  for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": "middle" }, shortDay.format(times[i])));
+  for (const note of notes) root.append(s("line", { class: "release", x1: x(note.at), x2: x(note.at), y1: box.top, y2: height - box.bottom }, s("title", {}, note.text)));
+  let floor = Infinity;
+  for (const label of labels.filter((l) => l.size > 0.02)) {
+    const at = Math.min(y(label.mid) + 4, floor - 12);
+    floor = at;
+    root.append(s("rect", { x: wide - box.right + 8, y: at - 8, width: 9, height: 9, rx: 2, style: { fill: color(label.color) } }),
+      s("text", { class: "label", x: wide - box.right + 22, y: at }, label.name + " · " + show(label.size, "share")));
+  }
+  return walkable(root, { n, x, top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
+    text: (i) => [longDay.format(times[i]), ...layers.map((l, k) => ({ color: color(l.color ?? k), name: l.name, value: show(l.values[i], "share") })).reverse().filter((l) => l.value !== "–" && l.value !== "0.0 %")] });
+}

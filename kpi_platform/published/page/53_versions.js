@@ -1,0 +1,89 @@
+// Versions of one service: who is on which, and what shutting old ones down would cost.
+function servicesToChoose() {
+  const tables = ["version_adoption", "active_versions", "version_shutdown_impact"].map(rows).filter(Boolean);
+  return [...new Set(tables.flatMap((t) => ofServices(t).map((r) => r.service_name)))].sort();
+}
+
+function versionsView() {
+  const services = servicesToChoose(), head = viewHead("Versions", "Which versions players are on, how fast a release is taken up, and what it would cost to stop supporting old ones. Versions cover all platforms.");
+  if (!services.length) return [head, nothing("No version was seen in this selection.")];
+  const players = (service) => (rows("active_versions") || []).filter((r) => r.service_name === service).reduce((sum, r) => sum + r.players, 0);
+  const service = services.includes(state.service) ? state.service : [...services].sort((p, q) => players(q) - players(p))[0];
+  return [head, h("div", { class: "row controls" }, select("Service", service, services.map((x) => [x, x]), (v) => choose({ service: v, cutoff: "" }), { id: "v-service" })),
+    card("Adoption", adoption(service)), card("Shutdown calculator", shutdown(service))];
+}
+
+function adoption(service) {
+  const all = rows("version_adoption");
+  if (!all) return [notYet("Adoption by day", "version_adoption"), activeNow(service)];
+  const [a, b] = period(), mine = all.filter((r) => r.service_name === service);
+  const byVersion = new Map();
+  for (const r of mine) {
+    const i = Math.round((parseDay(r.date) - parseDay(core.first_day)) / DAY);
+    if (i < a || i > b) continue;
+    if (!byVersion.has(r.version)) byVersion.set(r.version, new Array(b - a + 1).fill(null));
+    byVersion.get(r.version)[i - a] = r.share_of_players;
+  }
+  if (!byVersion.size) return nothing("Nobody was active in this period.");
+  const cadence = (rows("release_cadence") || []).filter((r) => r.service_name === service);
+  const order = new Map(cadence.map((r) => [r.version, r.release_number]));
+  const sum = (v) => v.reduce((t, x) => t + (x || 0), 0);
+  const largest = [...byVersion].sort((p, q) => sum(q[1]) - sum(p[1]));
+  const kept = largest.slice(0, 7).sort((p, q) => (order.get(p[0]) ?? 0) - (order.get(q[0]) ?? 0)).map(([name, values], k) => ({ name, values, color: k }));
+  if (largest.length > 7) kept.unshift({ name: "other", color: 7, values: kept[0].values.map((_, i) => largest.slice(7).reduce((t, [, v]) => t + (v[i] || 0), 0)) });
+  const times = Array.from({ length: b - a + 1 }, (_, i) => dayAt(a + i));
+  const notes = cadence.filter((r) => r.release_date).map((r) => ({ at: Math.round((parseDay(r.release_date) - times[0]) / DAY), text: "release day of " + r.version })).filter((x) => x.at >= 0 && x.at <= b - a);
+  return [h("p", { class: "small" }, "Share of the day's active players by the version in effect at its end; older versions lie below. Dashed lines are release days."),
+    stackedArea(kept, times, { title: "Adoption of " + service, wide: 980, height: 320, notes })];
+}
+
+function activeNow(service) {
+  const found = (rows("active_versions") || []).filter((r) => r.service_name === service).sort((p, q) => q.players - p.players);
+  if (!found.length) return "";
+  return dataTable("active_versions", found, [{ name: "version" }, { name: "players" }, { name: "share_of_players", interval: true }, { name: "devices" }, { name: "sessions" }]);
+}
+
+function shutdown(service) {
+  const all = rows("version_shutdown_impact");
+  if (!all) return notYet("What a shutdown would cost", "version_shutdown_impact");
+  const versions = all.filter((r) => r.service_name === service).sort((p, q) => p.release_number - q.release_number);
+  if (!versions.length) return nothing("No version of this service is active.");
+  if (versions.length < 2) return nothing(`Only one version is active (${versions[0].version}): there is nothing to shut down.`);
+  let cut = versions.findIndex((r) => r.version === state.cutoff);
+  if (cut < 1) cut = 1;
+  const result = h("div", { class: "shutdown", "aria-live": "polite" });
+  const draw = () => result.replaceChildren(...shutdownResult(service, versions, cut));
+  const chosen = h("output", { for: "v-cut" }, versions[cut].version);
+  const range = h("input", { id: "v-cut", type: "range", min: 1, max: versions.length - 1, value: cut, "aria-valuetext": versions[cut].version,
+    oninput: (e) => { cut = Number(e.target.value); chosen.textContent = versions[cut].version; e.target.setAttribute("aria-valuetext", versions[cut].version); draw(); },
+    onchange: () => choose({ cutoff: versions[cut].version }) });
+  draw();
+  return [h("label", { class: "field wide", for: "v-cut" }, h("span", {}, "Oldest version that stays supported: ", chosen), range,
+    h("span", { class: "ends" }, h("span", {}, versions[1].version), h("span", {}, versions[versions.length - 1].version))), result,
+  h("h4", {}, "Version by version"),
+  dataTable("version_shutdown_impact", versions.slice().reverse(), [{ name: "version" }, { name: "release_date" }, { name: "players_remaining" }, { name: "players_without_upgrade" }, { name: "share_of_dau" }, { name: "share_of_sessions" }, { name: "share_of_playtime" }, { name: "revenue_usd" }, { name: "share_of_revenue" },
+    { name: "players_previous_7_days", label: "7 days before" }, { name: "players_last_7_days", label: "last 7 days" }, { name: "verdict", cell: (r) => verdict(r.verdict) }])];
+}
+
+const VERDICTS = { cheap: ["good", "cheap"], costly: ["bad", "costly"], strands_players: ["bad", "strands players"], newest: ["", "newest"] };
+const verdict = (v) => v ? h("span", { class: "verdict " + (VERDICTS[v]?.[0] || "") }, VERDICTS[v]?.[1] || v) : "–";
+
+function shutdownResult(service, versions, cut) {
+  const off = versions.slice(0, cut), number = new Map(versions.map((r) => [r.version, r.release_number]));
+  const sum = (c) => off.reduce((t, r) => t + (r[c] || 0), 0), limit = versions[cut].release_number;
+  const cadence = (rows("release_cadence") || []).filter((r) => r.service_name === service);
+  for (const r of cadence) number.set(r.version, r.release_number);
+  // Somebody is stuck if even the newest version of the own device is shut down.
+  const devices = (rows("version_distribution") || []).filter((r) => r.service_name === service && r.device !== "all" && number.get(r.version) < limit && number.get(r.newest_version_on_device) < limit);
+  const stuck = rows("version_distribution") ? devices.reduce((t, r) => t + r.players, 0) : sum("players_without_upgrade");
+  const figure = (label, value, note, bad) => h("div", { class: "figure" + (bad ? " bad" : "") }, h("b", {}, value), h("span", {}, label), h("span", { class: "small" }, note || ""));
+  const byDevice = new Map();
+  for (const r of devices) byDevice.set(r.device, (byDevice.get(r.device) || 0) + r.players);
+  return [h("p", {}, `Without ${off.map((r) => r.version).join(", ")}, of the last 28 days at most this would be lost:`),
+    h("div", { class: "figures" }, figure("players would have to move", whole.format(sum("players_remaining")), show(sum("share_of_players_remaining"), "share") + " of the service's players"),
+      figure("of them cannot", whole.format(stuck), stuck ? "their device has no newer version" : "every device has a newer version", stuck > 0),
+      figure("of DAU", show(sum("share_of_dau"), "share")), figure("of sessions", show(sum("share_of_sessions"), "share")), figure("of playtime", show(sum("share_of_playtime"), "share")),
+      figure("of revenue", off.some((r) => r.share_of_revenue !== null) ? show(sum("share_of_revenue"), "share") : "–", show(sum("revenue_usd"), "usd") + " in 28 days")),
+    byDevice.size ? h("p", {}, "Who cannot move: ", [...byDevice].sort((p, q) => q[1] - p[1]).map(([d, n]) => `${d} (${whole.format(n)})`).join(", ") + ".") : "",
+    h("p", { class: "small" }, "Nothing says that those who can move would leave: this is the most that can be lost.")];
+}

@@ -1,0 +1,172 @@
+"""The figures of the daily report: the newest complete day beside the days before it.
+
+Belongs here: which day is told of, its figures and what needs attention. Does not: their words in
+HTML, text or Slack, and reading tables.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.published.dashboard_kpis import KPIS, Kpi
+
+REPORTED = (
+    "dau",
+    "mau",
+    "new_players",
+    "sessions",
+    "session_length_mean_seconds",
+    "revenue_usd",
+    "arpdau_usd",
+    "payers",
+    "crash_free_sessions",
+)
+BY_STUDIO = ("dau", "new_players", "revenue_usd", "crash_free_sessions")
+CHART_DAYS = 28
+_ATTENTION = 12
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A KPI of the day, of the day before and of the same weekday before; None if there is none."""
+
+    kpi: Kpi
+    value: float | None
+    day_before: float | None
+    week_before: float | None
+
+
+@dataclass(frozen=True)
+class Line:
+    """A studio or game (then with its studio's name) and its figures, in the order `BY_STUDIO`."""
+
+    name: str
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True)
+class Series:
+    """A KPI of the portfolio by day, oldest first; a provisional day is marked."""
+
+    kpi: Kpi
+    days: tuple[tuple[date, float | None, bool], ...]
+
+
+@dataclass(frozen=True)
+class ReportFigures:
+    """Everything that a daily report says. `day` is None before a day is complete."""
+
+    day: date | None
+    now: datetime | None
+    portfolio: tuple[Figure, ...]
+    studios: tuple[Line, ...]
+    series: tuple[Series, ...]
+    attention: tuple[str, ...]
+
+
+def report_figures(
+    tables: Mapping[str, pl.DataFrame],
+    ledger: pl.DataFrame,
+    now: datetime | None,
+    studio_names: Mapping[str, str],
+) -> ReportFigures:
+    """The figures of the newest complete day. `ledger`: `hour_ledger`; names by studio key."""
+    rows = tables.get("kpi_daily")
+    total = None if rows is None else _grain(rows, "all", "all")
+    day = None if total is None else total.filter("is_complete")["date"].max()
+    if rows is None or total is None or not isinstance(day, date):
+        return ReportFigures(None, now, (), (), (), tuple(_ledger_attention(ledger)))
+    studios = sorted(set(rows["studio"]) - {"all"})
+    lines = [
+        Line(
+            studio_names.get(studio) or studio,
+            _figures(_grain(rows, studio, "all"), day, BY_STUDIO),
+        )
+        for studio in studios
+    ]
+    return ReportFigures(
+        day,
+        now,
+        _figures(total, day, REPORTED),
+        tuple(sorted(lines, key=lambda line: -(line.figures[0].value or 0))),
+        tuple(_series(total, name, day) for name in ("dau", "revenue_usd") if name in rows.columns),
+        tuple(_attention(tables, ledger, day)),
+    )
+
+
+def _grain(rows: pl.DataFrame, studio: str, game: str) -> pl.DataFrame:
+    return rows.filter(
+        pl.col("studio") == studio, pl.col("game") == game, pl.col("platform") == "all"
+    )
+
+
+def _figures(rows: pl.DataFrame, day: date, names: tuple[str, ...]) -> tuple[Figure, ...]:
+    return tuple(
+        Figure(KPIS[name], *(_value(rows, day - timedelta(days=n), name) for n in (0, 1, 7)))
+        for name in names
+        if name in rows.columns
+    )
+
+
+def _value(rows: pl.DataFrame, day: date, name: str) -> float | None:
+    found = rows.filter(pl.col("date") == day)[name]
+    return None if found.is_empty() or found[0] is None else float(found[0])
+
+
+def _series(rows: pl.DataFrame, name: str, day: date) -> Series:
+    recent = rows.filter(pl.col("date") > day - timedelta(days=CHART_DAYS)).sort("date")
+    days = recent.select("date", pl.col(name).cast(pl.Float64), ~pl.col("is_complete"))
+    return Series(KPIS[name], tuple(days.iter_rows()))
+
+
+def _attention(tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: date) -> list[str]:
+    found = [*_ledger_attention(ledger), *_restated(tables.get("kpi_restatements"), day)]
+    found += _focus(tables.get("version_focus"))
+    return found[:_ATTENTION]
+
+
+def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
+    """Failed hours and sources without lines in the newest day that was processed."""
+    recent = ledger.filter(pl.col("p_ingest_date_utc") == pl.col("p_ingest_date_utc").max())
+    by_source = recent.group_by("source").agg(
+        pl.col("lines").sum(),
+        failed=(pl.col("status") == "failed").sum(),
+        day=pl.col("p_ingest_date_utc").max().cast(pl.String),
+    )
+    found = []
+    for row in by_source.sort("source").iter_rows(named=True):
+        if row["failed"]:
+            found.append(f"{row['source']}: {row['failed']} hours of {row['day']} failed")
+        if not row["lines"]:
+            found.append(f"{row['source']}: no data on {row['day']}")
+    return found
+
+
+def _restated(rows: pl.DataFrame | None, day: date) -> list[str]:
+    """How many figures were changed after they had been published as complete, since the day."""
+    if rows is None:
+        return []
+    since = rows.filter(pl.col("restated_at").dt.date() > day)
+    total = since.filter(
+        pl.col("studio") == "all", pl.col("game") == "all", pl.col("platform") == "all"
+    )
+    return (
+        [f"{since.height:,} published figures were restated, {total.height} of the portfolio"]
+        if since.height
+        else []
+    )
+
+
+def _focus(rows: pl.DataFrame | None) -> list[str]:
+    """The first thing to fix of every service's newest version, if it got worse."""
+    if rows is None:
+        return []
+    worse = rows.filter("is_newest", pl.col("direction") == "worse", pl.col("kind") != "feature")
+    first = worse.sort("service_name", "priority").unique("service_name", maintain_order=True)
+    return [
+        f"{row['service_name']} {row['version']}: {row['kind']} {row['name']} affects"
+        f" {row['players_affected']:,} players, more than on {row['previous_version']}"
+        for row in first.iter_rows(named=True)
+    ]

@@ -1,0 +1,183 @@
+"""Small tables as they are published, for pages and reports; names are as hostile as they get.
+
+Belongs here: the tables and what is in them. Does not: what is expected of a page.
+"""
+
+import math
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.published.dashboard import Inputs
+from kpi_platform.schemas.sources import Sources, parse_sources
+from kpi_platform.schemas.tables import TABLES
+
+HOSTILE = "<script>window.pwned=1</script>\"'`</script><img src=x onerror=window.pwned=2>"
+FIRST = date(2026, 1, 1)
+NOW = datetime(2026, 2, 10, tzinfo=UTC)
+GRAINS = (
+    ("all", "all"),
+    ("northlight", "all"),
+    ("northlight", "ironvale"),
+    ("northlight", HOSTILE),
+    ("kumo", "all"),
+    ("kumo", "mochi-dash"),
+)
+
+
+def sources() -> Sources:
+    """Two studios, of which one has a name in the file."""
+    return parse_sources(
+        "studios: [{key: northlight, name: Northlight Studio, games:"
+        " [{key: ironvale, name: Ironvale, sources: [{key: ironvale, telemetry: ironvale}]}]},"
+        " {key: kumo, games: [{key: mochi-dash, sources: [{key: mochi, telemetry: mochi}]}]}]",
+        "test",
+    )
+
+
+def daily(
+    days: int = 40,
+    grains: Sequence[tuple[str, str]] = GRAINS,
+    platforms: Sequence[str] = ("all", "pc"),
+) -> pl.DataFrame:
+    """`kpi_daily` of every grain and platform; the newest day is provisional."""
+    dates = [FIRST + timedelta(days=n) for n in range(days)]
+    rows = [
+        {
+            "date": day,
+            "studio": studio,
+            "game": game,
+            "platform": platform,
+            "dau": 100 * (n + 1) + i,
+            "wau": 300 * (n + 1),
+            "mau": 900 * (n + 1),
+            "stickiness": 1 / 9,
+            "new_players": 10 + n,
+            "returning_players": 90,
+            "sessions": 150 + i,
+            "playtime_seconds": 90_000.0 + i,
+            "session_length_mean_seconds": 600.0,
+            "revenue_usd": 50.0 + 10 * math.sin(i / 7),
+            "payers": 5,
+            "arpdau_usd": 0.5,
+            "arppu_usd": 10.0,
+            "crash_free_sessions": 0.97,
+            "is_complete": i < days - 1,
+        }
+        for platform in platforms
+        for n, (studio, game) in enumerate(grains)
+        for i, day in enumerate(dates)
+    ]
+    return pl.DataFrame(rows, schema_overrides={"date": pl.Date})
+
+
+def retention(days: int = 40, platforms: Sequence[str] = ("all", "pc")) -> pl.DataFrame:
+    """`kpi_retention`: 100 new players a day, of whom 40, 20 and 10 come back."""
+    rows = [
+        {
+            "cohort_date": FIRST + timedelta(days=i),
+            "day_n": n,
+            "studio": studio,
+            "game": game,
+            "platform": platform,
+            "cohort_size": 100,
+            "retained_classic": kept if i + n < days else None,
+            "retained_rolling": kept + 5 if i + n < days else None,
+            "is_complete": i + n < days,
+        }
+        for platform in platforms
+        for studio, game in GRAINS
+        for i in range(days)
+        for n, kept in ((1, 40), (7, 20), (30, 10))
+    ]
+    return pl.DataFrame(rows, schema_overrides={"retained_classic": pl.Int64})
+
+
+def ledger(days: int = 40) -> pl.DataFrame:
+    """`hour_ledger` of three sources: one with a hole and a failed hour, one hostile."""
+    rows = []
+    for source in ("ironvale", "mochi", HOSTILE):
+        for i in range(days * 24):
+            is_hole = source == "mochi" and i == 5
+            rows.append(
+                {
+                    "p_ingest_date_utc": FIRST + timedelta(days=i // 24),
+                    "p_ingest_hour_utc": i % 24,
+                    "source": source,
+                    "status": "failed" if source == "mochi" and i == 6 else "processed",
+                    "lines": 0 if is_hole else 120,
+                    "rows": 0 if is_hole else 110,
+                    "quarantined": 0 if is_hole else 4,
+                    "duplicates": 0 if is_hole else 6,
+                    "suppressed": 0,
+                }
+            )
+    schema = {n: t for n, t in TABLES["hour_ledger"].polars_schema.items() if n in rows[0]}
+    return pl.DataFrame(rows, schema=schema)
+
+
+def active_versions() -> pl.DataFrame:
+    """`active_versions` of one service."""
+    seen = datetime(2026, 2, 1, 12, tzinfo=UTC)
+    rows = [("Client", version, seen, seen, n, n / 100, 3, n, n) for version, n in VERSIONS]
+    columns = ["service_name", "version", "first_seen_at", "last_seen_at", "players"]
+    columns += ["share_of_players", "devices", "sessions", "sightings"]
+    return pl.DataFrame(rows, schema=columns, orient="row")
+
+
+VERSIONS = (("1.8", 10), ("1.9", 30), (HOSTILE, 60))
+
+
+def shutdown_impact() -> pl.DataFrame:
+    """`version_shutdown_impact`: 1.8 is cheap, 1.9 strands 7 players on an old phone."""
+    return pl.DataFrame(
+        {
+            "service_name": "Client",
+            "version": [version for version, _ in VERSIONS],
+            "release_date": [FIRST, FIRST + timedelta(days=9), FIRST + timedelta(days=20)],
+            "release_number": [1, 2, 3],
+            "is_newest": [False, False, True],
+            "players": [12, 40, 60],
+            "players_remaining": [10, 30, 60],
+            "share_of_players_remaining": [0.1, 0.3, 0.6],
+            "players_without_upgrade": [0, 7, 0],
+            "share_of_dau": [0.005, 0.2, 0.795],
+            "share_of_sessions": [0.005, 0.2, 0.795],
+            "share_of_playtime": [0.005, 0.2, 0.795],
+            "revenue_usd": [1.0, 200.0, 800.0],
+            "share_of_revenue": [0.001, 0.2, 0.8],
+            "players_last_7_days": [4, 20, 55],
+            "players_previous_7_days": [8, 30, 40],
+            "verdict": ["cheap", "strands_players", "newest"],
+        }
+    )
+
+
+def distribution() -> pl.DataFrame:
+    """`version_distribution`: the old phone has no version after 1.9."""
+    newest = VERSIONS[2][0]
+    return pl.DataFrame(
+        {
+            "service_name": "Client",
+            "version": ["1.8", "1.9", "1.9", newest],
+            "device": ["PC", "PC", "Old phone", "PC"],
+            "players": [10, 23, 7, 60],
+            "share_of_players": [0.1, 0.23, 0.07, 0.6],
+            "newest_version_on_device": [newest, newest, "1.9", newest],
+            "is_newest_on_device": [False, False, True, True],
+        }
+    )
+
+
+def inputs(**tables: pl.DataFrame) -> Inputs:
+    """What a dashboard reads: the tables above, those given instead of or beside them."""
+    usual = {
+        "kpi_daily": daily(),
+        "kpi_retention": retention(),
+        "active_versions": active_versions(),
+        "version_shutdown_impact": shutdown_impact(),
+        "version_distribution": distribution(),
+    }
+    found = {**usual, **tables}
+    return Inputs(found, ledger(), tuple(f"{name}@0" for name in found))
