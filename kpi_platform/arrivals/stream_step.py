@@ -13,7 +13,7 @@ from kpi_platform.arrivals.feed_step import FeedStep
 from kpi_platform.arrivals.stream_rows import stream_rows, stream_stats
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.source_tables import StreamFeed
-from kpi_platform.schemas.sources import Source, Sources
+from kpi_platform.schemas.sources import Source, Sources, SourcesError
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.storage.hour_steps import Done
@@ -39,8 +39,14 @@ class StreamStep(FeedStep):
         sources: Sources,
         future_limit: timedelta,
     ) -> None:
+        """Raises SourcesError for a stream feed that is a table: only files are read."""
         super().__init__(lake, open_feeds, sources)
         self._future_limit = future_limit
+        for _, _, source in sources.walk():
+            if isinstance(source.feed, StreamFeed) and source.feed.folder is None:
+                raise SourcesError(
+                    f"KPI_SOURCES: source {source.key}: a stream feed needs a folder of files"
+                )
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' rows, and fold the hours that old or new rows speak of."""
