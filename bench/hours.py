@@ -41,6 +41,7 @@ def comparisons(folder: Path) -> list[Comparison]:
             "KPI_HOME": str(home),
             "KPI_LANDING_URI": str(world / "landing"),
             "KPI_SOURCES": str(world / "sources.yaml"),
+            "KPI_FEEDS_URI": str(world / "feeds"),
             "DAGSTER_HOME": str(ROOT),
             "DAGSTER_MODULE_NAME": module,
         }

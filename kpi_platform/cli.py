@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer carries its own Click
 
+from kpi_platform.cli_sources import sources_app
 from kpi_platform.demo import run_demo
 from kpi_platform.history.lookup import version_at as lookup
 from kpi_platform.schemas.sources import SourcesError
@@ -35,6 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.add_typer(sources_app, name="sources")
 
 
 def main() -> None:

@@ -5,7 +5,12 @@ Belongs here: what the code location consists of. Does not: any logic.
 
 import dagster as dg
 
-from kpi_platform.arrivals.assets import raw_telemetry
+from kpi_platform.arrivals.assets import (
+    raw_console_feed,
+    raw_stream_feed,
+    raw_studio_events,
+    raw_telemetry,
+)
 from kpi_platform.arrivals.landing_checks import list_landing
 from kpi_platform.arrivals.schedules import (
     everything,
@@ -22,7 +27,17 @@ from kpi_platform.published.assets import publications
 from kpi_platform.resources import PlatformResource
 
 defs = dg.Definitions(
-    assets=[raw_telemetry, cleaned_events, sessions, user_version_history, kpis, publications],
+    assets=[
+        raw_telemetry,
+        raw_console_feed,
+        raw_stream_feed,
+        raw_studio_events,
+        cleaned_events,
+        sessions,
+        user_version_history,
+        kpis,
+        publications,
+    ],
     asset_checks=[list_landing, newest_hour_is_recent],
     jobs=[everything, landing_listing, freshness],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule],

@@ -17,6 +17,8 @@ from pathlib import Path
 import polars as pl
 from rich.console import Console
 
+from kpi_platform.schemas.attributes import attribute
+from kpi_platform.schemas.players import player_id
 from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.lake import Lake
@@ -36,8 +38,9 @@ def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: 
         environment = _place(settings, world, stack, on_s3=on_s3)
         _make_world(console, settings, world, hours, players, seed)
         if on_s3:
-            files = upload(world / "landing", environment["KPI_LANDING_URI"])
-            console.print(f"uploaded {files} files to {environment['KPI_LANDING_URI']}")
+            for folder, setting in (("landing", "KPI_LANDING_URI"), ("feeds", "KPI_FEEDS_URI")):
+                files = upload(world / folder, environment[setting])
+                console.print(f"uploaded {files} files to {environment[setting]}")
         code = _materialise(console, settings, environment, hours)
         if code == 0:
             _show(console, Platform(load_settings()), world)
@@ -48,11 +51,13 @@ def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: 
 def _place(settings: Settings, world: Path, stack: ExitStack, *, on_s3: bool) -> Mapping[str, str]:
     """Where landing and lake are: in folders, or on an S3 server that runs as long as the tour."""
     places = {"KPI_SOURCES": str(world / "sources.yaml"), "KPI_LANDING_URI": str(world / "landing")}
+    places |= {"KPI_FEEDS_URI": str(world / "feeds")}
     if on_s3:
         server = stack.enter_context(local_s3(settings.home / "s3"))
         bucket = server.create_bucket("kpi-demo")
         places |= server.environment()
-        places |= {"KPI_LANDING_URI": f"{bucket}/landing", "KPI_LAKE_URI": f"{bucket}/lake"}
+        places |= {"KPI_LANDING_URI": f"{bucket}/landing", "KPI_FEEDS_URI": f"{bucket}/feeds"}
+        places |= {"KPI_LAKE_URI": f"{bucket}/lake"}
         places |= {"KPI_WAREHOUSE_PATH": str(settings.home / "warehouse-s3.duckdb")}
     os.environ.update(places)
     return places
@@ -110,6 +115,7 @@ def _show(console: Console, platform: Platform, world: Path) -> None:
         f"\nevery line accounted for: {lines:,} lines = {rows:,} rows + {quarantined} quarantined"
         f" + {duplicates} duplicates + {suppressed} suppressed"
     )
+    _show_studios(console, lake)
     player = _interesting_player(lake)
     console.print(f"\nthe version history of one player ({player}):")
     mine = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
@@ -121,7 +127,20 @@ def _show(console: Console, platform: Platform, world: Path) -> None:
         )
     _show_days(console, lake)
     console.print("\nbeside the simulator's truth:")
-    _compare(console, lake, world)
+    _compare(console, platform, world)
+
+
+def _show_studios(console: Console, lake: Lake) -> None:
+    """Three schemas that have nothing in common, and what became of their rows."""
+    console.print("\nstudios' warehouses, table by table (table_ledger):")
+    ledger = lake.scan("table_ledger").collect()
+    figures = ("lines", "rows", "quarantined", "suppressed")
+    sums = ledger.group_by("source", "table_name").agg(pl.col(figures).sum())
+    for source, table, lines, rows, quarantined, suppressed in sums.sort(pl.all()).iter_rows():
+        console.print(
+            f"  {source} {table}: {lines} rows captured = {rows} events + {quarantined}"
+            f" quarantined + {suppressed} deleted"
+        )
 
 
 def _show_days(console: Console, lake: Lake) -> None:
@@ -145,19 +164,43 @@ def _interesting_player(lake: Lake) -> str:
     return str(most["player_id"][0])
 
 
-def _compare(console: Console, lake: Lake, world: Path) -> None:
+def _compare(console: Console, platform: Platform, world: Path) -> None:
     """Hold the tables against what the simulator says it made."""
-    ledger = lake.scan("hour_ledger").collect()
-    for name, found in (
-        ("hours", ledger),
-        ("sessions", lake.scan("sessions").collect()),
-        ("intervals", lake.scan("user_version_intervals").collect()),
+    lake = platform.lake
+    for name, table, truths in (
+        ("hours", "hour_ledger", ("hours", "source_hours")),
+        ("sessions", "sessions", ("sessions", "source_sessions")),
+        ("intervals", "user_version_intervals", ("intervals", "source_intervals")),
+        ("stream stats", "stream_stats", ("stream_stats",)),
     ):
-        truth = pl.read_parquet(world / "truth" / f"{name}.parquet")
-        same = found.select(truth.columns)
-        missing = truth.join(same, on=truth.columns, how="anti", nulls_equal=True).height
-        extra = same.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
-        console.print(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
+        found = lake.scan(table).collect()
+        parts = [pl.read_parquet(world / "truth" / f"{truth}.parquet") for truth in truths]
+        truth = pl.concat([part.select(parts[0].columns) for part in parts])
+        _say_differences(console, name, truth, found)
+    events = pl.read_parquet(world / "truth" / "source_events.parquet")
+    _say_differences(console, "studios' and consoles' events", events, _events(platform, events))
+
+
+def _events(platform: Platform, truth: pl.DataFrame) -> pl.DataFrame:
+    """The events of the sources that the truth knows, with what their attributes say."""
+    rules = platform.player_id_rules
+    return (
+        platform.lake.scan("cleaned_events")
+        .filter(pl.col("source").is_in(truth["source"].unique().implode()))
+        .collect()
+        .with_columns(
+            player_id=player_id(rules.attributes, rules.local_sources),
+            currency=attribute("Currency"),
+            amount=attribute("Amount").cast(pl.Float64),
+        )
+    )
+
+
+def _say_differences(console: Console, name: str, truth: pl.DataFrame, found: pl.DataFrame) -> None:
+    same = found.select(truth.columns)
+    missing = truth.join(same, on=truth.columns, how="anti", nulls_equal=True).height
+    extra = same.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
+    console.print(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
 
 
 def _say_what_next(console: Console, *, on_s3: bool, seconds: float) -> None:

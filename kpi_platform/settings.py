@@ -3,13 +3,14 @@
 Belongs here: names, defaults and validation of settings. Does not: what the values lead to.
 """
 
+import os
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import load_dotenv
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
@@ -28,9 +29,19 @@ class Settings(BaseSettings):
 
     home: Path = Field(Path(".kpi"), description="state of the embedded default")
     landing_uri: str = Field("", description="telemetry files: a folder or s3://bucket/prefix")
+    feeds_uri: str = Field("", description="files of console and stream feeds: a folder or s3://")
     lake_uri: str = Field("", description="root of the Delta tables: a folder or s3://...")
-    warehouse: Literal["duckdb"] = Field("duckdb", description="dbt target")
+    warehouse: Literal["duckdb", "postgres", "redshift"] = Field("duckdb", description="dbt target")
     warehouse_path: Path | None = Field(None, description="the embedded KPI database")
+    warehouse_host: str = Field("localhost", description="of PostgreSQL or Redshift")
+    warehouse_port: int | None = Field(None, description="default: 5432, Redshift 5439")
+    warehouse_user: str = Field("kpi", description="who owns the marts there")
+    warehouse_password: SecretStr = Field(SecretStr(""), description="of that user")
+    warehouse_database: str = Field("kpi", description="the database there")
+    warehouse_staging_uri: str = Field(
+        "", description="s3://bucket/prefix through which Redshift is loaded"
+    )
+    warehouse_iam_role: str = Field("", description="the role by which Redshift reads it")
     sources: Path | None = Field(None, description="YAML of studios, games and their sources")
     start_hour: datetime = Field(
         datetime(2026, 1, 1, tzinfo=UTC), description="first hourly partition, as 2026-01-01-00:00"
@@ -83,6 +94,11 @@ class Settings(BaseSettings):
         return self.landing_uri or str(self.home / "landing")
 
     @property
+    def feeds(self) -> str:
+        """Where the files of console and stream feeds arrive: a folder or `s3://bucket/prefix`."""
+        return self.feeds_uri or str(self.home / "feeds")
+
+    @property
     def lake(self) -> str:
         """Root of the Delta tables: a folder or `s3://bucket/prefix`."""
         return self.lake_uri or str(self.home / "lake")
@@ -111,6 +127,11 @@ class Settings(BaseSettings):
     def future_limit(self) -> timedelta:
         """How long after its ingest hour an event may claim to have happened."""
         return timedelta(hours=self.future_limit_hours)
+
+
+def secret(name: str) -> str | None:
+    """The environment's value of a variable that the sources file names; None if blank or unset."""
+    return os.environ.get(name, "").strip() or None
 
 
 def load_settings() -> Settings:

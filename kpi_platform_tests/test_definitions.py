@@ -13,9 +13,14 @@ from kpi_platform.definitions import defs
 GRAPH = defs.resolve_asset_graph()
 HOURLY = {
     "raw_telemetry",
+    "raw_console_feed",
+    "raw_stream_feed",
+    "stream_stats",
+    "raw_studio_events",
     "cleaned_events",
     "quarantined_events",
     "hour_ledger",
+    "table_ledger",
     "sessions",
     "user_version_history",
     "user_version_intervals",

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import polars as pl
 
+from kpi_platform.arrivals.capture_step import CaptureStep
+from kpi_platform.arrivals.console_step import ConsoleStep
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.history.history_step import HistoryStep
@@ -22,7 +25,6 @@ from kpi_platform.published.publish import marts_to_publish, publish
 from kpi_platform.settings import Settings
 from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
 from kpi_platform.storage.hour_steps import HourReport, work_through
-from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import (
     affected_periods_to_publish,
@@ -32,6 +34,11 @@ from kpi_platform.storage.warehouse import (
 
 DATA_TABLES = (
     "raw_telemetry",
+    "raw_console_feed",
+    "raw_stream_feed",
+    "raw_studio_events",
+    "stream_stats",
+    "table_ledger",
     "quarantined_events",
     "cleaned_events",
     "sessions",
@@ -47,6 +54,7 @@ def new_platform(home: Path, landing: Path, sources: Path) -> Platform:
         Settings(
             home=home,
             landing_uri=str(landing),
+            feeds_uri=str(sources.parent / "feeds"),
             lake_uri=str(home / "lake"),
             warehouse_path=home / "warehouse.duckdb",
             sources=sources,
@@ -60,7 +68,10 @@ def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]
     limits = ArrivalLimits(settings.late_limit, settings.future_limit)
     steps = (
         RawStep(lake, platform.landing, platform.sources, limits),
-        EventsStep(lake, platform.sources),
+        ConsoleStep(lake, platform.open_feeds, platform.sources),
+        StreamStep(lake, platform.open_feeds, platform.sources, settings.future_limit),
+        CaptureStep(lake, platform.sources, platform.open_warehouse, settings.start_hour),
+        EventsStep(lake, platform.sources, settings.future_limit),
         SessionsStep(lake, platform.player_id_rules, settings.session_silence),
         HistoryStep(lake, platform.player_id_rules),
     )
@@ -75,7 +86,7 @@ def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]
 def run_marts(platform: Platform) -> list[str]:
     """Load, build and publish what changed; returns the tables published."""
     manifest = read_manifest()
-    path = platform.settings.warehouse_file
+    path, settings = platform.settings.warehouse_file, platform.settings
 
     def run_dbt(full_refresh: bool) -> None:
         command = [Path(sys.executable).with_name("dbt"), "build", "--quiet"]
@@ -86,6 +97,12 @@ def run_marts(platform: Platform) -> list[str]:
             cwd=PROJECT_DIR,
             env={
                 "PATH": "",
+                "KPI_WAREHOUSE": settings.warehouse,
+                "KPI_WAREHOUSE_HOST": settings.warehouse_host,
+                "KPI_WAREHOUSE_PORT": str(settings.warehouse_port or 5432),
+                "KPI_WAREHOUSE_USER": settings.warehouse_user,
+                "KPI_WAREHOUSE_PASSWORD": settings.warehouse_password.get_secret_value(),
+                "KPI_WAREHOUSE_DATABASE": settings.warehouse_database,
                 "KPI_WAREHOUSE_PATH": str(path),
                 "DBT_TARGET_PATH": str(path.parent / "target"),
                 "DBT_LOG_PATH": str(path.parent / "logs"),
@@ -95,8 +112,8 @@ def run_marts(platform: Platform) -> list[str]:
 
     build_marts(platform, project_fingerprint(manifest), run_dbt)
     with connect(path) as con:
-        changed = affected_periods_to_publish(con)
-        done = publish(platform.lake, Marts(con), marts_to_publish(manifest), changed)
+        changed, marts = affected_periods_to_publish(con), platform.marts(con)
+        done = publish(platform.lake, marts, marts_to_publish(manifest), changed)
         clear_published(con)
     return [item.table for item in done]
 

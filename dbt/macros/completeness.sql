@@ -1,19 +1,21 @@
 {# The grains of a period that wait for a source: it is active in the period, and the last ingest
-   hour of the period has not arrived. `periods` is a relation with the column `hour` or `date`. #}
-{% macro waiting_grains(periods, period) %}
-    with last_hours as (
+   hour of the period has not arrived. `periods` is a relation with the column `hour`, `date` or
+   `month`; `kind` asks the sources of one kind only. #}
+{% macro waiting_grains(periods, period, kind=none) %}
+    with ends as (
+        select distinct
+            {{ period }},
+            {{ period }} + interval '{{ {'hour': '1 hour', 'date': '1 day', 'month': '1 month'}[period] }}' as end_at
+        from {{ periods }}
+    ),
+    last_hours as (
         select
             p.{{ period }}, a.studio, a.game, a.since, a.newest_hour,
-            {% if period == 'date' %}
-            least(
-                p.date + interval 23 hour, date_trunc('hour', a.until - interval 1 microsecond)
-            ) as last_hour
-            {% else %}
-            p.hour as last_hour
-            {% endif %}
-        from {{ periods }} p
+            date_trunc('hour', least(p.end_at, coalesce(a.until, p.end_at)) - interval '1 microsecond') as last_hour
+        from ends p
         join {{ ref('source_arrivals') }} a
-            on a.until is null or a.until > p.{{ period }}
+            on (a.until is null or a.until > p.{{ period }})
+            {% if kind %} and a.kind = '{{ kind }}' {% endif %}
     )
     select {{ period }}, coalesce(studio, 'all') as studio, coalesce(game, 'all') as game
     from last_hours

@@ -3,10 +3,15 @@
    values ever meet. #}
 {% macro grain_label(column) -%}
     case
-        when starts_with({{ column }}, 'all') and regexp_full_match({{ column }}, 'all( \(reported\))*') then {{ column }} || ' (reported)'
+        when {{ column }} like 'all%' and {{ adapter.dispatch('is_reserved_label')(column) }} then {{ column }} || ' (reported)'
         else {{ column }}
     end
 {%- endmacro %}
+
+{% macro default__is_reserved_label(column) -%} {{ column }} ~ '^all( [(]reported[)])*$' {%- endmacro %}
+
+{# PostgreSQL's anchors hold at the ends of the text; DuckDB's `~` means the whole text. #}
+{% macro duckdb__is_reserved_label(column) -%} regexp_full_match({{ column }}, 'all( \(reported\))*') {%- endmacro %}
 
 {# The grain columns of a query that groups by grain_sets. #}
 {% macro grain_columns() -%}

@@ -20,18 +20,18 @@
     {%- endset -%}
     {%- set new_rows -%} select {{ columns }} from {{ arg_dict['temp_relation'] }} {%- endset %}
 
-    create or replace temp table {{ removed }} as {{ old_rows }} except {{ new_rows }};
-    create or replace temp table {{ added }} as {{ new_rows }} except {{ old_rows }};
+    create temporary table {{ removed }} as {{ old_rows }} except {{ new_rows }};
+    create temporary table {{ added }} as {{ new_rows }} except {{ old_rows }};
 
     {% if meta.get('publish') %} {{ note_periods(meta['publish'], removed, added) }} {% endif %}
     {% if meta.get('note_changes_in') %}
-        insert into lake.{{ meta['note_changes_in'] }} by name
-        select 'removed' as change, * from {{ removed }}
-        union all by name select 'added' as change, * from {{ added }};
+        insert into lake.{{ meta['note_changes_in'] }} (change, {{ columns }})
+        select 'removed', {{ columns }} from {{ removed }}
+        union all select 'added', {{ columns }} from {{ added }};
     {% endif %}
 
-    delete from {{ target_relation }} as t using {{ removed }} as r
-    where {% for key in arg_dict['unique_key'] %} t.{{ key }} = r.{{ key }} {{ 'and' if not loop.last }} {% endfor %};
+    delete from {{ target_relation }} using {{ removed }}
+    where {% for key in arg_dict['unique_key'] %} {{ this.identifier }}.{{ key }} = {{ removed }}.{{ key }} {{ 'and' if not loop.last }} {% endfor %};
     insert into {{ target_relation }} ({{ columns }})
     select {{ columns }} from {{ added }} order by {{ meta.get('order_by', arg_dict['unique_key'] | join(', ')) }};
 
@@ -57,5 +57,5 @@
     {%- endset -%}
     insert into lake.changed_periods
     select distinct '{{ this.identifier }}', {{ periods }}
-    from (from {{ removed }} union all from {{ added }});
+    from (select * from {{ removed }} union all select * from {{ added }}) as changed;
 {%- endmacro %}

@@ -1,28 +1,40 @@
-{# What an incremental model recomputes. A window is a relation with the column `hour` or `date`;
-   outside incremental runs everything is in it. #}
-{% macro in_window(column, relation, period, days_before=0) -%}
+{# What an incremental model recomputes. A window is a relation with the column `hour`, `date` or
+   `month`; outside incremental runs everything is in it. Dates reach as many days before and after
+   as told. #}
+{% macro in_window(column, relation, period, days_before=0, days_after=0) -%}
     {%- if not is_incremental() -%}true{%- else -%}
-        {{ return(window_predicate(column, relation, period, days_before)) }}
+        {{ return(window_predicate(column, relation, period, days_before, days_after)) }}
     {%- endif -%}
 {%- endmacro %}
 
 {# A condition that holds for the rows of the window's periods. Up to 8 ranges of neighbouring
-   periods stand in the statement, by which DuckDB skips whatever does not hold them. It asks every
-   row about every range, so more of them become 8 that leave out the widest gaps, and a semi join
-   with the periods decides within these. #}
-{% macro window_predicate(column, relation, period, days_before=0) -%}
+   periods stand in the statement, by which a warehouse skips whatever does not hold them. It asks
+   every row about every range, so more of them become 8 that leave out the widest gaps, and a semi
+   join with the periods decides within these. #}
+{% macro window_predicate(column, relation, period, days_before=0, days_after=0) -%}
     {%- if not execute -%}{{ return('true') }}{%- endif -%}
-    {%- set step = 'day' if period == 'date' else 'hour' -%}
-    {%- set ranges = run_query(window_ranges(relation, period, step, days_before, 8)).rows -%}
-    {%- if not ranges | length -%}{{ return('false') }}{%- endif -%}
+    {%- set islands = window_islands(relation, period, days_before, days_after) -%}
+    {%- if not islands -%}{{ return('false') }}{%- endif -%}
+    {%- set ranges = widest_apart(islands, 8) -%}
     {%- set terms = [] -%}
     {%- for range in ranges -%}
         {%- do terms.append("(" ~ column ~ " >= '" ~ range[0] ~ "' and " ~ column ~ " < '" ~ range[1] ~ "')") -%}
     {%- endfor -%}
     {%- set is_near = "(" ~ terms | join(" or ") ~ ")" -%}
-    {%- if ranges | sum(attribute=2) == ranges | length -%}{{ return(is_near) }}{%- endif -%}
-    {%- set periods = window_periods(relation, period, days_before) -%}
-    {{ return(is_near ~ " and date_trunc('" ~ step ~ "', " ~ column ~ ") in (" ~ periods ~ ")") }}
+    {%- if ranges | length == islands | length -%}{{ return(is_near) }}{%- endif -%}
+    {%- set start = "date_trunc('" ~ ('day' if period == 'date' else period) ~ "', " ~ column ~ ")" -%}
+    {%- set periods = window_periods(relation, period, days_before, days_after) -%}
+    {{ return(is_near ~ " and " ~ start ~ " in (" ~ periods ~ ")") }}
+{%- endmacro %}
+
+{# The same for spans of time, inclusive at both ends: true for those that may meet the window. #}
+{% macro spans_window(first, last, relation, period) -%}
+    {%- if not is_incremental() or not execute -%}{{ return('true') }}{%- endif -%}
+    {%- set terms = ['false'] -%}
+    {%- for range in widest_apart(window_islands(relation, period, 0, 0), 8) -%}
+        {%- do terms.append("(" ~ last ~ " >= '" ~ range[0] ~ "' and " ~ first ~ " < '" ~ range[1] ~ "')") -%}
+    {%- endfor -%}
+    {{ return("(" ~ terms | join(" or ") ~ ")") }}
 {%- endmacro %}
 
 {# What a test of a model looks at: the rows that the build could change, and those are all if the
@@ -36,37 +48,52 @@
     {{ return('true') }}
 {%- endmacro %}
 
-{% macro window_periods(relation, period, days_before) -%}
-    select distinct {{ period }}::timestamp + to_days(d.days::integer) as period
-    from {{ relation }} cross join range(-{{ days_before }}, 1) as d(days)
+{% macro window_periods(relation, period, days_before, days_after) -%}
+    {%- if period != 'date' -%}
+    select {{ period }}::timestamp from {{ relation }}
+    {%- else -%}
+    select (date + n - {{ days_before }})::timestamp
+    from {{ relation }} cross join {{ numbers(days_before + days_after + 1) }} days
+    {%- endif -%}
 {%- endmacro %}
 
-{# At most `most` half-open ranges of text, and how many islands of neighbouring periods each holds. #}
-{% macro window_ranges(relation, period, step, days_before, most) -%}
-    {%- set text_format = '%Y-%m-%d' if period == 'date' else '%Y-%m-%d %H:%M:%S' -%}
-    with periods as ({{ window_periods(relation, period, days_before) }}),
-    numbered as (
-        select period, period - to_{{ step }}s(row_number() over (order by period)::integer) as island
-        from periods
-    ),
-    islands as (
-        select min(period) as first_period, max(period) + interval 1 {{ step }} as end_period
-        from numbered group by island
-    ),
-    gaps as (
-        select *, first_period - lag(end_period) over (order by first_period) as gap from islands
-    ),
-    ranked as (
-        select *, row_number() over (order by gap desc nulls last, first_period) < {{ most }} as is_wide
-        from gaps
-    ),
-    ranges as (
-        select *, count(*) filter (where is_wide) over (order by first_period) as range_number
-        from ranked
-    )
-    select
-        strftime(min(first_period), '{{ text_format }}'),
-        strftime(max(end_period), '{{ text_format }}'),
-        count(*)
-    from ranges group by range_number order by 1
+{# The window as half-open ranges between which nothing is affected, in order. #}
+{% macro window_islands(relation, period, days_before, days_after) -%}
+    {%- set day = modules.datetime.timedelta(days=1) -%}
+    {%- set islands = [] -%}
+    {%- for row in run_query("select distinct " ~ period ~ " from " ~ relation ~ " where " ~ period ~ " is not null order by 1").rows -%}
+        {%- set first = row[0] - days_before * day -%}
+        {%- if period == 'hour' -%}{%- set end = row[0] + modules.datetime.timedelta(hours=1) -%}
+        {%- elif period == 'month' -%}{%- set end = (row[0] + 31 * day).replace(day=1) -%}
+        {%- else -%}{%- set end = row[0] + (days_after + 1) * day -%}
+        {%- endif -%}
+        {%- if islands and first <= islands[-1][1] -%}
+            {%- set joined = islands.pop() -%}
+            {%- do islands.append((joined[0], end)) -%}
+        {%- else -%}
+            {%- do islands.append((first, end)) -%}
+        {%- endif -%}
+    {%- endfor -%}
+    {{ return(islands) }}
+{%- endmacro %}
+
+{# At most `most` ranges that hold the islands, apart where the gaps are widest. #}
+{% macro widest_apart(islands, most) -%}
+    {%- if islands | length <= most -%}{{ return(islands) }}{%- endif -%}
+    {%- set gaps = [] -%}
+    {%- for number in range(1, islands | length) -%}
+        {%- do gaps.append((islands[number][0] - islands[number - 1][1], number)) -%}
+    {%- endfor -%}
+    {%- set cuts = (gaps | sort(reverse=true))[:most - 1] | map(attribute=1) | sort -%}
+    {%- set ranges = [] -%}
+    {%- for first, end in zip([0] + cuts, cuts + [islands | length]) -%}
+        {%- do ranges.append((islands[first][0], islands[end - 1][1])) -%}
+    {%- endfor -%}
+    {{ return(ranges) }}
+{%- endmacro %}
+
+{# As dbt's own; a full refresh is known without asking the warehouse, so that it compiles offline. #}
+{% macro is_incremental() -%}
+    {%- if flags.FULL_REFRESH -%}{{ return(false) }}{%- endif -%}
+    {{ return(dbt.is_incremental()) }}
 {%- endmacro %}

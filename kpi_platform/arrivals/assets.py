@@ -1,19 +1,35 @@
-"""The asset of room 1: `raw_telemetry`, every readable line of an hour's files.
+"""The assets of room 1: raw tables of telemetry, of feeds and of studios' warehouses.
 
 Belongs here: what Dagster runs. Does not: how it is done, which the step and pure modules know.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 
 import dagster as dg
 
-from kpi_platform.arrivals.checks import RAW_CHECKS, check_raw
+from kpi_platform.arrivals.capture_step import VERSION as CAPTURE_VERSION
+from kpi_platform.arrivals.capture_step import CaptureStep
+from kpi_platform.arrivals.checks import (
+    CONSOLE_CHECKS,
+    RAW_CHECKS,
+    STREAM_CHECKS,
+    STUDIO_CHECKS,
+    check_console,
+    check_raw,
+    check_stream,
+    check_studios,
+)
+from kpi_platform.arrivals.console_step import ConsoleStep
+from kpi_platform.arrivals.feed_step import VERSION as FEED_VERSION
 from kpi_platform.arrivals.raw_step import VERSION, ArrivalLimits, RawStep
+from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.asset_specs import hourly_spec
 from kpi_platform.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.resources import PlatformResource
 
 MEBIBYTE = 1024 * 1024
+HOURS_PER_CHUNK = 168
 
 
 @dg.multi_asset(
@@ -36,3 +52,73 @@ def raw_telemetry(
             lambda hours: check_raw(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )
+
+
+@dg.multi_asset(
+    name="raw_console_feed",
+    specs=[hourly_spec("raw_console_feed", "arrivals", [], FEED_VERSION)],
+    check_specs=check_specs(CONSOLE_CHECKS),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def raw_console_feed(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Read what console platforms delivered in each hour; quarantine what is no row."""
+    with naming_the_setting():
+        parts = platform.platform
+        yield from record_hours(
+            context,
+            parts.lake,
+            ConsoleStep(parts.lake, parts.open_feeds, parts.sources),
+            lambda hours: check_console(parts.lake, hours),
+            parts.settings.chunk_megabytes * MEBIBYTE,
+        )
+
+
+@dg.multi_asset(
+    name="raw_stream_feed",
+    specs=[
+        hourly_spec("raw_stream_feed", "arrivals", [], FEED_VERSION),
+        hourly_spec("stream_stats", "arrivals", [], FEED_VERSION),
+    ],
+    check_specs=check_specs(STREAM_CHECKS),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def raw_stream_feed(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Read what stream platforms stated in each hour, and fold it to one row per game and hour."""
+    with naming_the_setting():
+        parts = platform.platform
+        yield from record_hours(
+            context,
+            parts.lake,
+            StreamStep(parts.lake, parts.open_feeds, parts.sources, parts.settings.future_limit),
+            lambda hours: check_stream(parts.lake, hours),
+            parts.settings.chunk_megabytes * MEBIBYTE,
+        )
+
+
+@dg.multi_asset(
+    name="raw_studio_events",
+    specs=[hourly_spec("raw_studio_events", "arrivals", [], CAPTURE_VERSION)],
+    check_specs=check_specs(STUDIO_CHECKS),
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def raw_studio_events(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Capture from every studio's warehouse the rows whose watermark lies in each hour."""
+    with naming_the_setting():
+        parts = platform.platform
+        step = CaptureStep(
+            parts.lake, parts.sources, parts.open_warehouse, parts.settings.start_hour
+        )
+        with closing(step):
+            yield from record_hours(
+                context,
+                parts.lake,
+                step,
+                lambda hours: check_studios(parts.lake, hours, step.drifts.values()),
+                HOURS_PER_CHUNK,
+            )

@@ -1,18 +1,88 @@
-"""What must be true of an hour after it was read: rows as the contract says.
+"""What must be true of an hour after it was read: rows as the contract says, every source read.
 
-Belongs here: the checks of `raw_telemetry`. Does not: when they run.
+Belongs here: the checks of the raw tables. Does not: when they run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from kpi_platform.schemas.hour_checks import HourCheck, contract_spec
-from kpi_platform.storage.contract_checks import check_contract
-from kpi_platform.storage.lake import Lake
+import polars as pl
 
+from kpi_platform.arrivals.drift_checks import WAREHOUSES_ARE_AS_MAPPED, warehouses_are_as_mapped
+from kpi_platform.arrivals.drift_step import StudioDrift
+from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
+from kpi_platform.schemas.sources import Kind
+from kpi_platform.storage.contract_checks import check_contract
+from kpi_platform.storage.hour_ledger import read_ledger
+from kpi_platform.storage.lake import Lake, hours_of
+
+EVERY_STUDIO = CheckSpec(
+    "every_studio_was_captured",
+    "raw_studio_events",
+    "Every source in a studio's warehouse could be read; the others go on without one that could "
+    "not.",
+    is_warning=True,
+)
+EVERY_CONSOLE = CheckSpec(
+    "every_console_feed_was_read",
+    "raw_console_feed",
+    "Every console feed could be read; the others go on without one that could not.",
+    is_warning=True,
+)
+EVERY_STREAM = CheckSpec(
+    "every_stream_feed_was_read",
+    "raw_stream_feed",
+    "Every stream feed could be read; the others go on without one that could not.",
+    is_warning=True,
+)
 RAW_CHECKS = [contract_spec("raw_telemetry")]
+STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
+CONSOLE_CHECKS = [contract_spec("raw_console_feed"), EVERY_CONSOLE]
+STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM]
 
 
 def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_telemetry` for these hours, from the table as it is now."""
     return check_contract(lake, "raw_telemetry", hours)
+
+
+def check_studios(
+    lake: Lake, hours: Sequence[datetime], drifts: Iterable[StudioDrift] = ()
+) -> list[HourCheck]:
+    """Evaluate the checks of `raw_studio_events` for these hours; `drifts` as the run saw them."""
+    seen = list(drifts)
+    return [
+        *check_contract(lake, "raw_studio_events", hours),
+        *_read(lake, hours, EVERY_STUDIO),
+        *(warehouses_are_as_mapped(hour, seen) for hour in hours),
+    ]
+
+
+def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
+    """Evaluate the checks of `raw_console_feed` for these hours."""
+    return [*check_contract(lake, "raw_console_feed", hours), *_read(lake, hours, EVERY_CONSOLE)]
+
+
+def check_stream(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
+    """Evaluate the checks of `raw_stream_feed` for these hours."""
+    return [*check_contract(lake, "raw_stream_feed", hours), *_read(lake, hours, EVERY_STREAM)]
+
+
+_KINDS: dict[CheckSpec, Kind] = {
+    EVERY_STUDIO: "warehouse",
+    EVERY_CONSOLE: "console",
+    EVERY_STREAM: "stream",
+}
+
+
+def _read(lake: Lake, hours: Sequence[datetime], spec: CheckSpec) -> list[HourCheck]:
+    """Whether each source has been read in each hour, and if not, why."""
+    ledger = hours_of(read_ledger(lake, hours, _KINDS[spec]), hours)
+    checks = []
+    for hour, rows in ledger.items():
+        failed = rows.filter(pl.col("source_error").is_not_null()).sort("source")
+        errors = (f"{row['source']}: {row['source_error']}" for row in failed.to_dicts())
+        figures: dict[str, int | float | str]
+        figures = {"sources": rows.height, "failed": failed.height, "errors": "; ".join(errors)}
+        checks.append(HourCheck(spec, hour, failed.is_empty(), figures))
+    return checks

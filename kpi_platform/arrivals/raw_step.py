@@ -17,7 +17,12 @@ from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
-from kpi_platform.storage.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.storage.hour_ledger import (
+    empty_rows,
+    mark_failed,
+    read_ledger,
+    write_ledger,
+)
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.landing import Landing, LandingFile
@@ -130,12 +135,12 @@ class RawStep:
     def _refresh_ledger(self, hours: Sequence[datetime]) -> None:
         """Note how the files look now, and sources that became active: no line has changed."""
         refreshed = []
-        for hour, known in hours_of(self._lake.read_hours("hour_ledger", hours), hours).items():
+        for hour, known in hours_of(read_ledger(self._lake, hours, "telemetry"), hours).items():
             new = empty_rows(hour, set(self._expected(hour)) - set(known["source"]))
             rows = pl.concat([known, new.select(known.columns)])
             looks = [self._source_fingerprint(hour, source) for source in rows["source"]]
             refreshed.append(rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String)))
-        write_ledger(self._lake, pl.concat(refreshed), hours)
+        write_ledger(self._lake, pl.concat(refreshed), hours, "telemetry")
 
     def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         tallies: dict[datetime, dict[str, _Tally]] = {}
@@ -158,9 +163,8 @@ class RawStep:
         self._lake.replace_hours(
             "quarantined_events", pl.concat([empty, *quarantined]), hours, "p_stage = 'read'"
         )
-        write_ledger(
-            self._lake, pl.concat([self._ledger(hour, tallies[hour]) for hour in hours]), hours
-        )
+        rows = pl.concat([self._ledger(hour, tallies[hour]) for hour in hours])
+        write_ledger(self._lake, rows, hours, "telemetry")
         return {hour: self._done(tallies[hour]) for hour in hours}
 
     def _rows(
@@ -216,10 +220,12 @@ class RawStep:
     def _expected(self, hour: datetime) -> list[str]:
         """Sources that get a ledger row even if they delivered nothing.
 
-        Where none is configured for the hour, those with a folder stand in, or one for nobody:
-        an hour that was looked at must not look like one that never ran.
+        Where none is configured for the hour, those with a folder stand in, or, if no warehouse
+        or feed is active either, one for nobody: an hour that was looked at must not look like
+        one that never ran.
         """
-        return sorted(self._sources.active_in(hour)) or self._found or [UNASSIGNED]
+        telemetry = sorted(self._sources.active_in(hour, "telemetry")) or self._found
+        return telemetry or ([] if self._sources.active_in(hour) else [UNASSIGNED])
 
     def _done(self, tallies: Mapping[str, _Tally]) -> Done:
         contents = [content for tally in tallies.values() for content in tally.contents]

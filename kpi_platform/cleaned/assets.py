@@ -18,14 +18,16 @@ from kpi_platform.resources import PlatformResource
 
 ROWS_PER_CHUNK = 1_000_000
 GROUP = "cleaned"
+RAW_TABLES = ["raw_telemetry", "raw_console_feed", "raw_studio_events", "raw_stream_feed"]
 
 
 @dg.multi_asset(
     name="cleaned_events",
     specs=[
-        hourly_spec("cleaned_events", GROUP, ["raw_telemetry"], EVENTS_VERSION),
-        hourly_spec("quarantined_events", GROUP, ["raw_telemetry"], EVENTS_VERSION),
-        hourly_spec("hour_ledger", GROUP, ["raw_telemetry"], EVENTS_VERSION),
+        hourly_spec("cleaned_events", GROUP, RAW_TABLES, EVENTS_VERSION),
+        hourly_spec("quarantined_events", GROUP, RAW_TABLES, EVENTS_VERSION),
+        hourly_spec("hour_ledger", GROUP, RAW_TABLES, EVENTS_VERSION),
+        hourly_spec("table_ledger", GROUP, RAW_TABLES, EVENTS_VERSION),
     ],
     check_specs=check_specs(EVENT_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -40,7 +42,7 @@ def cleaned_events(
         yield from record_hours(
             context,
             lake,
-            EventsStep(lake, platform.platform.sources),
+            EventsStep(lake, platform.platform.sources, settings.future_limit),
             lambda hours: check_events(
                 lake, hours, settings.quarantine_share_threshold, settings.small_hour_share
             ),

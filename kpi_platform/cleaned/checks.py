@@ -53,6 +53,8 @@ def check_events(
     before = [hour - timedelta(days=1) for hour in hours]
     ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
     events = _stored(lake, "cleaned_events", hours)
+    # Rows of stream platforms are figures, no events.
+    figures = _stored(lake, "raw_stream_feed", hours)
     quarantined = _stored(lake, "quarantined_events", hours)
     checks = [
         *check_contract(lake, "cleaned_events", hours),
@@ -61,7 +63,12 @@ def check_events(
     ]
     for hour, previous in zip(hours, before, strict=True):
         checks += [
-            _accounted(hour, ledger[hour], events[hour], quarantined[hour]),
+            _accounted(
+                hour,
+                ledger[hour],
+                pl.concat([events[hour], figures[hour]]),
+                quarantined[hour],
+            ),
             _quarantine_share(hour, ledger[hour], quarantine_limit),
             _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
             _whole_files(hour, ledger[hour]),
@@ -111,7 +118,8 @@ def total(rows: pl.DataFrame, column: str) -> int:
 def _stored(lake: Lake, table: str, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
     """Per hour: the rows (`stored`) that the table has of each `source`."""
     rows = lake.scan(table).filter(hours_expression(hours)).group_by(*INGEST_HOUR, "source")
-    return hours_of(rows.agg(pl.len().cast(pl.Int64).alias("stored")).collect(), hours)
+    counted = rows.agg(pl.len().cast(pl.Int64).alias("stored")).collect()
+    return hours_of(counted, hours)
 
 
 def _quarantine_share(hour: datetime, ledger: pl.DataFrame, limit: float) -> HourCheck:

@@ -113,6 +113,10 @@ class EventCleaner:
         self._sums.append(decoded.sums)
         self._distinct = None
 
+    def add_quarantined(self, bad: pl.DataFrame) -> None:
+        """Take lines that were found to be of no use before (columns of `quarantined_events`)."""
+        self._bad.append(bad.select(list(_QUARANTINED)))
+
     def events(self) -> Iterator[pl.DataFrame]:
         """Give out the distinct events, some at a time, as they came: columns of
         `cleaned_events`."""

@@ -1,22 +1,25 @@
 """Brings `cleaned_events` up to date for changed hours and completes their ledger rows.
 
 Belongs here: which raw rows an hour reads and the order of its commits. Does not: how a line
-becomes an event, which is `events.py`.
+becomes an event, which is `events.py`, and how a studio's row becomes a line (`conform.py`).
 """
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 import polars as pl
 
+from kpi_platform.cleaned.event_ledger import completed_ledger, table_ledger
 from kpi_platform.cleaned.events import EventCleaner
+from kpi_platform.cleaned.mapped_rows import CONSOLE, STUDIO, MappedRows, RowAccount
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.hour_fingerprints import read_consumed
+from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
+from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "3"
 LINES_AT_A_TIME = 100_000
@@ -29,20 +32,40 @@ class EventsStep:
 
     table = "cleaned_events"
 
-    def __init__(self, lake: Lake, sources: Sources) -> None:
+    def __init__(
+        self, lake: Lake, sources: Sources, future_limit: timedelta = timedelta(hours=24)
+    ) -> None:
         self._lake = lake
         self._sources = sources.frame()
-        self._rows: dict[datetime, int] = {}
+        self._mapped = MappedRows(lake, sources, future_limit)
+        self._raw: dict[str, dict[datetime, Consumed]] = {}
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
-        """The content of `raw_telemetry`, and which studio and game each source belongs to."""
-        consumed = read_consumed(self._lake, "raw_telemetry", hours)
-        self._rows = {hour: item.rows for hour, item in consumed.items()}
-        ledger = hours_of(self._lake.read_hours("hour_ledger", hours), hours)
-        return {
-            hour: fingerprint(VERSION, self._games(ledger[hour]["source"]), item.content)
-            for hour, item in consumed.items()
+        """The contents of the raw tables, which studio and game each source belongs to, and the
+        mappings of those that have one."""
+        lines = read_consumed(self._lake, "raw_telemetry", hours)
+        self._raw = {
+            table: {
+                hour: item
+                for hour, item in read_consumed(self._lake, table, list(lines)).items()
+                if item.rows
+            }
+            for table in (CONSOLE, STUDIO)
         }
+        self._raw["raw_telemetry"] = lines
+        ledger = hours_of(self._lake.read_hours("hour_ledger", list(lines)), list(lines))
+        return {hour: self._input(hour, ledger[hour]["source"]) for hour in lines}
+
+    def _input(self, hour: datetime, sources: pl.Series) -> str:
+        parts = [VERSION, self._games(sources), self._raw["raw_telemetry"][hour].content]
+        mapped = [
+            f"{table} {found[hour].content}"
+            for table, found in sorted(self._raw.items())
+            if table != "raw_telemetry" and hour in found
+        ]
+        if mapped:
+            parts += [*mapped, self._mapped.fingerprint(sources.to_list())]
+        return fingerprint(*parts)
 
     def _games(self, sources: pl.Series) -> str:
         """A hash of the games of these sources: others cannot change what an hour holds."""
@@ -50,8 +73,8 @@ class EventsStep:
         return content_fingerprint(self._sources.filter(names).select("source", "studio", "game"))
 
     def weight(self, hour: datetime) -> int:
-        """Readable lines of the hour."""
-        return self._rows[hour]
+        """Readable lines and captured rows of the hour."""
+        return sum(found[hour].rows for found in self._raw.values() if hour in found)
 
     def fail(self, hour: datetime, error: str) -> None:
         """Mark the hour as failed in the ledger."""
@@ -59,32 +82,52 @@ class EventsStep:
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' events and decode-stage quarantine, then complete their ledger."""
-        cleaner = EventCleaner(self._sources)
-        cleaner.add_all(self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME))
+        with self._alone(hours):
+            return self._replace(hours)
+
+    @contextmanager
+    def _alone(self, hours: Sequence[datetime]) -> Iterator[None]:
+        """Which version of a row counts must not change while its hours are written."""
+        if not any(hour in self._raw[STUDIO] for hour in hours):
+            yield
+            return
+        with lake_lock(self._lake.uri, CAPTURE_LOCK):
+            yield
+
+    def _replace(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        cleaner, account = EventCleaner(self._sources), RowAccount()
+        cleaner.add_all(self._lines(hours, cleaner, account))
         self._lake.stream_hours("cleaned_events", cleaner.events, hours)
         self._lake.replace_hours(
             "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"
         )
         accounts = cleaner.accounts()
-        self._complete_ledger(accounts, hours)
+        self._complete_ledger(accounts, account, hours)
+        self._write_table_ledger(account, hours)
         by_hour = hours_of(accounts.join(self._sources, on="source", how="left"), hours)
         return {
             hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
             for hour, counted in by_hour.items()
         }
 
-    def _complete_ledger(self, accounts: pl.DataFrame, hours: Sequence[datetime]) -> None:
+    def _lines(
+        self, hours: Sequence[datetime], cleaner: EventCleaner, account: RowAccount
+    ) -> Iterator[pl.DataFrame]:
+        """Telemetry's lines as they are, rows of consoles and studios through their mappings."""
+        yield from self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME)
+        for part in self._mapped.conformed(hours, account):
+            cleaner.add_quarantined(part.quarantined)
+            yield part.lines
+
+    def _complete_ledger(
+        self, accounts: pl.DataFrame, account: RowAccount, hours: Sequence[datetime]
+    ) -> None:
         """Fill in what only decoding tells, keeping what reading the files told."""
         ledger = self._lake.read_hours("hour_ledger", hours)
-        completed = ledger.join(
-            accounts, on=[*INGEST_HOUR, "source"], how="left", suffix="_counted"
-        ).with_columns(
-            pl.lit("processed").alias("status"),
-            pl.lit(None, pl.String).alias("error"),
-            pl.col("rows_counted").fill_null(0).alias("rows"),
-            pl.col("duplicates_counted").fill_null(0).alias("duplicates"),
-            (pl.col("quarantined_on_read") + pl.col("undecoded").fill_null(0)).alias("quarantined"),
-            pl.col("min_event_at_counted").alias("min_event_at"),
-            pl.col("max_event_at_counted").alias("max_event_at"),
-        )
-        write_ledger(self._lake, completed, hours)
+        write_ledger(self._lake, completed_ledger(ledger, accounts, account), hours)
+
+    def _write_table_ledger(self, account: RowAccount, hours: Sequence[datetime]) -> None:
+        known = self._lake.read_hours("table_ledger", hours)
+        rows = table_ledger(account)
+        if known.height or rows.height:
+            self._lake.replace_hours("table_ledger", rows, hours)

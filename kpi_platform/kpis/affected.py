@@ -5,12 +5,27 @@ Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` a
 (trailing windows, moved first days: models/activity).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
-take the parameter `$load_id`.
+`staged_partitions` (the number and the key of each partition that is loaded), and take the
+parameter `$load_id`.
 """
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
 # an hour may be recomputed to the same rows.
 EVENTS = (
+    """
+    insert into lake.changed_ingest_hours
+    select distinct
+        $load_id,
+        split_part(p.partition_key, '/', 1)::date
+            + to_hours(split_part(p.partition_key, '/', 2)::integer),
+        event_at::date
+    from (
+        select partition_id, event_at from added
+        union all
+        select partition_id, event_at from removed
+    )
+    join staged_partitions p using (partition_id)
+    """,
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', event_at), 'events'
@@ -66,6 +81,10 @@ SESSIONS = (
     _SESSION_PAIRS,
     _REATTRIBUTED_HOURS,
     """
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'running' from reattributed_hours
+    """,
+    """
     delete from reattributed_hours where hour in (
         select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
     )
@@ -94,24 +113,38 @@ SESSIONS = (
     """,
 )
 
+STREAMS = (
+    """
+    insert into lake.affected_dates
+    select distinct $load_id, hour::date, 'streams'
+    from (select hour from added union all select hour from removed)
+    """,
+)
+
 # How far each source has arrived: the newest processed ingest hour in which it had lines. A source
-# that only the ledger knows is unassigned and counts as active at any time.
+# that only the ledger knows is unassigned and counts as active at any time. An hour in which a
+# source failed has not arrived, whatever came after it: it has a stand-in of its own, active in
+# that hour alone, that never delivers.
 _HOUR = "p_ingest_date_utc + to_hours(p_ingest_hour_utc)"
 ARRIVALS = f"""
     create or replace temp table {{side}}_arrivals as
     with ledger as (
-        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data
+        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data,
+            status = 'failed' as is_failed
         from lake.hour_ledger
     ),
     known as (
         from lake.sources
         union all
-        select distinct source, 'unassigned', source, null::timestamp, null::timestamp
+        select distinct source, 'unassigned', source, null::timestamp, null::timestamp, 'telemetry'
         from ledger where source not in (select source from lake.sources)
     )
     select k.*, max(l.hour) filter (where l.has_data) as newest_hour
     from known k left join ledger l using (source)
     group by all
+    union all
+    select k.source, k.studio, k.game, l.hour, l.hour + interval 1 hour, k.kind, null
+    from known k join ledger l using (source) where l.is_failed
 """
 NOW = f"""
     create or replace temp table {{side}}_now as
@@ -203,10 +236,27 @@ PROGRESS = (
     from old_now o cross join new_now n
     where o.now_at != n.now_at
     """,
+    # What makes a player active depends on the kind of source that tells of it.
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, date_trunc('hour', e.event_at), 'events'
+    from lake.cleaned_events e
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.kind != n.kind
+    """,
     # A source that changed its studio or game takes its sessions along; its events come again.
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', s.started_at), 'sessions'
+    from lake.sessions s
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.studio != n.studio or o.game != n.game
+    """,
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, unnest(generate_series(
+        date_trunc('hour', s.started_at), date_trunc('hour', s.ended_at), interval 1 hour
+    )), 'running'
     from lake.sessions s
     join old_arrivals o using (source) join new_arrivals n using (source)
     where o.studio != n.studio or o.game != n.game

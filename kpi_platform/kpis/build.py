@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import duckdb
 import polars as pl
 
 from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.ship import fetch_changes, ship
 from kpi_platform.storage.hour_ledger import failed_hours
 from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.marts import period_rows, row_counts
+from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import connect, mark_built, needs_full_refresh, pending
 
@@ -41,30 +41,38 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
     pending, and the next build completes it. Nothing pending and the same project: dbt is not
     started at all.
     """
-    path = platform.settings.warehouse_file
+    path, copy, marts = platform.settings.warehouse_file, platform.warehouse_copy, platform.marts
+    # Another warehouse has nothing of what this one has.
+    settings = platform.settings
+    place = f"{settings.warehouse_host}/{settings.warehouse_database}" if copy is not None else ""
+    built = f"{fingerprint} {settings.warehouse} {place}"
     with file_lock(warehouse_lock(path)):
         with connect(path) as con:
             report = load(
                 con,
                 lake_tables(platform),
-                platform.sources.frame(),
+                platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
             )
-            full_refresh = needs_full_refresh(con, fingerprint)
+            full_refresh = needs_full_refresh(con, built)
             if not full_refresh and not pending(con):
-                return _report(con, report, is_built=False, is_full_refresh=False)
+                return _report(marts(con), report, is_built=False, is_full_refresh=False)
+            if copy is not None:
+                ship(con, copy)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
         run_dbt(full_refresh)
         with connect(path) as con:
-            mark_built(con, fingerprint, full_refresh=full_refresh)
-            return _report(con, report, is_built=True, is_full_refresh=full_refresh)
+            if copy is not None:
+                fetch_changes(con, copy)
+            mark_built(con, built, full_refresh=full_refresh)
+            return _report(marts(con), report, is_built=True, is_full_refresh=full_refresh)
 
 
 def _report(
-    con: duckdb.DuckDBPyConnection, load: LoadReport, *, is_built: bool, is_full_refresh: bool
+    marts: Marts, load: LoadReport, *, is_built: bool, is_full_refresh: bool
 ) -> BuildReport:
-    periods = {table: period_rows(con, table, column) for table, column in PERIODS.items()}
-    return BuildReport(load, row_counts(con), periods, is_built, is_full_refresh)
+    periods = {table: marts.period_rows(table, column) for table, column in PERIODS.items()}
+    return BuildReport(load, marts.row_counts(), periods, is_built, is_full_refresh)
 
 
 def lake_tables(platform: Platform) -> list[LakeTable]:

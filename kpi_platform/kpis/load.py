@@ -66,6 +66,15 @@ LOADED: dict[str, LoadedTable] = {
             ("started_at",),
         ),
         LoadedTable(
+            "stream_stats",
+            (
+                *("studio", "game", "hour", "average_viewers", "peak_viewers"),
+                *("channels", "hours_streamed"),
+            ),
+            ("studio", "game", "hour"),
+            ("hour",),
+        ),
+        LoadedTable(
             "user_version_history",
             (
                 *("player_id", "current_version", "current_device", "current_service"),
@@ -85,8 +94,10 @@ LOADED: dict[str, LoadedTable] = {
 _NOTED: dict[str, tuple[str, ...]] = {
     "cleaned_events": affected.EVENTS,
     "sessions": affected.SESSIONS,
+    "stream_stats": affected.STREAMS,
 }
-_SOURCE_COLUMNS = ("source", "studio", "game", "since", "until")
+_SOURCE_COLUMNS = ("source", "studio", "game", "since", "until", "kind")
+_TELEMETRY = "telemetry"
 
 
 @dataclass(frozen=True)
@@ -129,7 +140,8 @@ def load(
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
-    `since`, `until` (UTC or null; half-open); unassigned ones may be left out. Tables not given
+    `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
+    may be left out. Tables not given
     stay as they are. Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
@@ -167,6 +179,8 @@ class _Load:
         self._con = con
         # An unassigned source is known by its ledger rows alone: configuration says nothing of it.
         assigned = sources.filter(pl.col("studio") != UNASSIGNED)
+        if "kind" not in assigned.columns:
+            assigned = assigned.with_columns(kind=pl.lit(_TELEMETRY))
         self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
         self._attributes = player_id_attributes
         self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())

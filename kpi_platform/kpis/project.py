@@ -30,4 +30,9 @@ def project_fingerprint(manifest: Mapping[str, Any]) -> str:
         for node in built
     ]
     texts += [[macro["unique_id"], macro["macro_sql"]] for macro in macros]
+    # kpi_values carries the versions of the definitions.
+    texts += [
+        [name, json.dumps(metric["config"].get("meta", {}).get("version"))]
+        for name, metric in manifest.get("metrics", {}).items()
+    ]
     return fingerprint(*(json.dumps(text) for text in sorted(texts)))

@@ -1,21 +1,26 @@
-"""The asset of room 5: `publications`, the marts as Delta tables that consumers read.
+"""The assets of room 5: the marts as Delta tables that consumers read, and the books about them.
 
 Belongs here: what Dagster runs. Does not: which rows are written, which `publish.py` knows.
 """
 
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import dagster as dg
+import polars as pl
 
 from kpi_platform.asset_specs import OWNERS
 from kpi_platform.published.publish import (
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
+    Published,
     marts_to_publish,
     publication_rows,
     publish,
+    restate,
 )
+from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
 from kpi_platform.recording import (
     end_red_if_hours_failed,
     naming_the_setting,
@@ -24,53 +29,82 @@ from kpi_platform.recording import (
 from kpi_platform.resources import PlatformResource
 from kpi_platform.storage.dbt_manifest import read_manifest
 from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouse import (
     affected_periods_to_publish,
+    changed_ingest_hours,
     clear_published,
     connect,
     pending,
 )
 
 _MARTS = marts_to_publish(read_manifest())
+_VALUES = next(mart for mart in _MARTS if mart.table == "kpi_values")
 
 
-@dg.asset(
+def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
+    columns = [dg.TableColumn(column, str(dtype)) for column, dtype in schema.items()]
+    return dg.AssetSpec(
+        name,
+        deps=[mart.table for mart in _MARTS],
+        description=description,
+        group_name="published",
+        owners=OWNERS,
+        kinds={"deltalake"},
+        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+    )
+
+
+@dg.multi_asset(
     name=PUBLICATIONS,
-    deps=[mart.table for mart in _MARTS],
-    description="Every published version of every table, and through when it is complete.",
-    group_name="published",
-    owners=OWNERS,
-    kinds={"deltalake"},
-    metadata={
-        "dagster/column_schema": dg.TableSchema(
-            [dg.TableColumn(name, str(dtype)) for name, dtype in PUBLICATIONS_SCHEMA.items()]
-        )
-    },
+    specs=[
+        _books(
+            PUBLICATIONS,
+            PUBLICATIONS_SCHEMA,
+            "Every published version of every table, and through when it is complete.",
+        ),
+        _books(
+            KPI_RESTATEMENTS,
+            RESTATEMENTS_SCHEMA,
+            "Every value that changed after it had been published as complete, and which ingest "
+            "hours changed it.",
+        ),
+    ],
     backfill_policy=dg.BackfillPolicy.single_run(),
+    can_subset=True,
 )
 def publications(
     context: dg.AssetExecutionContext, platform: PlatformResource
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
     started = time.monotonic()
-    parts = platform.platform
+    done, restated = _publish(platform.platform)
+    figures: dict[str, int | float | str] = {
+        "seconds": round(time.monotonic() - started, 3),
+        "peak_memory_mib": peak_memory_mib(),
+    }
+    context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
+    end_red_if_hours_failed(context)
+    tables = ", ".join(item.table for item in done) or "none: nothing changed"
+    metadata: dict[str, dict[str, int | float | str]] = {
+        PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
+        KPI_RESTATEMENTS: {"rows": restated},
+    }
+    for key in sorted(context.selected_asset_keys):
+        yield dg.MaterializeResult(asset_key=key, metadata=metadata[key.path[-1]] | figures)
+
+
+def _publish(parts: Platform) -> tuple[list[Published], int]:
+    """What was published, and how many complete values that restated."""
     path = parts.settings.warehouse_file
     with naming_the_setting(), file_lock(warehouse_lock(path)), connect(path) as con:
-        changed = affected_periods_to_publish(con)
-        done = publish(parts.lake, Marts(con), _MARTS, changed)
+        changed, marts = affected_periods_to_publish(con), parts.marts(con)
+        hours, now = changed_ingest_hours(con), datetime.now(UTC)
+        # First, as afterwards nobody knows what was published before.
+        restated = restate(parts.lake, marts, _VALUES, changed, hours, now)
+        done = publish(parts.lake, marts, _MARTS, changed)
         if done:
             parts.lake.add_published(PUBLICATIONS, publication_rows(done, datetime.now(UTC)))
         if not pending(con):
             clear_published(con)
-    seconds = time.monotonic() - started
-    context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
-    end_red_if_hours_failed(context)
-    return dg.MaterializeResult(
-        metadata={
-            "tables": ", ".join(item.table for item in done) or "none: nothing changed",
-            "rows": sum(item.rows for item in done),
-            "seconds": round(seconds, 3),
-            "peak_memory_mib": peak_memory_mib(),
-        }
-    )
+    return done, restated

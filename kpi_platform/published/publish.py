@@ -11,12 +11,16 @@ from typing import Any, Literal
 
 import polars as pl
 
+from kpi_platform.published.restatements import (
+    KPI_RESTATEMENTS,
+    RESTATEMENTS_SCHEMA,
+    restatements,
+)
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.marts import Marts
 from kpi_platform.storage.warehouse import EVERY_TABLE
 
 PUBLICATIONS = "publications"
-_LENGTH = {"hour": timedelta(hours=1), "date": timedelta(days=1)}
 PUBLICATIONS_SCHEMA = pl.Schema(
     [
         ("table", pl.String()),
@@ -32,8 +36,10 @@ class Publication:
     """How a mart is published: by period (a column holds its start) or whole."""
 
     table: str
-    period: Literal["hour", "date", "all"]
+    period: Literal["hour", "date", "month", "all"]
     column: str = ""
+    # A view has no changes of its own: its periods change with those of these tables.
+    follows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,7 +64,7 @@ def marts_to_publish(manifest: Mapping[str, Any]) -> list[Publication]:
         if "publish" in node["config"].get("meta", {})
     }
     return [
-        Publication(name, meta["period"], meta.get("column", ""))
+        Publication(name, meta["period"], meta.get("column", ""), tuple(meta.get("follows", ())))
         for name, meta in sorted(models.items())
     ]
 
@@ -76,12 +82,60 @@ def publish(
     done = []
     for publication in publications:
         is_new = lake.published(publication.table) is None
-        if is_new or EVERY_TABLE in changed:
+        starts = changed_periods(publication, changed)
+        if is_new or starts is None:
             done.append(_publish(lake, marts, publication, None))
-        elif publication.table in changed:
-            starts = changed[publication.table] if publication.period != "all" else None
+        elif starts:
             done.append(_publish(lake, marts, publication, starts))
     return done
+
+
+def changed_periods(
+    publication: Publication, changed: Mapping[str, Sequence[datetime]]
+) -> list[datetime] | None:
+    """The starts of a mart's changed periods; None if it is to be published whole."""
+    tables = [name for name in publication.follows or (publication.table,) if name in changed]
+    if EVERY_TABLE in changed or (tables and publication.period == "all"):
+        return None
+    return sorted({start for table in tables for start in changed[table]})
+
+
+def restate(
+    lake: Lake,
+    marts: Marts,
+    values: Publication,
+    changed: Mapping[str, Sequence[datetime]],
+    changed_hours: pl.DataFrame,
+    at: datetime,
+) -> int:
+    """Enter the values that `publish` is about to change in the books of restatements.
+
+    `values` is the publication of `kpi_values`; the columns written are `RESTATEMENTS_SCHEMA`. What
+    an interrupted run entered is entered anew. Returns how many rows were.
+    """
+    published, books = lake.published(values.table), lake.published(KPI_RESTATEMENTS)
+    starts = changed_periods(values, changed)
+    rows = RESTATEMENTS_SCHEMA.to_frame()
+    if published is not None and starts != []:
+        if starts is not None:
+            published = published.filter(pl.col(values.column).is_in([s.date() for s in starts]))
+        new = marts.read(values.table, values.column, starts)
+        rows = restatements(published.collect(), new, changed_hours, at)
+    if books is None:
+        lake.publish(KPI_RESTATEMENTS, rows, None)
+    elif rows.height:
+        last = _last_published(lake, values.table)
+        lake.publish(KPI_RESTATEMENTS, rows, f"restated_at > '{last:%Y-%m-%dT%H:%M:%S.%fZ}'")
+    return rows.height
+
+
+def _last_published(lake: Lake, table: str) -> datetime:
+    books = lake.published(PUBLICATIONS)
+    if books is None:
+        return datetime(1970, 1, 1, tzinfo=UTC)
+    last = books.filter(pl.col("table") == table).select(pl.col("published_at").max()).collect()
+    found: datetime = last.item() or datetime(1970, 1, 1, tzinfo=UTC)
+    return found
 
 
 def _publish(
@@ -94,7 +148,7 @@ def _publish(
 
 
 def _predicate(publication: Publication, starts: Sequence[datetime]) -> str:
-    if publication.period == "date":
+    if publication.period in {"date", "month"}:
         values = [f"'{start.date()}'" for start in starts]
     else:
         values = [f"'{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
@@ -109,7 +163,13 @@ def _complete_through(marts: Marts, publication: Publication) -> datetime | None
         return None
     if isinstance(last, date) and not isinstance(last, datetime):
         last = datetime(last.year, last.month, last.day)  # noqa: DTZ001 (the warehouse is naive)
-    return last.replace(tzinfo=UTC) + _LENGTH[publication.period]
+    return _end(last.replace(tzinfo=UTC), publication.period)
+
+
+def _end(start: datetime, period: str) -> datetime:
+    if period == "month":
+        return (start + timedelta(days=31)).replace(day=1)
+    return start + (timedelta(hours=1) if period == "hour" else timedelta(days=1))
 
 
 def publication_rows(published: Sequence[Published], at: datetime) -> pl.DataFrame:

@@ -8,25 +8,33 @@ from datetime import UTC, datetime
 from typing import Literal
 
 import polars as pl
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from kpi_platform.schemas.source_connections import Connection
+from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
+from kpi_platform.schemas.source_values import Strict
+from kpi_platform.schemas.yaml_lines import YamlError, line_of, load
 
 UNASSIGNED = "unassigned"
+Kind = Literal["telemetry", "warehouse", "console", "stream"]
 
 
 class SourcesError(ValueError):
     """The sources file is wrong; the message is one line with line or field."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+class Source(Strict):
+    """One source of a game's data, active from `since` until `until` (UTC, half-open).
 
-
-class Source(_Strict):
-    """One telemetry source of a game, active from `since` until `until` (UTC, half-open)."""
+    It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
+    warehouse with its `tables`; `feed`, a console or stream platform's data.
+    """
 
     key: str = Field(min_length=1)
-    telemetry: str = Field(min_length=1, pattern=r"^[^/\\]+$", description="landing folder")
+    telemetry: Folder | None = None
+    schema_: str | None = Field(None, alias="schema", min_length=1)
+    tables: tuple[TableMapping, ...] = ()
+    feed: Feed | None = None
     player_ids: Literal["global", "local"] = "global"
     since: datetime | None = None
     until: datetime | None = None
@@ -38,6 +46,30 @@ class Source(_Strict):
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
+    @model_validator(mode="after")
+    def _one_origin(self) -> "Source":
+        if sum(origin is not None for origin in (self.telemetry, self.schema_, self.feed)) != 1:
+            raise ValueError("needs exactly one of telemetry, schema and feed")
+        if self.tables and self.schema_ is None:
+            raise ValueError("tables need a schema")
+        names = [mapping.table for mapping in self.tables]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"table mapped twice: {', '.join(twice)}")
+        return self
+
+    @property
+    def kind(self) -> Kind:
+        """What delivers the data."""
+        if self.feed is not None:
+            return self.feed.kind
+        return "telemetry" if self.telemetry is not None else "warehouse"
+
+    @property
+    def reads_warehouse(self) -> bool:
+        """Whether the studio's warehouse must be reached for it."""
+        return self.schema_ is not None or (self.feed is not None and self.feed.table is not None)
+
     def active_in(self, hour: datetime) -> bool:
         """Whether the source is active in the ingest hour that starts at `hour`."""
         return (self.since is None or self.since <= hour) and (
@@ -45,7 +77,7 @@ class Source(_Strict):
         )
 
 
-class Game(_Strict):
+class Game(Strict):
     """A game of a studio and the sources that tell of it."""
 
     key: str = Field(min_length=1)
@@ -53,26 +85,38 @@ class Game(_Strict):
     sources: tuple[Source, ...] = ()
 
 
-class Studio(_Strict):
-    """A studio and its games."""
+class Studio(Strict):
+    """A studio, its warehouse if it has one, and its games."""
 
     key: str = Field(min_length=1)
     name: str = ""
+    warehouse: Connection | None = None
     games: tuple[Game, ...] = ()
 
+    @model_validator(mode="after")
+    def _has_what_is_read(self) -> "Studio":
+        needing = [s.key for game in self.games for s in game.sources if s.reads_warehouse]
+        if needing and self.warehouse is None:
+            raise ValueError(f"source {needing[0]} needs the studio's warehouse")
+        return self
 
-class Sources(_Strict):
+
+class Sources(Strict):
     """The whole file: every studio, game and source; keys and folders are unique."""
 
     studios: tuple[Studio, ...] = ()
 
     @model_validator(mode="after")
     def _unique(self) -> "Sources":
-        for what in ("key", "telemetry"):
-            values = [getattr(source, what) for _, _, source in self.walk()]
+        sources = [source for _, _, source in self.walk()]
+        for what, values in (
+            ("source key", [source.key for source in sources]),
+            ("source telemetry", [s.telemetry for s in sources if s.telemetry is not None]),
+            ("studio key", [studio.key for studio in self.studios]),
+        ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
-                raise ValueError(f"source {what} used twice: {', '.join(twice)}")
+                raise ValueError(f"{what} used twice: {', '.join(twice)}")
         return self
 
     def walk(self) -> Iterator[tuple[str, str, Source]]:
@@ -82,6 +126,11 @@ class Sources(_Strict):
                 for source in game.sources:
                     yield studio.key, game.key, source
 
+    def kinds(self) -> pl.DataFrame:
+        """One row per source: `source` and its `kind`."""
+        rows = [(source.key, source.kind) for _, _, source in self.walk()]
+        return pl.DataFrame(rows, {"source": pl.String, "kind": pl.String}, orient="row")
+
     def source_of_folder(self, folder: str) -> str:
         """The source key of a landing folder; a folder that no source names is its own key.
 
@@ -90,15 +139,29 @@ class Sources(_Strict):
         for _, _, source in self.walk():
             if source.telemetry == folder:
                 return source.key
-        return f"{UNASSIGNED}:{folder}" if folder in self.folders() else folder
+        taken = any(source.key == folder for _, _, source in self.walk())
+        return f"{UNASSIGNED}:{folder}" if taken else folder
 
     def folders(self) -> dict[str, str]:
-        """Landing folder of every configured source, by source key."""
-        return {source.key: source.telemetry for _, _, source in self.walk()}
+        """Landing folder of every configured telemetry source, by source key."""
+        return {s.key: s.telemetry for _, _, s in self.walk() if s.telemetry is not None}
 
-    def active_in(self, hour: datetime) -> list[str]:
-        """Keys of the sources active in the ingest hour that starts at `hour`."""
-        return [source.key for _, _, source in self.walk() if source.active_in(hour)]
+    def active_in(self, hour: datetime, *kinds: Kind) -> list[str]:
+        """Keys of the sources (of these kinds, or all) active in the hour that starts at `hour`."""
+        return [
+            source.key
+            for _, _, source in self.walk()
+            if source.active_in(hour) and (not kinds or source.kind in kinds)
+        ]
+
+    def warehouses(self) -> Iterator[tuple[Studio, list[tuple[str, Source]]]]:
+        """Every studio with a warehouse, and its sources there as (game key, source)."""
+        for studio in self.studios:
+            if studio.warehouse is not None:
+                yield (
+                    studio,
+                    [(g.key, s) for g in studio.games for s in g.sources if s.reads_warehouse],
+                )
 
     def frame(self, found: list[str] | None = None) -> pl.DataFrame:
         """One row per source: `source`, `studio`, `game`, `player_ids`, `since`, `until` (UTC).
@@ -128,17 +191,19 @@ class Sources(_Strict):
 def parse_sources(text: str, name: str) -> Sources:
     """Parse the YAML text of a sources file called `name`.
 
-    Raises SourcesError naming the line (bad YAML) or the field (bad content).
+    Raises SourcesError naming the line, and the field where the content is wrong.
     """
     try:
-        data = yaml.safe_load(text)
+        data, tree = load(text)
+    except YamlError as error:
+        where = f" line {error.line}" if error.line else ""
+        raise SourcesError(f"KPI_SOURCES: {name}{where}: {error}") from None
+    try:
         return Sources.model_validate(data if data is not None else {})
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or "is not YAML"
-        raise SourcesError(f"KPI_SOURCES: {name}{where}: {problem}") from None
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        raise SourcesError(f"KPI_SOURCES: {name}: {field}: {first['msg']}") from None
+        said = first["msg"].removeprefix("Value error, ")
+        line = line_of(tree, first["loc"])
+        where = f" line {line}" if line else ""
+        raise SourcesError(f"KPI_SOURCES: {name}{where}: {field}: {said}") from None

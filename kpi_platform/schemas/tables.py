@@ -75,7 +75,7 @@ class QuarantinedEvents(Contract):
     line_number = dy.Int64(nullable=False, min=1, primary_key=True)
     p_ingest_date_utc = _day(primary_key=True)
     p_ingest_hour_utc = _hour(primary_key=True)
-    p_stage = dy.String(nullable=False, regex="^(read|decode)$")
+    p_stage = dy.String(nullable=False, regex="^(read|read_console|read_stream|decode)$")
 
 
 class CleanedEvents(Contract):
@@ -95,8 +95,86 @@ class CleanedEvents(Contract):
     p_ingest_hour_utc = _hour(primary_key=True)
 
 
+class RawConsoleFeed(Contract):
+    """One row per readable row of a console platform's hourly files, as JSON of texts."""
+
+    source = _key()
+    row = _text()
+    file_name = _key()
+    line_number = dy.Int64(nullable=False, min=1, primary_key=True)
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class RawStreamFeed(Contract):
+    """One row per usable row of a stream platform's hourly files: a game's figures of one hour."""
+
+    source = _key()
+    studio = _text()
+    game = _text()
+    hour = _utc()
+    average_viewers = dy.Float64(nullable=False, min=0)
+    peak_viewers = _count(nullable=True)
+    channels = _count(nullable=True)
+    hours_streamed = dy.Float64(nullable=True, min=0)
+    file_name = _key()
+    line_number = dy.Int64(nullable=False, min=1, primary_key=True)
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class StreamStats(Contract):
+    """One row per game and hour: what the stream platforms say of it, added up over platforms.
+
+    Of several statements of one platform about one hour, those of the latest ingest hour count;
+    within it the greatest. `average_viewers`, `channels` and `hours_streamed` are sums over
+    platforms; so is `peak_viewers`, an upper bound where platforms peak at different minutes.
+    """
+
+    studio = _key()
+    game = _key()
+    hour = _utc(primary_key=True)
+    average_viewers = dy.Float64(nullable=False, min=0)
+    peak_viewers = _count(nullable=True)
+    channels = _count(nullable=True)
+    hours_streamed = dy.Float64(nullable=True, min=0)
+    p_date_utc = _day()
+
+
+class RawStudioEvents(Contract):
+    """One row per version of a studio's row that was captured: `row` is JSON of texts.
+
+    The ingest hour is the one that `watermark_at` falls in, the first partition's for all that is
+    older. Versions are only ever added: what a studio deletes without marking it stays.
+    """
+
+    source = _key()
+    table_name = _key()
+    row_key = _key()
+    watermark_at = _utc(nullable=True)
+    content_hash = dy.Int64(nullable=False, primary_key=True)
+    row = _text()
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
+class StudioDimensions(Contract):
+    """One row per row of a studio's table without a watermark, as of the last capture.
+
+    Outside the order law: it shows the table as it is now, whatever hour was captured.
+    """
+
+    source = _text()
+    table_name = _text()
+    row_key = _text()
+    row = _text()
+
+
 class HourLedger(Contract):
-    """One row per ingest hour and source: what arrived and where every line went."""
+    """One row per ingest hour and source: what arrived and where every line went.
+
+    `source_error`: why this source alone could not be read, while the hour went on.
+    """
 
     p_ingest_date_utc = _day(primary_key=True)
     p_ingest_hour_utc = _hour(primary_key=True)
@@ -116,6 +194,26 @@ class HourLedger(Contract):
     max_event_at = _utc(nullable=True)
     fingerprint = _text()
     error = _text(nullable=True)
+    kind = dy.String(nullable=True, regex="^(telemetry|warehouse|console|stream)$")
+    source_error = _text(nullable=True)
+
+
+class TableLedger(Contract):
+    """One row per ingest hour, source and warehouse table: where every captured row went.
+
+    `lines` = `rows` + `quarantined` + `duplicates` (versions that a later one replaced) +
+    `suppressed` (marked as deleted, or no event by the mapping).
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    table_name = _key()
+    lines = _count()
+    rows = _count()
+    quarantined = _count()
+    duplicates = _count()
+    suppressed = _count()
 
 
 class SessionParts(Contract):
@@ -234,6 +332,15 @@ class HistoryQueue(Contract):
     player_id = _key()
 
 
+class HourQueue(Contract):
+    """Hours that a table has to be brought up to date for, beyond a run's own; bookkeeping."""
+
+    table_name = _key()
+    batch_id = _key()
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+
+
 class HourFingerprints(Contract):
     """Per table and hour: the input consumed and the content produced; bookkeeping."""
 
@@ -243,6 +350,25 @@ class HourFingerprints(Contract):
     input_fingerprint = _text()
     content_fingerprint = _text()
     rows = _count()
+
+
+class WarehouseColumns(Contract):
+    """Per column of the studios' warehouses: how it was when last found right; bookkeeping.
+
+    `mapping_fingerprint`: of the mapping of its table then; empty if the table was not mapped.
+    """
+
+    studio = _key()
+    schema = _key()
+    table = _key()
+    column = _key()
+    kind = _text()
+    position = dy.Int32(nullable=False)
+    type = _text()
+    is_nullable = dy.Bool(nullable=False)
+    is_key = dy.Bool(nullable=False)
+    is_readable = dy.Bool(nullable=False)
+    mapping_fingerprint = _text()
 
 
 _RULES = ("check", "regex", "min", "max", "min_length", "max_length")
@@ -307,6 +433,12 @@ TABLES: dict[str, Table] = {
     "raw_telemetry": Table(
         RawTelemetry, INGEST_HOUR, free_texts=("title_session_id", "body_message", "raw_line")
     ),
+    "raw_console_feed": Table(RawConsoleFeed, INGEST_HOUR, free_texts=("row",)),
+    "raw_stream_feed": Table(RawStreamFeed, INGEST_HOUR),
+    "raw_studio_events": Table(RawStudioEvents, INGEST_HOUR, free_texts=("row_key", "row")),
+    "studio_dimensions": Table(StudioDimensions, ("source",)),
+    "stream_stats": Table(StreamStats, ("p_date_utc",)),
+    "table_ledger": Table(TableLedger, ("p_ingest_date_utc",)),
     "quarantined_events": Table(QuarantinedEvents, (*INGEST_HOUR, "p_stage")),
     "cleaned_events": Table(
         CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
@@ -317,6 +449,8 @@ TABLES: dict[str, Table] = {
     "sightings": Table(Sightings, INGEST_HOUR),
     "user_version_intervals": Table(UserVersionIntervals, ("p_valid_from_month",)),
     "user_version_history": Table(UserVersionHistory, ("p_last_seen_week",)),
+    "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
+    "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }

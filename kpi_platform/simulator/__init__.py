@@ -4,6 +4,6 @@ Belongs here: making the world, its files and its truth. Does not: reading what 
 """
 
 from kpi_platform.simulator.simulation import SimulationSummary, simulate
-from kpi_platform.simulator.world import demo_sources_yaml
+from kpi_platform.simulator.sources_file import demo_sources_yaml
 
 __all__ = ["SimulationSummary", "demo_sources_yaml", "simulate"]

@@ -39,7 +39,7 @@ def work_out(truth: Truth, registry: pl.DataFrame) -> Outcome:
     sightings = _sightings(marks, sessions, blanks)
     return Outcome(
         sessions=_public_sessions(sessions),
-        intervals=_intervals(sightings),
+        intervals=intervals_of(sightings),
         players=_players(sightings),
         daily=_daily(days, numbered, sessions, blanks),
     )
@@ -143,7 +143,7 @@ def _sightings(marks: pl.DataFrame, sessions: pl.DataFrame, blanks: pl.DataFrame
     )
 
 
-def _intervals(sightings: pl.DataFrame) -> pl.DataFrame:
+def intervals_of(sightings: pl.DataFrame) -> pl.DataFrame:
     """One row per player, service, device and run: version, valid_from, valid_to (null: open)."""
     key = ["player_id", "service_name", "device"]
     order = ["event_ms", "transaction_id", "session_id", "version"]

@@ -21,8 +21,10 @@ from kpi_platform.simulator.outcome import Outcome, work_out
 from kpi_platform.simulator.players import DAY_MS, make_kits, make_memberships, make_players
 from kpi_platform.simulator.schedule import Schedule, make_schedule
 from kpi_platform.simulator.sessions import HOUR_MS, sessions_of_day, with_versions
+from kpi_platform.simulator.sources_file import demo_sources_yaml
+from kpi_platform.simulator.studios import write_studios
 from kpi_platform.simulator.truth import Truth
-from kpi_platform.simulator.world import GAMES, demo_sources_yaml, releases_of
+from kpi_platform.simulator.world import GAMES, releases_of
 from kpi_platform.simulator.write import cut_short, write_hours
 
 # Measured: a player sends about this many lines an hour. It only sizes the batches.
@@ -63,7 +65,8 @@ class _World:
 
 
 def simulate(out: Path, start: datetime, hours: int, players: int, seed: int) -> SimulationSummary:
-    """Write a world of `hours` ingest hours from `start` (UTC) to `out`: landing, truth, sources.
+    """Write a world of `hours` ingest hours from `start` (UTC) to `out`: landing, warehouses,
+    feeds, truth, sources.
 
     The same arguments make the same bytes. Raises ValueError for a start that is no whole UTC
     hour or for counts below one, FileExistsError if `out/landing` exists: two worlds in one
@@ -83,6 +86,7 @@ def simulate(out: Path, start: datetime, hours: int, players: int, seed: int) ->
     world.truth.finish()
     outcome = work_out(world.truth, pl.concat(world.registry))
     _write_truth(out / "truth", world.truth, outcome, start)
+    write_studios(out, start, hours, players, seed)
     (out / "sources.yaml").write_text(demo_sources_yaml(), encoding="utf-8")
     return _summary(out, world.truth, outcome, hours, players, written)
 

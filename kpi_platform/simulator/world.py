@@ -215,24 +215,3 @@ def all_sources() -> list[tuple[str, str, str]]:
         for route in game.routes:
             sources[route.source] = (route.source, game.key, studio_of(game.key))
     return list(sources.values())
-
-
-def demo_sources_yaml() -> str:
-    """Return the sources file (telemetry part) of the world; it knows every folder but one."""
-    lines = ["studios:"]
-    for studio in STUDIOS:
-        lines += [f"  - key: {studio.key}", f"    name: {studio.name}", "    games:"]
-        for game in studio.games:
-            lines += [f"      - key: {game.key}", f"        name: {game.name}"]
-            lines += ["        sources:", *_source_lines(studio, game)]
-    return "\n".join(lines) + "\n"
-
-
-def _source_lines(studio: Studio, game: Game) -> list[str]:
-    lines: list[str] = []
-    for source in dict.fromkeys(route.source for route in game.routes):
-        lines += [f"          - key: {source}", f"            telemetry: {source}"]
-        lines += [f"            player_ids: {studio.player_ids}"]
-        if game.since is not None:
-            lines += [f"            since: {game.since}", "            until: null"]
-    return lines

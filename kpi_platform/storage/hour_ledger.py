@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
+from kpi_platform.schemas.sources import Kind
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.lake import Lake
@@ -42,20 +43,38 @@ def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFi
     return {hour: found.get(hour, HourFigures()) for hour in wanted}
 
 
-def write_ledger(lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
-    """Replace the ledger rows of these hours.
+def write_ledger(
+    lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime], kind: Kind | None = None
+) -> None:
+    """Replace the ledger rows of these hours, or only those of one kind of source.
 
     Rows without `rows` wait for the decoding to complete them; it must come even if the lines
     are those that it knows.
     """
     if rows["rows"].has_nulls():
         forget_consumed(lake, "cleaned_events", hours)
-    lake.replace_hours(TABLE, rows, hours)
+    lake.replace_hours(TABLE, rows, hours, "" if kind is None else _of_kind(kind))
+
+
+def read_ledger(lake: Lake, hours: Iterable[datetime], kind: Kind) -> pl.DataFrame:
+    """The ledger rows of these hours of one kind of source."""
+    rows = lake.read_hours(TABLE, hours)
+    return rows.with_columns(pl.col("kind").fill_null("telemetry")).filter(pl.col("kind") == kind)
+
+
+def _of_kind(kind: Kind) -> str:
+    """SQL; rows of earlier releases, which knew one kind only, have none."""
+    return f"kind = '{kind}'" + (" OR kind IS NULL" if kind == "telemetry" else "")
 
 
 def failed_hours(lake: Lake) -> set[tuple[str, str]]:
-    """The hours that failed, as date and hour in text."""
-    failed = lake.scan(TABLE).filter(pl.col("status") == "failed").select(INGEST_HOUR).unique()
+    """The hours that failed, as date and hour in text.
+
+    A source that could not be read leaves its hour to the others: that is no failed hour.
+    """
+    alone = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
+    is_failed = (pl.col("status") == "failed") & ~alone
+    failed = lake.scan(TABLE).filter(is_failed).select(INGEST_HOUR).unique()
     return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
 
 
@@ -70,7 +89,7 @@ def mark_failed(lake: Lake, hour: datetime, error: str, sources: Iterable[str]) 
     write_ledger(lake, failed, [hour])
 
 
-def empty_rows(hour: datetime, sources: Iterable[str]) -> pl.DataFrame:
+def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry") -> pl.DataFrame:
     """Ledger rows of an hour in which these sources delivered nothing."""
     zero = pl.lit(0, pl.Int64)
     return pl.DataFrame({"source": sorted(sources)}, schema={"source": pl.String}).select(
@@ -90,4 +109,6 @@ def empty_rows(hour: datetime, sources: Iterable[str]) -> pl.DataFrame:
         pl.lit(None, pl.Datetime("us", "UTC")).alias("max_event_at"),
         pl.lit("").alias("fingerprint"),
         pl.lit(None, pl.String).alias("error"),
+        pl.lit(kind).alias("kind"),
+        pl.lit(None, pl.String).alias("source_error"),
     )

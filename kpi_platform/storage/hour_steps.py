@@ -20,12 +20,16 @@ from kpi_platform.storage.hour_fingerprints import (
     read_consumed,
     record_consumed,
 )
+from kpi_platform.storage.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.storage.lake import Lake
 
 # What bad data, a full disk or a lost connection raises. A bug that raises something else ends
 # the run, because nothing is known about the hours after it.
 FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowException)
 
+
+# Whose hours have to follow when an hour beyond the run's own was touched.
+_NEXT = {"cleaned_events": "sessions", "sessions": "user_version_history"}
 
 Status = Literal["written", "unchanged", "failed", "left_out"]
 
@@ -92,9 +96,24 @@ def work_through(
 ) -> Iterator[Sequence[HourReport]]:
     """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight.
 
-    Yields one report per hour, in batches: the hours without work, then each chunk as soon as
-    it is committed and recorded.
+    Hours that wait in the table's queue come along, and on to the next table's. Yields one report
+    per hour, in batches: the hours without work, then each chunk as soon as it is committed and
+    recorded.
     """
+    batches, waiting = waiting_hours(lake, step.table)
+    written: list[datetime] = []
+    for reports in _work_through(lake, step, sorted({*hours, *waiting}), chunk_limit):
+        written += [report.hour for report in reports if report.status == "written"]
+        yield [report for report in reports if report.hour in hours or report.status != "left_out"]
+    if batches:
+        if step.table in _NEXT:
+            enqueue_hours(lake, _NEXT[step.table], set(waiting).intersection(written))
+        dequeue_hours(lake, step.table, batches)
+
+
+def _work_through(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
+) -> Iterator[Sequence[HourReport]]:
     inputs = step.inputs(hours)
     consumed = read_consumed(lake, step.table, hours)
     idle, changed = [], []

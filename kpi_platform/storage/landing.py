@@ -66,11 +66,12 @@ class LandingFile:
 
 
 class Landing:
-    """Read access to the landing zone at `uri` (a folder or `s3://bucket/prefix`)."""
+    """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
         self.uri = uri
-        self._store = _open(uri)
+        self._setting = setting
+        self._store = _open(uri, setting)
 
     def folders(self) -> list[str]:
         """The source folders, sorted."""
@@ -123,7 +124,7 @@ class Landing:
         try:
             return call()
         except (BaseError, OSError) as error:
-            raise LandingError(f"KPI_LANDING_URI: {self.uri}: {first_line(error)}") from None
+            raise LandingError(f"{self._setting}: {self.uri}: {first_line(error)}") from None
 
 
 def _read(path: Path) -> Iterator[bytes]:
@@ -149,17 +150,17 @@ def first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
-def _open(uri: str) -> ObjectStore:
+def _open(uri: str, setting: str) -> ObjectStore:
     try:
         if "://" in uri:
             return from_url(uri, retry_config=RETRIES)
         if not Path(uri).is_dir():
-            raise LandingError(f"KPI_LANDING_URI: {uri}: no such folder")
+            raise LandingError(f"{setting}: {uri}: no such folder")
         return LocalStore(str(Path(uri).resolve()))
     except (BaseError, ValueError) as error:
         if isinstance(error, LandingError):
             raise
-        raise LandingError(f"KPI_LANDING_URI: {uri}: {first_line(error)}") from None
+        raise LandingError(f"{setting}: {uri}: {first_line(error)}") from None
 
 
 def _prefixes_for(hours: Iterable[datetime]) -> list[str]:

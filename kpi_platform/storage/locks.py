@@ -19,6 +19,8 @@ from obstore.store import ObjectStore, from_url
 from kpi_platform.storage.landing import RETRIES
 
 LEASE_SECONDS = 60.0
+# Held by whoever adds versions of studios' rows, and by whoever decides which of them count.
+CAPTURE_LOCK = "capture"
 _POLL_SECONDS = 0.5
 
 

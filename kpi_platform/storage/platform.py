@@ -7,11 +7,20 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import duckdb
+
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources import Sources, SourcesError, parse_sources
-from kpi_platform.settings import Settings
+from kpi_platform.schemas.sources import Sources, SourcesError, Studio, parse_sources
+from kpi_platform.settings import Settings, secret
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
+from kpi_platform.storage.marts import EmbeddedMarts, Marts, PostgresMarts
+from kpi_platform.storage.warehouse_copies import WarehouseCopy, open_copy
+from kpi_platform.storage.warehouses import (
+    StudioWarehouse,
+    TerminalWarehouseError,
+    open_warehouse,
+)
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,10 @@ class Platform:
         """The landing zone. Raises LandingError if it cannot be used."""
         return Landing(self.settings.landing)
 
+    def open_feeds(self) -> Landing:
+        """The hourly files of console and stream feeds. Raises LandingError if there are none."""
+        return Landing(self.settings.feeds, "KPI_FEEDS_URI")
+
     @cached_property
     def lake(self) -> Lake:
         """The lake."""
@@ -34,6 +47,26 @@ class Platform:
     def sources(self) -> Sources:
         """Studios, games and sources. Raises SourcesError if the file is missing or wrong."""
         return read_sources(self.settings.sources_file)
+
+    def open_warehouse(self, studio: Studio) -> StudioWarehouse:
+        """A studio's warehouse; the caller closes it.
+
+        Raises TerminalWarehouseError if it has none or a variable it names is missing or wrong,
+        TransientWarehouseError if nobody answers.
+        """
+        if studio.warehouse is None:
+            raise TerminalWarehouseError(f"studio {studio.key} has no warehouse")
+        return open_warehouse(studio.warehouse, self.settings.sources_file.parent, secret)
+
+    @cached_property
+    def warehouse_copy(self) -> WarehouseCopy | None:
+        """The warehouse that the models run in; None if that is the embedded one."""
+        return open_copy(self.settings)
+
+    def marts(self, con: duckdb.DuckDBPyConnection) -> Marts:
+        """The finished marts; `con` is the embedded warehouse."""
+        copy = self.warehouse_copy
+        return EmbeddedMarts(con) if copy is None else PostgresMarts(copy.connect)
 
     @cached_property
     def player_id_rules(self) -> PlayerIdRules:

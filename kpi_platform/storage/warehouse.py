@@ -14,8 +14,13 @@ import duckdb
 import polars as pl
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "1"
+LAYOUT = "2"
 EVERY_TABLE = "*"
+# What the models note of their changes, for the models that are built on them.
+NOTES = (
+    *("changed_player_days", "changed_first_days"),
+    *("changed_last_days", "changed_grain_starts"),
+)
 _SCHEMA_FILE = Path(__file__).with_name("warehouse.sql")
 
 
@@ -35,6 +40,13 @@ class LoadedTable:
     columns: tuple[str, ...]
     key: tuple[str, ...]
     order_by: tuple[str, ...]
+
+
+def schema_statements() -> list[str]:
+    """The statements that make the schema `lake`, as every warehouse understands them."""
+    lines = _SCHEMA_FILE.read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
 
 
 @contextmanager
@@ -109,7 +121,10 @@ def loaded_partitions(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, s
 def record_partitions(
     con: duckdb.DuckDBPyConnection, table: str, signatures: Mapping[str, str | None]
 ) -> dict[str, int]:
-    """Record what is about to be loaded; None forgets a partition. Returns each one's number."""
+    """Record what is about to be loaded; None forgets a partition. Returns each one's number.
+
+    Leaves the temporary table `staged_partitions` (`partition_key`, `partition_id`).
+    """
     known = "select partition_key, partition_id from lake.loaded_partitions where table_name = ?"
     old = {key: int(number) for key, number in con.execute(known, [table]).fetchall()}
     ids = {
@@ -121,6 +136,12 @@ def record_partitions(
         " where table_name = ? and list_contains(?, partition_key)",
         [table, list(signatures)],
     )
+    numbered = pl.DataFrame(
+        list(ids.items()), {"partition_key": pl.String, "partition_id": pl.Int32}, orient="row"
+    )
+    con.register("incoming", numbered.to_arrow())
+    _temp_table(con, "staged_partitions", "from incoming")
+    con.unregister("incoming")
     kept = [(table, key, ids[key], text) for key, text in signatures.items() if text is not None]
     if kept:
         columns = ["table_name", "partition_key", "partition_id", "signature"]
@@ -241,7 +262,7 @@ def mark_built(
     """Record that dbt has built all models on everything loaded; publishing is what remains."""
     with transaction(con):
         con.execute("update lake.loads set is_built = true where not is_built")
-        for table in ("changed_player_days", "changed_first_days", "changed_grain_starts"):
+        for table in NOTES:
             con.execute(f"delete from lake.{table}")
         con.execute("delete from lake.built_project")
         con.execute("insert into lake.built_project values (?)", [fingerprint])
@@ -266,11 +287,26 @@ def affected_periods_to_publish(con: duckdb.DuckDBPyConnection) -> dict[str, lis
     return periods
 
 
+def changed_ingest_hours(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """The ingest hours whose events changed since the last publishing.
+
+    Columns `ingest_hour` (UTC) and `date`, a UTC date of event time with an event that changed.
+    """
+    hours = con.execute("select distinct ingest_hour, date from lake.changed_ingest_hours")
+    schema = pl.Schema({"ingest_hour": pl.Datetime("us"), "date": pl.Date()})
+    return pl.DataFrame(hours.fetchall(), schema, orient="row").with_columns(
+        pl.col("ingest_hour").dt.replace_time_zone("UTC")
+    )
+
+
 def clear_published(con: duckdb.DuckDBPyConnection) -> None:
     """Forget what was affected and changed, once every mart is published."""
     built = "select load_id from lake.loads where is_built"
     with transaction(con):
-        for table in ("affected_hours", "affected_dates", "affected_players"):
+        for table in (
+            *("affected_hours", "affected_dates", "affected_players"),
+            "changed_ingest_hours",
+        ):
             con.execute(f"delete from lake.{table} where load_id in ({built})")
         con.execute("delete from lake.loads where is_built")
         con.execute("delete from lake.changed_periods")

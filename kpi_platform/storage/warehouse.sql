@@ -38,7 +38,7 @@ create table if not exists lake.sessions (
     started_at timestamp not null,
     ended_at timestamp not null,
     ended_normally boolean not null,
-    duration_seconds double not null,
+    duration_seconds double precision not null,
     event_count bigint not null,
     crash_count bigint not null
 );
@@ -74,13 +74,25 @@ create table if not exists lake.sources (
     studio varchar not null,
     game varchar not null,
     since timestamp,
-    until timestamp
+    until timestamp,
+    kind varchar not null
+);
+create table if not exists lake.stream_stats (
+    partition_id integer not null,
+    studio varchar not null,
+    game varchar not null,
+    hour timestamp not null,
+    average_viewers double precision not null,
+    peak_viewers bigint,
+    channels bigint,
+    hours_streamed double precision
 );
 
 -- A load is pending until dbt has built on it; its affected periods stay until they are published.
 create table if not exists lake.loads (load_id bigint not null, is_built boolean not null);
 -- reason: events (attributed_events differ), sessions (those started in the hour differ),
--- progress (is_complete may differ).
+-- running (those that last through the hour differ), progress (is_complete may differ),
+-- streams (what stream platforms say of the date differs).
 create table if not exists lake.affected_hours (
     load_id bigint not null, hour timestamp not null, reason varchar not null
 );
@@ -89,13 +101,23 @@ create table if not exists lake.affected_dates (
 );
 create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
 
+-- Which dates of event time a load changed in which ingest hour: what a restated value is due to.
+create table if not exists lake.changed_ingest_hours (
+    load_id bigint not null, ingest_hour timestamp not null, date date not null
+);
+
 -- Written by the models' incremental strategy in the transaction that changes the model.
 create table if not exists lake.changed_periods (table_name varchar not null, period timestamp);
 create table if not exists lake.changed_player_days (
-    change varchar not null, date date, studio varchar, game varchar, platform varchar, player_id varchar
+    change varchar not null, date date, studio varchar, game varchar, platform varchar, player_id varchar,
+    net_usd decimal(38, 6), has_purchased boolean, has_crashed boolean
 );
 create table if not exists lake.changed_first_days (
-    change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar, first_active_date date
+    change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar,
+    first_active_date date, first_purchase_date date
+);
+create table if not exists lake.changed_last_days (
+    change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar, last_active_date date
 );
 create table if not exists lake.changed_grain_starts (
     change varchar not null, studio varchar, game varchar, platform varchar, first_date date

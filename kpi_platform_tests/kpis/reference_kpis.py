@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from statistics import median
 
 from kpi_platform_tests.reference import (
     Event,
@@ -20,7 +21,7 @@ from kpi_platform_tests.reference import (
     session_player,
 )
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # As in dbt/seeds/exchange_rates.csv; the first and second half of a currency's dated rates.
 RATES = {"USD": (1.0, 1.0), "EUR": (1.08, 1.17), "JPY": (0.0066, 0.0064)}
 NEW_RATES_FROM = date(2026, 1, 1)
@@ -59,10 +60,16 @@ class Session:
     """A session's figures."""
 
     source: str
+    player: str | None
     platform: str
     started_at: datetime
+    ended_at: datetime
     seconds: float
     has_crash: bool
+
+    def lasts_in(self, minute: datetime) -> bool:
+        """Whether the minute is between that of the first and that of the last event."""
+        return self.started_at < minute + MINUTE and minute <= self.ended_at
 
 
 @dataclass
@@ -80,8 +87,10 @@ class World:
         self.sessions = [
             Session(
                 group[0].source,
+                session_player(group),
                 first_attribute(group, "Platform"),
                 group[0].at,
+                group[-1].at,
                 duration_seconds(group),
                 any(event.name == "Crash" for event in group),
             )
@@ -139,7 +148,8 @@ class World:
         for grain in self.grains():
             events = [a for a in self.attributed if grain in self.grains_of(a)]
             sessions = [s for s in self.sessions if grain in self.grains_of(s)]
-            for hour in sorted({hour_of(a.event.at) for a in events}):
+            hours = {hour_of(a.event.at) for a in events} | running_hours(sessions)
+            for hour in sorted(hours):
                 now = [a for a in events if hour_of(a.event.at) == hour]
                 started = [s for s in sessions if hour_of(s.started_at) == hour]
                 rows.append(
@@ -150,6 +160,8 @@ class World:
                         "sessions": len(started),
                         "playtime_seconds": sum(s.seconds for s in started),
                         "revenue_usd": sum(usd(a.event) or 0 for a in now),
+                        "peak_concurrent_players": max(concurrent(sessions, hour)),
+                        "average_concurrent_players": sum(concurrent(sessions, hour)) / 60,
                         "is_complete": self.is_complete(grain, hour, hour + HOUR),
                     }
                 )
@@ -178,7 +190,11 @@ class World:
         new = dau - players(a for a in events if a.event.at.date() < day)
         seconds = sum(s.seconds for s in started)
         revenue = sum(usd(a.event) or 0 for a in today)
-        payers = [p for p in players(today, lambda a: a.player) if net(today, p) > 0]
+        payers = paying(today)
+        first_payers = {p for p in bought(today) if p not in bought(events, before=day)}
+        resurrected = dau - new - active_between(events, day - 27 * DAY, day - DAY)
+        churned = dau - active_between(events, day + DAY, day + 28 * DAY)
+        cohort = {n: self._cohort(grain, day, n, events) for n in (7, 30)}
         start = datetime.combine(day, time(), self.now.tzinfo)
         return {
             "date": day,
@@ -189,15 +205,107 @@ class World:
             "stickiness": ratio(len(dau), len(mau)),
             "new_players": len(new),
             "returning_players": len(dau - new),
+            "resurrected_players": len(resurrected),
+            "churned_players_28": len(churned) if self.is_over(day + 28 * DAY) else None,
+            "churn_28": ratio(len(churned), len(dau)) if self.is_over(day + 28 * DAY) else None,
             "sessions": len(started),
+            "sessions_per_active_player": ratio(len(started), len(dau)),
             "playtime_seconds": seconds,
+            "playtime_per_active_player_seconds": ratio(seconds, len(dau)),
             "session_length_mean_seconds": ratio(seconds, len(started)),
+            "session_length_median_seconds": median(s.seconds for s in started)
+            if started
+            else None,
             "revenue_usd": revenue,
             "payers": len(payers),
+            "first_payers": len(first_payers),
             "arpdau_usd": ratio(revenue, len(dau)),
             "arppu_usd": ratio(revenue, len(payers)),
+            "conversion_first_purchase_daily": ratio(len(first_payers), len(dau)),
+            "conversion_period": ratio(len(payers), len(dau)),
+            **{f"conversion_cohort_d{n}": cohort[n]["conversion_cohort"] for n in cohort},
+            **{f"ltv_d{n}_usd": cohort[n]["ltv_usd"] for n in cohort},
             "crash_free_sessions": ratio(sum(not s.has_crash for s in started), len(started)),
+            "crash_free_players": ratio(len(dau - crashed(today)), len(dau)),
             "is_complete": self.is_complete(grain, start, start + DAY),
+        }
+
+    def is_over(self, day: date) -> bool:
+        """Whether the day has ended."""
+        return datetime.combine(day + DAY, time(), self.now.tzinfo) <= self.now
+
+    def kpi_monthly(self) -> list[Row]:
+        """The table `kpi_monthly`."""
+        rows = []
+        last = (self.now - timedelta(microseconds=1)).date()
+        for grain in self.grains():
+            events = [a for a in self.attributed if grain in self.grains_of(a)]
+            sessions = [s for s in self.sessions if grain in self.grains_of(s)]
+            first = min(a.event.at.date() for a in events)
+            for month in sorted({day.replace(day=1) for day in dates(first, last)}):
+                end = (month + 31 * DAY).replace(day=1)
+                now = [a for a in events if month <= a.event.at.date() < end]
+                started = [s for s in sessions if month <= s.started_at.date() < end]
+                before = players(a for a in events if a.event.at.date() < month)
+                seconds = sum(s.seconds for s in started)
+                revenue = sum(usd(a.event) or 0 for a in now)
+                active = players(now)
+                bounds = [datetime.combine(d, time(), self.now.tzinfo) for d in (month, end)]
+                rows.append(
+                    {
+                        "month": month,
+                        **named(grain),
+                        "mau_calendar": len(active),
+                        "new_players": len(active - before),
+                        "sessions": len(started),
+                        "playtime_seconds": seconds,
+                        "session_length_mean_seconds": ratio(seconds, len(started)),
+                        "sessions_per_active_player": ratio(len(started), len(active)),
+                        "playtime_per_active_player_seconds": ratio(seconds, len(active)),
+                        "revenue_usd": revenue,
+                        "payers": len(paying(now)),
+                        "arpmau_usd": ratio(revenue, len(active)),
+                        "arppu_usd": ratio(revenue, len(paying(now))),
+                        "conversion_period": ratio(len(paying(now)), len(active)),
+                        "is_complete": self.is_complete(grain, *bounds),
+                    }
+                )
+        return rows
+
+    def kpi_retention(self) -> list[Row]:
+        """The table `kpi_retention`."""
+        return [
+            {"cohort_date": day, "day_n": n, **named(grain), **self._cohort(grain, day, n, events)}
+            for grain in self.grains()
+            if (events := [a for a in self.attributed if grain in self.grains_of(a)])
+            for day in sorted({a.event.at.date() for a in events})
+            if new_on(events, day)
+            for n in (1, 7, 30)
+        ]
+
+    def _cohort(self, grain: Grain, day: date, n: int, events: list[Attributed]) -> Row:
+        new, last = new_on(events, day), day + n * DAY
+        theirs = [a for a in events if a.player in new]
+        paid = [a for a in theirs if day <= a.event.at.date() <= last]
+        revenue = sum(usd(a.event) or 0 for a in paid)
+        counts = {
+            "retained_classic": len(active_between(theirs, last, last)),
+            "retained_rolling": len(active_between(theirs, last, date.max)),
+            "payers": len(paying(paid)),
+        }
+        measures = {
+            **counts,
+            "retention_classic": ratio(counts["retained_classic"], len(new)),
+            "retention_rolling": ratio(counts["retained_rolling"], len(new)),
+            "conversion_cohort": ratio(counts["payers"], len(new)),
+            "revenue_usd": revenue,
+            "ltv_usd": ratio(revenue, len(new)),
+        }
+        bounds = [datetime.combine(d, time(), self.now.tzinfo) for d in (day, last + DAY)]
+        return {
+            "cohort_size": len(new),
+            **(measures if self.is_over(last) else dict.fromkeys(measures)),
+            "is_complete": self.is_complete(grain, *bounds),
         }
 
     def fact_version(self) -> list[Row]:
@@ -281,6 +389,51 @@ def players(
 ) -> set[str]:
     """The distinct active players."""
     return {player for a in events if (player := of(a)) is not None}
+
+
+def active_between(events: Iterable[Attributed], first: date, last: date) -> set[str]:
+    """The distinct active players from the first through the last date."""
+    return players(a for a in events if first <= a.event.at.date() <= last)
+
+
+def new_on(events: Iterable[Attributed], day: date) -> set[str]:
+    """The players whose first active day is the date."""
+    kept = list(events)
+    return active_between(kept, day, day) - active_between(kept, date.min, day - DAY)
+
+
+def paying(events: list[Attributed]) -> set[str]:
+    """The players whose purchases are positive on balance."""
+    return {p for p in players(events, lambda a: a.player) if net(events, p) > 0}
+
+
+def bought(events: list[Attributed], before: date = date.max) -> set[str]:
+    """The players with a purchase that brought revenue, before the date."""
+    past = (a for a in events if a.event.at.date() < before)
+    return players(past, lambda a: a.player if (usd(a.event) or 0) > 0 else None)
+
+
+def crashed(events: Iterable[Attributed]) -> set[str]:
+    """The players with a crash."""
+    return players(events, lambda a: a.player if a.event.name == "Crash" else None)
+
+
+def running_hours(sessions: Iterable[Session]) -> set[datetime]:
+    """The hours in which a player's session lasts."""
+    return {
+        hour_of(s.started_at) + number * HOUR
+        for s in sessions
+        if s.player is not None
+        for number in range((hour_of(s.ended_at) - hour_of(s.started_at)) // HOUR + 1)
+    }
+
+
+def concurrent(sessions: list[Session], hour: datetime) -> list[int]:
+    """The distinct players in a session, minute by minute of the hour."""
+    near = [s for s in sessions if s.started_at < hour + HOUR and hour <= s.ended_at]
+    return [
+        len({s.player for s in near if s.lasts_in(hour + n * MINUTE)} - {None}) for n in range(60)
+    ]
 
 
 def net(events: Iterable[Attributed], player: str) -> float:

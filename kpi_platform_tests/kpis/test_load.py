@@ -87,6 +87,7 @@ def test_an_event_affects_its_hour_and_the_start_of_its_session(con: Con) -> Non
 
     assert found == {
         "events": [8],
+        "running": [5, 6, 7, 8],
         "sessions": [5],
         "players": ["p1"],
         "progress": [6, 7, 8],  # until now the newest data was that of hour 5
@@ -107,7 +108,8 @@ def test_a_late_sign_in_affects_the_hours_with_events_of_its_session(con: Con) -
     found = affected(con, lake_of(*events, event(utc(1, 6), "SessionStart", PlayerId="p1")))
 
     # 6 is the sign-in's own hour; 3, 5, 7 and 8 hold nothing of the session.
-    assert found == {"events": [2, 4, 6, 9], "players": ["p1"]}
+    running = list(range(2, 10))
+    assert found == {"events": [2, 4, 6, 9], "running": running, "players": ["p1"]}
 
 
 def test_an_emptied_hour_affects_what_it_held(con: Con) -> None:
@@ -135,7 +137,7 @@ def test_arrival_affects_the_hours_and_dates_that_waited_for_it(con: Con) -> Non
 
     found = affected(con, lake_of(event(utc(1, 11)), late), sources)
 
-    assert found == {"events": [6], "sessions": [6], "progress": [4, 5, 6]}
+    assert found == {"events": [6], "running": [6], "sessions": [6], "progress": [4, 5, 6]}
 
 
 def test_a_new_date_is_affected_though_nothing_happened(con: Con) -> None:
@@ -176,7 +178,7 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     many = pl.concat([one] * rows).with_columns(
         event_id=pl.int_range(rows).cast(pl.String), transaction_id=pl.int_range(rows)
     )
-    table = LakeTable("cleaned_events", {("many",): "1"}, lambda _: many)
+    table = LakeTable("cleaned_events", {("2026-01-01", "6"): "1"}, lambda _: many)
 
     report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
     loaded = con.execute(

@@ -23,7 +23,8 @@ SOURCES = {
 }
 FOLDERS = [*list(SOURCES)[:3], "stray"]
 TABLES = (
-    *("attributed_events", "kpi_hourly", "kpi_daily", "fact_version"),
+    *("attributed_events", "kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention"),
+    *("kpi_values", "fact_version"),
     *("dim_version", "dim_device", "active_versions"),
 )
 ATTRIBUTES = {
@@ -123,6 +124,8 @@ def assert_equals_reference(build: Build, expected: World) -> None:
         ("active_versions", expected.active_versions()),
         ("kpi_hourly", expected.kpi_hourly()),
         ("kpi_daily", expected.kpi_daily()),
+        ("kpi_monthly", expected.kpi_monthly()),
+        ("kpi_retention", expected.kpi_retention()),
     ):
         columns = list(rows[0]) if rows else ["*"]
         found = build.rows(f"select {', '.join(columns)} from marts.{table}")

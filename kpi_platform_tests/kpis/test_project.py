@@ -106,6 +106,7 @@ def test_a_late_purchase_changes_its_hour_and_date_only(built: Build) -> None:
     assert {table: [str(start)[:13] for start in starts] for table, starts in found.items()} == {
         "kpi_hourly": ["2026-01-02 07"],
         "kpi_daily": ["2026-01-02 00"],
+        "kpi_monthly": ["2026-01-01 00"],
         # Published whole: what its version brought in.
         "version_shutdown_impact": [],
     }
@@ -120,14 +121,15 @@ def test_every_published_mart_says_how(built: Build) -> None:
     }
 
     assert set(published) == {
-        *("kpi_hourly", "kpi_daily", "fact_version"),
-        *("dim_version", "dim_device", "active_versions", "dim_service", "kpi_coverage"),
+        *("kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention", "kpi_values"),
+        *("fact_version", "dim_version", "dim_device", "active_versions"),
+        *("dim_service", "kpi_coverage", "kpi_console_daily", "kpi_stream_daily"),
         *("version_shutdown_impact", "version_distribution", "version_adoption"),
         *("upgrade_notifications", "feature_use_by_version", "ab_test_results"),
         *("install_sources", "issues_by_version", "version_engagement", "version_focus"),
         *("release_cadence", "version_behaviour"),
     }
-    assert {each["period"] for each in published.values()} == {"hour", "date", "all"}
+    assert {each["period"] for each in published.values()} == {"hour", "date", "month", "all"}
 
 
 def test_first_days_and_starts_move_however_far() -> None:

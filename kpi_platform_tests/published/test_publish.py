@@ -15,7 +15,7 @@ from kpi_platform.published.publish import (
     publish,
 )
 from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.marts import Marts
+from kpi_platform.storage.marts import EmbeddedMarts
 
 DAILY = Publication("kpi_daily", "date", "date")
 HOURLY = Publication("kpi_hourly", "hour", "hour")
@@ -51,7 +51,7 @@ def _publish(
     publications: Sequence[Publication],
     changed: dict[str, list[datetime]],
 ) -> list[str]:
-    return [item.table for item in publish(lake, Marts(con), publications, changed)]
+    return [item.table for item in publish(lake, EmbeddedMarts(con), publications, changed)]
 
 
 def test_the_first_publication_is_whole(tmp_path: Path, con: duckdb.DuckDBPyConnection) -> None:
@@ -106,7 +106,7 @@ def test_a_rebuilt_project_is_published_whole(
 def test_complete_through_is_the_end_of_the_last_complete_period(
     tmp_path: Path, con: duckdb.DuckDBPyConnection
 ) -> None:
-    done = publish(Lake(str(tmp_path)), Marts(con), [DAILY, HOURLY, WHOLE], {})
+    done = publish(Lake(str(tmp_path)), EmbeddedMarts(con), [DAILY, HOURLY, WHOLE], {})
     at = datetime(2026, 1, 4, tzinfo=UTC)
     rows = publication_rows(done, at)
     assert dict(rows.select("table", "complete_through").iter_rows()) == {

@@ -98,20 +98,22 @@ def test_an_unlisted_folder_arrives(world: SimulationSummary) -> None:
         for studio in listed["studios"]
         for game in studio["games"]
         for source in game["sources"]
+        if "telemetry" in source
     }
     landed = {path.name for path in (world.out / "landing").iterdir()}
     assert landed - folders == {"skunkworks"}
     assert folders - landed == set()
 
 
-def test_the_sources_file_names_three_studios_with_two_games() -> None:
+def test_the_sources_file_names_three_studios_with_three_games() -> None:
     studios = yaml.safe_load(demo_sources_yaml())["studios"]
-    assert [len(studio["games"]) for studio in studios] == [2, 2, 2]
+    assert [len(studio["games"]) for studio in studios] == [3, 3, 3]
     named = {
         source["key"]
         for studio in studios
         for game in studio["games"]
         for source in game["sources"]
+        if "telemetry" in source
     }
     assert named == {source for source, _, studio in all_sources() if studio != "unassigned"}
 

@@ -6,16 +6,24 @@
     }
 ) }}
 with active as (
-    select distinct
+    select
         event_at::date as date,
         {{ grain_label('studio') }} as studio,
         {{ grain_label('game') }} as game,
         {{ grain_label('platform') }} as platform,
-        player_id
+        player_id,
+        sum(revenue_usd) as net_usd,
+        max(case when revenue_usd > 0 then 1 else 0 end) as has_purchased,
+        max(case when event_name = 'Crash' then 1 else 0 end) as has_crashed
     from {{ ref('attributed_events') }}
     where is_activity and player_id is not null
         and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+    group by 1, 2, 3, 4, 5
 )
-select date, {{ grain_columns() }}, player_id
+select
+    date, {{ grain_columns() }}, player_id,
+    coalesce(sum(net_usd), 0)::decimal(38, 6) as net_usd,
+    max(has_purchased) = 1 as has_purchased,
+    max(has_crashed) = 1 as has_crashed
 from active
 group by {{ grain_sets(['date', 'player_id']) }}

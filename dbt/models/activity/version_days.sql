@@ -13,4 +13,4 @@ select
 from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
-group by all
+group by event_at::date, service_name, device, version

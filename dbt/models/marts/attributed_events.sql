@@ -6,12 +6,13 @@
         'purchase_limit_usd': var('purchase_limit_usd')
     }
 ) }}
-with distinct_events as (
-    select * from {{ ref('stg_cleaned_events') }}
+with copies as (
+    select *, row_number() over (partition by event_id order by partition_id) as copy_number
+    from {{ ref('stg_cleaned_events') }}
     where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
-    -- Copies in several ingest hours are one event.
-    qualify row_number() over (partition by event_id order by partition_id) = 1
-)
+),
+-- Copies in several ingest hours are one event.
+distinct_events as (select * from copies where copy_number = 1)
 select
     e.event_id,
     e.source,
@@ -26,14 +27,16 @@ select
     e.transaction_id,
     e.event_name,
     e.event_at,
-    e.event_name not in ('Install', 'Notification') as is_activity,
+    -- What a console platform tells of happened outside the game, but whoever pays is there.
+    e.event_name not in ('Install', 'Notification')
+        and (k.kind is null or k.kind != 'console' or e.event_name = 'Purchase') as is_activity,
     e.version,
     {{ finite_number('e.amount_text') }} as amount,
     e.currency,
     r.usd_per_unit is not null as has_rate,
     case
         when abs({{ finite_number('e.amount_text') }} * r.usd_per_unit) <= {{ var('purchase_limit_usd') }}
-        then try_cast({{ finite_number('e.amount_text') }} * r.usd_per_unit as decimal(18, 6))
+        then {{ usd(finite_number('e.amount_text') ~ ' * r.usd_per_unit') }}
     end as revenue_usd,
     e.subject,
     e.detail,
@@ -42,6 +45,7 @@ from distinct_events e
 left join {{ source('lake', 'sessions') }} s
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
     and e.event_at between s.started_at and s.ended_at
+left join {{ source('lake', 'sources') }} k on k.source = e.source
 left join {{ ref('stg_exchange_rates') }} r
     on r.currency = e.currency
     and e.event_at >= r.valid_from and (r.valid_to is null or e.event_at < r.valid_to)

@@ -16,4 +16,4 @@ select
 from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
-group by all
+group by player_id, service_name, device, version, event_at::date

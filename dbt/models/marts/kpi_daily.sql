@@ -5,19 +5,22 @@
         'publish': {'period': 'date', 'column': 'date'}
     }
 ) }}
-with grain_dates as (
-    select unnest(generate_series(
-        first_date::timestamp, today::timestamp, interval 1 day
-    ))::date as date, studio, game, platform
+with grain_starts as (
+    select studio, game, platform, first_date, today
     from {{ ref('grain_starts') }} cross join {{ ref('processed_through') }}
 ),
+grain_dates as ({{ spread_dates('grain_starts', 'studio, game, platform', 'first_date', 'today') }}),
 spine as (
-    select * from grain_dates where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
+    select date, studio, game, platform from grain_dates
+    where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
 ),
 days as (
-    select *, lead(date) over (partition by studio, game, platform, player_id order by date) as next_date
+    select
+        *,
+        lag(date) over (partition by studio, game, platform, player_id order by date) as prior_date,
+        lead(date) over (partition by studio, game, platform, player_id order by date) as next_date
     from {{ ref('player_days') }}
-    where {{ in_window('date', ref('affected_kpi_dates'), 'date', days_before=29) }}
+    where {{ in_window('date', ref('affected_kpi_dates'), 'date', days_before=29, days_after=28) }}
 ),
 -- A player counts in a trailing window from an active day until the window has passed or the next
 -- active day takes over: one step up and one down instead of a distinct count for every date.
@@ -33,21 +36,38 @@ steps as (
 trailing_players as (
     select
         date, studio, game, platform,
-        sum(sum(wau)) over grain::bigint as wau,
-        sum(sum(mau)) over grain::bigint as mau
+        (sum(sum(wau)) over (
+            partition by studio, game, platform order by date rows unbounded preceding
+        ))::bigint as wau,
+        (sum(sum(mau)) over (
+            partition by studio, game, platform order by date rows unbounded preceding
+        ))::bigint as mau
     from steps
     group by date, studio, game, platform
-    window grain as (partition by studio, game, platform order by date)
 ),
 daily_players as (
-    select date, studio, game, platform, count(*) as dau
+    select
+        date, studio, game, platform,
+        count(*) as dau,
+        -- Those without an earlier day at all are new; they are taken off below.
+        sum(case when prior_date > date - 28 then 0 else 1 end) as fresh,
+        sum(case when next_date <= date + 28 then 0 else 1 end) as churned,
+        sum(case when net_usd > 0 then 1 else 0 end) as payers,
+        sum(case when has_crashed then 1 else 0 end) as crashed_players
     from days group by date, studio, game, platform
 ),
 new_players as (
     select first_active_date as date, studio, game, platform, count(*) as new_players
     from {{ ref('first_days') }}
     where {{ in_window('first_active_date', ref('affected_kpi_dates'), 'date') }}
-    group by all
+    group by first_active_date, studio, game, platform
+),
+first_payers as (
+    select first_purchase_date as date, studio, game, platform, count(*) as first_payers
+    from {{ ref('first_days') }}
+    where first_purchase_date is not null
+        and {{ in_window('first_purchase_date', ref('affected_kpi_dates'), 'date') }}
+    group by first_purchase_date, studio, game, platform
 ),
 started as (
     select
@@ -65,7 +85,8 @@ sessions as (
         date, {{ grain_columns() }},
         count(*) as sessions,
         sum(duration_seconds) as playtime_seconds,
-        count(*) filter (where has_crash) as crashed_sessions
+        percentile_cont(0.5) within group (order by duration_seconds::double precision) as median_seconds,
+        sum(case when has_crash then 1 else 0 end) as crashed_sessions
     from started group by {{ grain_sets(['date']) }}
 ),
 purchases as (
@@ -74,22 +95,25 @@ purchases as (
         {{ grain_label('studio') }} as studio,
         {{ grain_label('game') }} as game,
         {{ grain_label('platform') }} as platform,
-        player_id,
         revenue_usd
     from {{ ref('attributed_events') }}
     where revenue_usd is not null
         and {{ in_window('event_at', ref('affected_kpi_dates'), 'date') }}
 ),
-nets as (
-    select date, {{ grain_columns() }}, player_id, sum(revenue_usd) as net_usd
-    from purchases group by {{ grain_sets(['date', 'player_id']) }}
-),
 revenue as (
+    select date, {{ grain_columns() }}, sum(revenue_usd) as revenue_usd
+    from purchases group by {{ grain_sets(['date']) }}
+),
+cohorts as (
     select
-        date, studio, game, platform,
-        sum(net_usd)::double as revenue_usd,
-        count(player_id) filter (where net_usd > 0) as payers
-    from nets group by date, studio, game, platform
+        cohort_date as date, studio, game, platform,
+        max(case when day_n = 7 then conversion_cohort end) as conversion_cohort_d7,
+        max(case when day_n = 30 then conversion_cohort end) as conversion_cohort_d30,
+        max(case when day_n = 7 then ltv_usd end) as ltv_d7_usd,
+        max(case when day_n = 30 then ltv_usd end) as ltv_d30_usd
+    from {{ ref('kpi_retention') }}
+    where {{ in_window('cohort_date', ref('affected_kpi_dates'), 'date') }}
+    group by cohort_date, studio, game, platform
 ),
 periods as (select distinct date from spine),
 waiting as ({{ waiting_grains('periods', 'date') }}),
@@ -100,34 +124,56 @@ measured as (
         coalesce(wau, 0) as wau,
         coalesce(mau, 0) as mau,
         coalesce(new_players, 0) as new_players,
+        (coalesce(fresh, 0) - coalesce(new_players, 0))::bigint as resurrected_players,
+        case when date + 28 < now_at::date then coalesce(churned, 0)::bigint end as churned_players_28,
         coalesce(sessions, 0) as sessions,
-        coalesce(playtime_seconds, 0) as playtime_seconds,
-        coalesce(crashed_sessions, 0) as crashed_sessions,
-        coalesce(revenue_usd, 0) as revenue_usd,
-        coalesce(payers, 0) as payers,
-        coalesce(date + interval 1 day <= now_at, false) and w.date is null as is_complete
+        coalesce(playtime_seconds, 0)::double precision as playtime_seconds,
+        median_seconds,
+        coalesce(crashed_sessions, 0)::double precision as crashed_sessions,
+        coalesce(crashed_players, 0)::double precision as crashed_players,
+        coalesce(revenue_usd, 0)::double precision as revenue_usd,
+        coalesce(payers, 0)::bigint as payers,
+        coalesce(first_payers, 0) as first_payers,
+        conversion_cohort_d7, conversion_cohort_d30, ltv_d7_usd, ltv_d30_usd,
+        coalesce(date + 1 <= now_at, false) and w.game is null as is_complete
     from spine
     cross join {{ ref('processed_through') }}
     left join trailing_players using (date, studio, game, platform)
     left join daily_players using (date, studio, game, platform)
     left join new_players using (date, studio, game, platform)
+    left join first_payers using (date, studio, game, platform)
     left join sessions using (date, studio, game, platform)
     left join revenue using (date, studio, game, platform)
+    left join cohorts using (date, studio, game, platform)
     left join waiting w using (date, studio, game)
 )
 select
     date, studio, game, platform,
     dau, wau, mau,
-    dau / nullif(mau, 0) as stickiness,
+    dau::double precision / nullif(mau, 0) as stickiness,
     new_players,
     dau - new_players as returning_players,
+    resurrected_players,
+    churned_players_28,
+    churned_players_28::double precision / nullif(dau, 0) as churn_28,
     sessions,
-    playtime_seconds::double as playtime_seconds,
-    playtime_seconds::double / nullif(sessions, 0) as session_length_mean_seconds,
+    sessions::double precision / nullif(dau, 0) as sessions_per_active_player,
+    playtime_seconds,
+    playtime_seconds / nullif(dau, 0) as playtime_per_active_player_seconds,
+    playtime_seconds / nullif(sessions, 0) as session_length_mean_seconds,
+    median_seconds as session_length_median_seconds,
     revenue_usd,
     payers,
+    first_payers,
     revenue_usd / nullif(dau, 0) as arpdau_usd,
     revenue_usd / nullif(payers, 0) as arppu_usd,
+    first_payers::double precision / nullif(dau, 0) as conversion_first_purchase_daily,
+    payers::double precision / nullif(dau, 0) as conversion_period,
+    conversion_cohort_d7,
+    conversion_cohort_d30,
+    ltv_d7_usd,
+    ltv_d30_usd,
     1 - crashed_sessions / nullif(sessions, 0) as crash_free_sessions,
+    1 - crashed_players / nullif(dau, 0) as crash_free_players,
     is_complete
 from measured

@@ -1,30 +1,48 @@
+{{ config(materialized='table') }}
+-- Read from what these models note of their changes:
+-- depends_on: {{ ref('player_days') }}
+-- depends_on: {{ ref('first_days') }}
+-- depends_on: {{ ref('grain_starts') }}
 with starts as (
     select
         min(first_date) as from_date,
         -- A grain that comes or goes affects all its dates, one whose start moves those between.
         case
-            when count(*) filter (where change = 'added') = count(*) filter (where change = 'removed')
-            then max(first_date)
+            when sum(case when change = 'added' then 1 else -1 end) = 0 then max(first_date)
         end as to_date
     from {{ source('lake', 'changed_grain_starts') }}
     group by studio, game, platform
-)
+),
+bounds as (
+    select from_date, coalesce(to_date, today) as to_date
+    from starts cross join {{ ref('processed_through') }}
+),
+progress as (
+    select distinct date
+    from {{ source('lake', 'affected_dates') }}
+    join {{ source('lake', 'loads') }} using (load_id)
+    where not is_built and reason = 'progress'
+),
+played as (select distinct date from {{ source('lake', 'changed_player_days') }})
 select date from {{ ref('affected_activity_dates') }}
 union
-select date
-from {{ source('lake', 'affected_dates') }}
-join {{ source('lake', 'loads') }} using (load_id)
-where not is_built
+select date from progress
 union
-select date + days::integer
-from (select distinct date from {{ source('lake', 'changed_player_days') }})
-cross join range(30) as r(days)
-cross join {{ ref('processed_through') }}
-where date + days::integer <= today
+-- Trailing windows.
+select date + n
+from played cross join {{ numbers(30) }} r cross join {{ ref('processed_through') }}
+where date + n <= today
 union
-select first_active_date from {{ source('lake', 'changed_first_days') }}
+-- Churn looks at 28 days, and its value appears when the last of them ends.
+select date - n - 1
+from played cross join {{ numbers(28) }} r cross join {{ ref('processed_through') }}
+where date - n - 1 + 28 < now_at::date
 union
-select unnest(generate_series(
-    from_date::timestamp, coalesce(to_date, today)::timestamp, interval 1 day
-))::date
-from starts cross join {{ ref('processed_through') }}
+select date - 28 from progress
+union
+select date from {{ ref('affected_cohort_dates') }}
+union
+select first_purchase_date from {{ source('lake', 'changed_first_days') }}
+where first_purchase_date is not null
+union
+select date from ({{ spread_dates('bounds', 'from_date', 'from_date', 'to_date') }}) s

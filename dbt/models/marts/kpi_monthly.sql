@@ -1,0 +1,65 @@
+{{ config(
+    unique_key=['month', 'studio', 'game', 'platform'],
+    meta={
+        'window': {'relation': 'affected_kpi_months', 'period': 'month', 'column': 'month'},
+        'publish': {'period': 'month', 'column': 'month'}
+    }
+) }}
+-- Sums of days are sums of their months; players are counted anew, as they come on several days.
+with sums as (
+    select
+        date_trunc('month', date)::date as month, studio, game, platform,
+        sum(new_players)::bigint as new_players,
+        sum(sessions)::bigint as sessions,
+        -- Decimals do not depend on the order of the days.
+        sum(playtime_seconds::decimal(28, 6))::double precision as playtime_seconds,
+        sum(revenue_usd::decimal(28, 6))::double precision as revenue_usd
+    from {{ ref('kpi_daily') }}
+    where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
+    group by date_trunc('month', date)::date, studio, game, platform
+),
+played as (
+    select
+        date_trunc('month', date)::date as month, studio, game, platform, player_id,
+        sum(net_usd) as net_usd
+    from {{ ref('player_days') }}
+    where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
+    group by date_trunc('month', date)::date, studio, game, platform, player_id
+),
+players as (
+    select
+        month, studio, game, platform,
+        count(*) as mau_calendar,
+        sum(case when net_usd > 0 then 1 else 0 end)::bigint as payers
+    from played group by month, studio, game, platform
+),
+periods as (select distinct month from sums),
+waiting as ({{ waiting_grains('periods', 'month') }}),
+measured as (
+    select
+        month, studio, game, platform,
+        coalesce(mau_calendar, 0) as mau_calendar,
+        new_players, sessions, playtime_seconds, revenue_usd,
+        coalesce(payers, 0) as payers,
+        coalesce(month + interval '1 month' <= now_at, false) and w.game is null as is_complete
+    from sums
+    cross join {{ ref('processed_through') }}
+    left join players using (month, studio, game, platform)
+    left join waiting w using (month, studio, game)
+)
+select
+    month, studio, game, platform,
+    mau_calendar,
+    new_players,
+    sessions,
+    playtime_seconds,
+    playtime_seconds / nullif(sessions, 0) as session_length_mean_seconds,
+    sessions::double precision / nullif(mau_calendar, 0) as sessions_per_active_player,
+    playtime_seconds / nullif(mau_calendar, 0) as playtime_per_active_player_seconds,
+    revenue_usd,
+    payers,
+    revenue_usd / nullif(mau_calendar, 0) as arpmau_usd,
+    revenue_usd / nullif(payers, 0) as arppu_usd,
+    payers::double precision / nullif(mau_calendar, 0) as conversion_period,
+    is_complete
+from measured

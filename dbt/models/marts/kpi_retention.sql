@@ -1,0 +1,88 @@
+{{ config(
+    unique_key=['cohort_date', 'day_n', 'studio', 'game', 'platform'],
+    meta={
+        'window': {'relation': 'affected_cohort_dates', 'period': 'date', 'column': 'cohort_date'},
+        'publish': {'period': 'date', 'column': 'cohort_date'}
+    }
+) }}
+with horizons as (
+    select 1 as day_n union all select 7 union all select 30
+),
+members as (
+    select first_active_date as cohort_date, studio, game, platform, player_id
+    from {{ ref('first_days') }}
+    where {{ in_window('first_active_date', ref('affected_cohort_dates'), 'date') }}
+),
+-- What each player of a cohort did in the 30 days after.
+played as (
+    select
+        m.cohort_date, studio, game, platform, player_id,
+        d.date - m.cohort_date as age,
+        d.net_usd
+    from {{ ref('player_days') }} d
+    join members m using (studio, game, platform, player_id)
+    where d.date <= m.cohort_date + 30
+        and {{ in_window('d.date', ref('affected_cohort_dates'), 'date', days_after=30) }}
+),
+players as (
+    select
+        cohort_date, studio, game, platform, player_id,
+        {% for n in [1, 7, 30] %}
+        max(case when age = {{ n }} then 1 else 0 end) as is_active_{{ n }},
+        sum(case when age <= {{ n }} then net_usd else 0 end) as net_{{ n }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from played
+    group by cohort_date, studio, game, platform, player_id
+),
+cohorts as (
+    select
+        cohort_date, studio, game, platform,
+        count(*) as cohort_size,
+        {% for n in [1, 7, 30] %}
+        sum(is_active_{{ n }}) as classic_{{ n }},
+        sum(case when last_active_date >= cohort_date + {{ n }} then 1 else 0 end) as rolling_{{ n }},
+        sum(case when net_{{ n }} > 0 then 1 else 0 end) as payers_{{ n }},
+        sum(net_{{ n }}) as revenue_{{ n }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from players
+    join {{ ref('last_days') }} using (studio, game, platform, player_id)
+    group by cohort_date, studio, game, platform
+),
+periods as (
+    select distinct cohort_date + n as date from cohorts cross join {{ numbers(31) }} r
+),
+waiting as ({{ waiting_grains('periods', 'date') }}),
+waits as (
+    select distinct c.cohort_date, h.day_n, c.studio, c.game
+    from cohorts c
+    cross join horizons h
+    join waiting w on w.studio = c.studio and w.game = c.game
+        and w.date >= c.cohort_date and w.date <= c.cohort_date + h.day_n
+),
+measured as (
+    select
+        c.cohort_date, h.day_n, c.studio, c.game, c.platform, c.cohort_size,
+        coalesce(c.cohort_date + h.day_n < t.now_at::date, false) as is_over,
+        w.day_n is not null as is_waiting,
+        {% for measure in ['classic', 'rolling', 'payers', 'revenue'] %}
+        case h.day_n when 1 then {{ measure }}_1 when 7 then {{ measure }}_7 else {{ measure }}_30 end as {{ measure }}{{ ',' if not loop.last }}
+        {% endfor %}
+    from cohorts c
+    cross join horizons h
+    cross join {{ ref('processed_through') }} t
+    left join waits w on w.cohort_date = c.cohort_date and w.day_n = h.day_n
+        and w.studio = c.studio and w.game = c.game
+)
+select
+    cohort_date, day_n, studio, game, platform, cohort_size,
+    -- Before the end of day N nothing is known, which is not the same as nobody.
+    case when is_over then classic end::bigint as retained_classic,
+    case when is_over then rolling end::bigint as retained_rolling,
+    case when is_over then classic::double precision / cohort_size end as retention_classic,
+    case when is_over then rolling::double precision / cohort_size end as retention_rolling,
+    case when is_over then payers end::bigint as payers,
+    case when is_over then payers::double precision / cohort_size end as conversion_cohort,
+    case when is_over then revenue end::double precision as revenue_usd,
+    case when is_over then revenue::double precision / cohort_size end as ltv_usd,
+    is_over and not is_waiting as is_complete
+from measured

@@ -1,0 +1,71 @@
+{{ config(
+    materialized='view',
+    meta={
+        'publish': {
+            'period': 'date', 'column': 'period',
+            'follows': ['kpi_daily', 'kpi_monthly', 'kpi_retention']
+        }
+    }
+) }}
+{%- set daily = [
+    'dau', 'wau', 'mau', 'stickiness', 'new_players', 'returning_players', 'resurrected_players',
+    'sessions', 'sessions_per_active_player', 'playtime_seconds',
+    'playtime_per_active_player_seconds', 'session_length_mean_seconds',
+    'session_length_median_seconds', 'revenue_usd', 'payers', 'first_payers', 'arpdau_usd',
+    'arppu_usd', 'conversion_first_purchase_daily', 'conversion_period', 'crash_free_sessions',
+    'crash_free_players',
+] %}
+{%- set monthly = [
+    'new_players', 'sessions', 'playtime_seconds', 'session_length_mean_seconds',
+    'sessions_per_active_player', 'playtime_per_active_player_seconds', 'revenue_usd', 'payers',
+    'arpmau_usd', 'arppu_usd', 'conversion_period',
+] %}
+{%- set cohorts = [
+    ('retention_classic_d1', 1, 'retention_classic'),
+    ('retention_classic_d7', 7, 'retention_classic'),
+    ('retention_classic_d30', 30, 'retention_classic'),
+    ('conversion_cohort_d7', 7, 'conversion_cohort'),
+    ('conversion_cohort_d30', 30, 'conversion_cohort'),
+    ('ltv_d7_usd', 7, 'ltv_usd'),
+    ('ltv_d30_usd', 30, 'ltv_usd'),
+] %}
+with days as (select * from {{ ref('kpi_daily') }}),
+months as (select * from {{ ref('kpi_monthly') }}),
+retention as (select * from {{ ref('kpi_retention') }}),
+-- Churn is complete when all its 28 days are; a grain has a row for every date.
+churn as (
+    select
+        date, studio, game, platform, churn_28,
+        min(case when is_complete then 1 else 0 end) over (
+            partition by studio, game, platform
+            order by date rows between current row and 28 following
+        ) = 1 as is_complete
+    from days
+),
+long as (
+    {% for kpi in daily -%}
+    select {{ value_of(kpi, 'date', 'kpi_daily', kpi) }}, is_complete from days
+    union all
+    {% endfor -%}
+    select {{ value_of('churn_28', 'date', 'kpi_daily', 'churn_28') }}, is_complete from churn
+    union all
+    -- Somebody may always come back.
+    {% for n in [1, 7, 30] -%}
+    select {{ value_of('retention_rolling_d' ~ n, 'cohort_date', 'kpi_retention', 'retention_rolling') }}, false
+    from retention where day_n = {{ n }}
+    union all
+    {% endfor -%}
+    {% for kpi, n, column in cohorts -%}
+    select {{ value_of(kpi, 'cohort_date', 'kpi_retention', column) }}, is_complete
+    from retention where day_n = {{ n }}
+    union all
+    {% endfor -%}
+    select {{ value_of('mau_calendar', 'month', 'kpi_monthly', 'mau_calendar') }}, is_complete from months
+    {% for kpi in monthly -%}
+    union all
+    select {{ value_of('monthly_' ~ kpi, 'month', 'kpi_monthly', kpi) }}, is_complete from months
+    {% endfor %}
+)
+select kpi, period, studio, game, platform, value, is_complete, definition_version
+from long
+where value is not null

@@ -1,0 +1,2 @@
+select distinct date_trunc('month', date)::date as month
+from {{ ref('affected_kpi_dates') }}

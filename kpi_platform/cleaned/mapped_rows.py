@@ -1,0 +1,136 @@
+"""Rows of console feeds and studios' tables, read back hour by hour and put through their mapping.
+
+Belongs here: which stored rows an hour's events are made of, and their account. Does not: what a
+mapping does (`conform.py`), which version counts (`row_versions.py`).
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform
+from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, superseded
+from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping
+from kpi_platform.schemas.sources import Source, Sources
+from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.lake import Lake, hours_expression
+
+ROWS_AT_A_TIME = 200_000
+CONSOLE, STUDIO = "raw_console_feed", "raw_studio_events"
+_GROUP = [*INGEST_HOUR, "source", "table_name"]
+_COUNTS = pl.Schema(
+    {
+        "p_ingest_date_utc": pl.Date(),
+        "p_ingest_hour_utc": pl.Int32(),
+        **dict.fromkeys(("source", "table_name", "what"), pl.String()),
+        "count": pl.Int64(),
+    }
+)
+
+
+@dataclass
+class RowAccount:
+    """What became of rows: one frame per piece with the ingest hour, `source`, `table_name` (null
+    for a feed's files), `what` (`rows`, `quarantined`, `suppressed`, `duplicates`, `lines`) and
+    `count`."""
+
+    counts: list[pl.DataFrame] = field(default_factory=list)
+
+    def add(self, rows: pl.DataFrame, what: str, source: str, table: str | None) -> None:
+        """Count rows of one source and table by their ingest hour."""
+        named = rows.select(
+            *INGEST_HOUR, source=pl.lit(source), table_name=pl.lit(table, pl.String)
+        )
+        self.add_counts(named.group_by(_GROUP).agg(count=pl.len()), what)
+
+    def add_counts(self, counts: pl.DataFrame, what: str) -> None:
+        """Take counts per ingest hour, `source` and `table_name`."""
+        self.counts.append(
+            counts.select(*_GROUP, what=pl.lit(what), count=pl.col("count").cast(pl.Int64))
+        )
+
+    def table(self) -> pl.DataFrame:
+        """The sums, one row per ingest hour, source and table: a column for each `what`."""
+        every = pl.concat([_COUNTS.to_frame(), *self.counts])
+        sums = [
+            pl.col("count").filter(pl.col("what") == what).sum().alias(what)
+            for what in ("lines", "rows", "quarantined", "duplicates", "suppressed")
+        ]
+        return every.group_by(_GROUP).agg(sums).sort(_GROUP)
+
+
+class MappedRows:
+    """The rows of hours that a mapping makes events of."""
+
+    def __init__(self, lake: Lake, sources: Sources, future_limit: timedelta) -> None:
+        self._lake = lake
+        self._future_limit = future_limit
+        self._sources = {source.key: (game, source) for _, game, source in sources.walk()}
+        self._marks = {key: _mark(source) for key, (_, source) in self._sources.items()}
+
+    def fingerprint(self, sources: Sequence[str]) -> str:
+        """A hash of the mappings of these sources."""
+        return fingerprint(*(self._marks.get(source, "") for source in sorted(sources)))
+
+    def conformed(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
+        """The hours' rows as lines, some at a time; what is no line is added to `account`."""
+        for part in self._lake.read_hours_in_parts(CONSOLE, hours, ROWS_AT_A_TIME):
+            rows = part.with_columns(
+                row_key=pl.lit(None, pl.String), table_name=pl.lit(None, pl.String)
+            )
+            yield from self._through_mappings(rows, account)
+        yield from self._studio_rows(hours, account)
+
+    def _studio_rows(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
+        is_own = hours_expression(hours)
+        versions = self._lake.scan(STUDIO).select(VERSION)
+        own = versions.filter(is_own).collect()
+        if own.is_empty():
+            return
+        rows = own.select(ROW).unique()
+        later = (
+            versions.filter(~is_own, pl.col("p_ingest_date_utc") >= min(hours).date())
+            .join(rows.lazy(), on=ROW, how="semi")
+            .collect()
+        )
+        current = current_versions(own, later)
+        account.add_counts(own.group_by(_GROUP).agg(count=pl.len()), "lines")
+        account.add_counts(superseded(own, current), "duplicates")
+        for part in self._lake.read_hours_in_parts(STUDIO, hours, ROWS_AT_A_TIME):
+            kept = part.join(current, on=VERSION, how="semi", nulls_equal=True)
+            place = pl.concat_str("table_name", pl.lit("#"), "row_key")
+            named = kept.with_columns(file_name=place, line_number=pl.lit(1, pl.Int64))
+            yield from self._through_mappings(named, account)
+
+    def _through_mappings(self, rows: pl.DataFrame, account: RowAccount) -> Iterator[Conformed]:
+        for (source, table), group in rows.partition_by(
+            "source", "table_name", as_dict=True, include_key=True
+        ).items():
+            mapping, origin = self._mapping(str(source), table)
+            made = conform(group, mapping, origin)
+            name = None if table is None else str(table)
+            account.add(made.lines, "rows", str(source), name)
+            account.add(made.quarantined, "quarantined", str(source), name)
+            account.add(made.suppressed, "suppressed", str(source), name)
+            yield made
+
+    def _mapping(self, key: str, table: object) -> tuple[EventMapping, RowOrigin]:
+        """The mapping of a table or feed, and what its rows share. A table that is no longer
+        mapped has none: its rows are no events."""
+        game, source = self._sources.get(key, (key, None))
+        feed = source.feed if source is not None else None
+        if isinstance(feed, ConsoleFeed):
+            return feed, RowOrigin(game, "Console", self._future_limit, feed.decimal)
+        found = [m for m in (source.tables if source else ()) if m.table == table]
+        return (found[0] if found else _NO_EVENTS), RowOrigin(game, future_limit=self._future_limit)
+
+
+def _mark(source: Source) -> str:
+    return source.model_dump_json(exclude={"since", "until", "player_ids"})
+
+
+# No column says yes to this: every row is suppressed.
+_NO_EVENTS = EventMapping.model_validate({"only": {"column": "\0", "equals": ["\0"]}})

@@ -1,0 +1,80 @@
+"""YAML whose mistakes can be found: duplicate names refused, every field's line known.
+
+Belongs here: reading YAML text and the line of a path in it. Does not: what the content means.
+"""
+
+from collections.abc import Sequence
+
+import yaml
+
+
+class _Loader(yaml.SafeLoader):
+    """Times stay text: what is wrong with one is then said of its field."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+class YamlError(ValueError):
+    """The text is no usable YAML; `line` counts from 1."""
+
+    def __init__(self, problem: str, line: int | None) -> None:
+        super().__init__(problem)
+        self.line = line
+
+
+def load(text: str) -> tuple[object, yaml.Node | None]:
+    """Return the data of one YAML document and its tree. Raises YamlError."""
+    try:
+        tree = yaml.compose(text, Loader=_Loader)
+        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "is not YAML"
+        raise YamlError(problem, mark.line + 1 if mark else None) from None
+    except (ValueError, RecursionError) as error:
+        # A number of thousands of digits, or nesting that no one wrote by hand.
+        raise YamlError(str(error).splitlines()[0], None) from None
+    _refuse_duplicates(tree)
+    return data, tree
+
+
+def line_of(tree: yaml.Node | None, path: Sequence[str | int]) -> int | None:
+    """The line of the field at `path`, or of the innermost part of the path that is there.
+
+    Parts that the text does not have, such as the name of a variant, are passed over.
+    """
+    node, line = tree, None
+    for part in path:
+        step = _step(node, part)
+        if step is not None:
+            line, node = step
+    return line if line is not None else (tree.start_mark.line + 1 if tree else None)
+
+
+def _step(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | None:
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        item = node.value[part]
+        return item.start_mark.line + 1, item
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            if key.value == str(part):
+                return key.start_mark.line + 1, value
+    return None
+
+
+def _refuse_duplicates(node: yaml.Node | None) -> None:
+    """YAML lets the last of two equal names win without a word: a mapping would vanish."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode) and key.value in seen:
+                raise YamlError(f"{key.value} is given twice", key.start_mark.line + 1)
+            seen.add(str(key.value))
+            _refuse_duplicates(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            _refuse_duplicates(item)

@@ -1,0 +1,27 @@
+"""What can go wrong with a studio's warehouse, parted by whether trying again can help.
+
+Belongs here: the exceptions and how a driver's message becomes one line. Does not: retrying.
+"""
+
+import re
+
+_SECRET = re.compile(r"(?i)(password\s*[=:]\s*)\S+|(://[^:/@\s]*:)[^@\s]*@")
+
+
+class StudioWarehouseError(OSError):
+    """A studio's warehouse cannot be used; the message is one line without secrets."""
+
+
+class TransientWarehouseError(StudioWarehouseError):
+    """It may work later: connection lost or refused, time-out, server starting, out of slots."""
+
+
+class TerminalWarehouseError(StudioWarehouseError):
+    """It cannot work until somebody changes something: permission, missing table, bad setting."""
+
+
+def one_line(error: BaseException) -> str:
+    """The first telling line of a driver's message; passwords are blotted out."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = lines[0] if lines else type(error).__name__
+    return _SECRET.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[2]}***@", text)

@@ -1,0 +1,74 @@
+"""The interface of a studio's warehouse.
+
+Belongs here: what every implementation promises. Does not: any of them.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+import polars as pl
+import pyarrow as pa
+
+from kpi_platform.schemas.source_values import Time
+
+# One row per column of a table or view, in the order of table and position. `type` is the
+# database's own name of the type; `kind` is `table`, `view`, `late_binding_view` or `external`;
+# `is_readable` is false where permission is missing.
+CATALOG = pl.Schema(
+    {
+        "table": pl.String,
+        "kind": pl.String,
+        "column": pl.String,
+        "position": pl.Int32,
+        "type": pl.String,
+        "is_nullable": pl.Boolean,
+        "is_key": pl.Boolean,
+        "is_readable": pl.Boolean,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Window:
+    """Rows whose watermark lies in `[start, end)`, UTC, full seconds.
+
+    Without `start` everything older belongs to it, rows without a watermark's value included;
+    without `end` everything newer.
+    Local times are compared as local: the hour that the clock shows twice is read once, with its
+    second half; a watermark that is only a date is read with every hour of its day.
+    """
+
+    watermark: Time
+    start: datetime | None
+    end: datetime | None
+
+
+class StudioWarehouse(Protocol):
+    """A studio's warehouse. Every method raises TransientWarehouseError or Terminal...; transient
+    errors have been retried with back-off before, except in the middle of a read."""
+
+    def schemas(self) -> list[str]:
+        """Names of the schemas that can be seen, sorted."""
+
+    def discover(self, schema: str) -> pl.DataFrame:
+        """The catalog of a schema as `CATALOG`; empty if nothing is in it or it is not there."""
+
+    def sample(self, schema: str, table: str, rows: int = 200) -> pl.DataFrame:
+        """Some rows of a table, whichever come first, all columns as text."""
+
+    def read_window(
+        self, schema: str, table: str, columns: Sequence[str], window: Window | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The window's rows, or (without one) all rows, in batches of bounded memory.
+
+        All batches have one schema, with `columns` in order; at least one comes, if only empty.
+        Types that Arrow does not know come as text, exact decimals as text too.
+        """
+
+    def count(self, schema: str, table: str, window: Window | None) -> int:
+        """How many rows the window has now."""
+
+    def close(self) -> None:
+        """End the connection; a warehouse closed twice is closed."""

@@ -1,0 +1,1 @@
+"""Studios' warehouses and platforms' feeds: captured, conformed, healed; in any order."""
