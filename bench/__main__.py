@@ -10,10 +10,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, hour, hours
+from bench import demo, hour, hours, warehouses
 from bench.measure import run_group
 
-GROUPS = {"hour": hour.comparisons, "range": hours.comparisons, "demo": demo.comparisons}
+GROUPS = {
+    "hour": hour.comparisons,
+    "range": hours.comparisons,
+    "demo": demo.comparisons,
+    "warehouses": warehouses.comparisons,
+}
 
 
 def main() -> None:

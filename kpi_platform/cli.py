@@ -97,7 +97,7 @@ def simulate(
     seed: Annotated[int, typer.Option(help="Equal arguments make equal files.")] = 7,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
-    """Write a synthetic world: landing/ with its files, truth/ with what they contain."""
+    """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
     first = _hour(start)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{out} is not empty")

@@ -87,6 +87,8 @@ def discover(
     else:
         for one in found:
             _print(one)
+        if not found:
+            typer.echo("no studio has a warehouse: name one in the file of KPI_SOURCES")
     if any(one.error or (one.drift and one.drift.blocking and not accept) for one in found):
         raise typer.Exit(FAILED)
 

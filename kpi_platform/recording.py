@@ -97,7 +97,8 @@ def record_hours(
         _report_checks(context, checks)
         evaluated += checks
         done += len(reports)
-        context.log.info(f"{step.table}: {done} of {len(hours)} hours done, {len(failed)} failed")
+        every = max(done, len(hours))
+        context.log.info(f"{step.table}: {done} of {every} hours done, {len(failed)} failed")
     name_failed_hours(context, failed)
     if failed and len(hours) == 1 and not evaluated:
         raise _failure(context, failed)

@@ -77,9 +77,10 @@ def _broken(
     schema: str, now: pl.DataFrame, sources: Sequence[Source], uses: Sequence[Use]
 ) -> Iterator[Change]:
     """What the mappings need and the present catalog does not have."""
-    tables = set(now["table"])
-    readable = set(now.filter("is_readable").select("table", "column").iter_rows())
-    types = {(t, c): name for t, c, name in now.select("table", "column", "type").iter_rows()}
+    tables = set(now["table"].unique())
+    used = now.filter(pl.col("table").is_in(sorted({use.table for use in uses})))
+    readable = set(used.filter("is_readable").select("table", "column").iter_rows())
+    types = {(t, c): name for t, c, name in used.select("table", "column", "type").iter_rows()}
     for source in sources:
         for table, mapping in tables_of(source, schema):
             if table not in tables:

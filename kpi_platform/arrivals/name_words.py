@@ -5,7 +5,7 @@ Belongs here: taking names apart and the vocabulary. Does not: weighing it again
 
 import re
 import unicodedata
-from functools import cache
+from functools import lru_cache
 
 Vocabulary = dict[str, tuple[str, ...]]
 
@@ -163,7 +163,7 @@ SCALES = {
 }  # fmt: skip
 
 
-@cache
+@lru_cache(maxsize=200_000)
 def words(name: str) -> tuple[str, ...]:
     """The words of a name: camel case, underscores, blanks and accents taken apart; lower case."""
     bare = "".join(c for c in unicodedata.normalize("NFKD", name) if not unicodedata.combining(c))
@@ -172,6 +172,7 @@ def words(name: str) -> tuple[str, ...]:
     return tuple(re.sub(r"[^0-9a-z]+", " ", apart.lower()).split())
 
 
+@lru_cache(maxsize=200_000)
 def says(name: str, phrases: tuple[str, ...]) -> str:
     """The longest phrase whose words stand in the name in order; empty if none does.
 

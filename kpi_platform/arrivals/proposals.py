@@ -3,19 +3,26 @@
 Belongs here: choosing columns for roles, and how sure that is. Does not: reading samples, YAML.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from kpi_platform.arrivals import name_words as names
 from kpi_platform.arrivals.proposed_times import TimeProposal, propose_times
+from kpi_platform.arrivals.proposed_values import (
+    can_be,
+    fits,
+    has_no_cents,
+    ranked,
+    scaled,
+    written,
+)
 from kpi_platform.arrivals.sampled_columns import (
     Candidate,
     candidates,
     distinct,
     is_unique,
-    looks_like_cents,
     time_shape,
 )
 
@@ -80,14 +87,6 @@ def _key(candidate: Candidate) -> tuple[str, ...]:
     return (candidate.column, *candidate.path)
 
 
-def _value(candidate: Candidate, **more: object) -> object:
-    """As the sources file writes it: a plain column's name stands for itself."""
-    if not candidate.path and not more:
-        return candidate.column
-    path = {"path": list(candidate.path)} if candidate.path else {}
-    return {"column": candidate.column, **path, **more}
-
-
 def _event(draft: _Draft, table: str, found: Sequence[Candidate]) -> list[str]:
     """The events the rows are: by the values of a column that names them, else by the table."""
     by_column = [
@@ -100,14 +99,14 @@ def _event(draft: _Draft, table: str, found: Sequence[Candidate]) -> list[str]:
         _, candidate, known = max(by_column, key=lambda item: item[0])
         share = len(known) / len(distinct(candidate))
         reason = f"values of {candidate.name} name events: {', '.join(sorted(known)[:4])}"
-        draft.put("event", _value(candidate, names=known), reason, 0.6 + 0.35 * share)
+        draft.put("event", written(candidate, names=known), reason, 0.6 + 0.35 * share)
         draft.used.add(_key(candidate))
         return sorted(set(known.values()))
     event = names.event_named(table)
     if not event:
         return []
     needed = names.NEEDED_BY.get(event)
-    has_needed = needed is None or any(_fits(needed, c) for c in found)
+    has_needed = needed is None or any(fits(needed, c) for c in found)
     phrase = names.says(table, names.EVENTS[event])
     reason = f"the table's name says {phrase!r}"
     if needed and not has_needed:
@@ -140,7 +139,7 @@ def _keys(draft: _Draft, found: Sequence[Candidate], rows: int) -> None:
     if marked:
         draft.put("key", marked, "the database's primary key", 1.0)
         return
-    likely = _ranked("key", [c for c in columns if is_unique(c, rows) or not rows])
+    likely = ranked("key", [c for c in columns if is_unique(c, rows) or not rows])
     if likely:
         score, best = likely[0]
         draft.put("key", [best.column], "its name, and no value comes twice", 0.5 + 0.4 * score)
@@ -155,57 +154,10 @@ def _keys(draft: _Draft, found: Sequence[Candidate], rows: int) -> None:
             draft.sureness.append(0.2)
 
 
-def _ranked(role: str, found: Sequence[Candidate]) -> list[tuple[float, Candidate]]:
-    """Candidates whose name says the role, best first: how much of the name the phrase covers."""
-    scored = [
-        (len(phrase.split()) / len(names.words(c.name)), len(phrase), c)
-        for c in found
-        if (phrase := names.says(c.name, names.COLUMNS[role]))
-    ]
-    scored.sort(key=lambda item: (-item[0], -item[1], len(item[2].path)))
-    return [(score, candidate) for score, _, candidate in scored]
-
-
-def _fits(role: str, candidate: Candidate) -> bool:
-    return bool(names.says(candidate.name, names.COLUMNS[role])) and _CAN_BE.get(role, _anything)(
-        candidate
-    )
-
-
-def _anything(candidate: Candidate) -> bool:
-    return candidate.family not in ("json", "nested")
-
-
-def _identifier(candidate: Candidate) -> bool:
-    return candidate.family in ("integer", "text", "uuid", "decimal") and (
-        not names.says(candidate.name, names.PERSONAL)
-    )
-
-
-def _money(candidate: Candidate) -> bool:
-    is_id = names.words(candidate.name)[-1:] in (("id",), ("code",), ("currency",))
-    return candidate.is_number and not is_id and time_shape(candidate) is None
-
-
-def _code(candidate: Candidate) -> bool:
-    return all(v.strip().upper() in names.CURRENCIES for v in candidate.values)
-
-
-_CAN_BE: dict[str, Callable[[Candidate], bool]] = {
-    "player_id": _identifier,
-    "session_id": _identifier,
-    "Amount": _money,
-    "DurationSeconds": lambda c: c.is_number and time_shape(c) is None,
-    "Currency": _code,
-    "Country": lambda c: all(len(v) <= 3 for v in c.values),
-    "deleted": lambda c: True,
-}
-
-
 def _role(draft: _Draft, role: str, found: Sequence[Candidate]) -> Candidate | None:
     """Give the role its best column; `None` if there is none."""
     free = [c for c in found if _key(c) not in draft.used]
-    likely = _ranked(role, [c for c in free if _CAN_BE.get(role, _anything)(c)])
+    likely = ranked(role, [c for c in free if can_be(role, c)])
     if not likely:
         if role == "player_id":
             draft.reasons.append("player_id: none found: events are attributed by their session")
@@ -214,7 +166,7 @@ def _role(draft: _Draft, role: str, found: Sequence[Candidate]) -> Candidate | N
     score, best = likely[0]
     rivals = [c.name for other, c in likely[1:] if other == score]
     reason = f"the name of {best.name}" + (f"; {rivals[0]} could be it too" if rivals else "")
-    draft.put(role, _value(best), reason, (0.6 + 0.35 * score) * (0.8 if rivals else 1))
+    draft.put(role, written(best), reason, (0.6 + 0.35 * score) * (0.8 if rivals else 1))
     draft.used.add(_key(best))
     return best
 
@@ -230,11 +182,11 @@ def _attributes(draft: _Draft, events: Sequence[str], found: Sequence[Candidate]
     wanted = dict.fromkeys(a for e in events for a in names.ATTRIBUTES_OF.get(e, ()))
     for role in wanted:
         free = [c for c in found if _key(c) not in draft.used]
-        likely = _ranked(role, [c for c in free if _CAN_BE.get(role, _anything)(c)])
+        likely = ranked(role, [c for c in free if can_be(role, c)])
         if not likely:
             continue
         score, best = likely[0]
-        value, reason, sureness = _scaled(role, best, _has_no_cents(free))
+        value, reason, sureness = scaled(role, best, has_no_cents(free))
         attributes[role] = value
         draft.reasons.append(f"attributes.{role}: {reason} ({sureness * (0.7 + 0.3 * score):.2f})")
         draft.sureness.append(sureness * (0.7 + 0.3 * score))
@@ -245,37 +197,12 @@ def _attributes(draft: _Draft, events: Sequence[str], found: Sequence[Candidate]
         draft.mapping["attributes"] = attributes
 
 
-def _has_no_cents(found: Sequence[Candidate]) -> bool:
-    """Whether the money is of currencies without a smaller unit."""
-    codes = {v.upper() for c in found if _fits("Currency", c) for v in c.values}
-    return bool(codes) and codes <= names.WITHOUT_CENTS
-
-
-def _scaled(role: str, best: Candidate, has_no_cents: bool) -> tuple[object, str, float]:
-    """The value with the unit that its name or its values tell."""
-    parts = names.words(best.name)
-    if role == "Amount" and has_no_cents:
-        return _value(best), f"the name of {best.name}; its currency has no cents", 0.8
-    if role in ("Amount", "DurationSeconds"):
-        for part in parts:
-            if part in names.SCALES and (role == "DurationSeconds") == (part not in _OF_MONEY):
-                scale = names.SCALES[part]
-                return _value(best, scale=scale), f"the name of {best.name} says {part}", 0.95
-    if role == "Amount" and best.family in ("integer", "text") and looks_like_cents(best):
-        reason = f"{best.name} holds whole numbers that end as cents do"
-        return _value(best, scale="0.01"), reason, 0.7
-    return _value(best), f"the name of {best.name}", 0.95
-
-
-_OF_MONEY = {"cents", "cent", "pence", "minor", "ct", "micros", "micro"}
-
-
 def _currency(
     draft: _Draft, attributes: dict[str, object], amount: Candidate, found: Sequence[Candidate]
 ) -> None:
     """The currency's column, or the one that the amount's name says; else it is said to miss."""
     free = [c for c in found if _key(c) not in draft.used]
-    if any(_fits("Currency", c) for c in free):
+    if any(fits("Currency", c) for c in free):
         return
     for part in names.words(amount.name):
         if part.upper() in names.CURRENCIES:
@@ -288,7 +215,7 @@ def _currency(
 
 def _rest(draft: _Draft, found: Sequence[Candidate]) -> None:
     columns = [c for c in found if not c.path]
-    deleted = _ranked("deleted", columns)
+    deleted = ranked("deleted", columns)
     if deleted:
         draft.put("deleted", deleted[0][1].column, f"the name of {deleted[0][1].name}", 0.8)
     objects = [c.column for c in columns if c.family == "json"]

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import isfinite
 from statistics import median
 
 import polars as pl
@@ -159,9 +160,10 @@ def _scalars(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
 
 def _number(text: str) -> float | None:
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
         return None
+    return number if isfinite(number) else None
 
 
 def _epoch(candidate: Candidate) -> TimeShape | None:

@@ -107,7 +107,7 @@ def column_type(name: str) -> ColumnType:
         return ColumnType("text", digits[0] if digits else UNLIMITED)
     if base in _DECIMALS:
         # Without brackets PostgreSQL keeps whatever digits a number has.
-        size, scale = (*digits, 0)[:2] if digits else (UNLIMITED, UNLIMITED)
+        size, scale = (*digits, 0)[:2] if digits else (UNLIMITED, UNLIMITED // 2)
         return ColumnType("decimal", size, scale)
     if base in _PLAIN:
         return ColumnType(*_PLAIN[base])
@@ -120,10 +120,11 @@ def change_between(old: str, new: str) -> Change:
     Widened: every value there could be still fits and means the same.
     """
     before, after = column_type(old), column_type(new)
-    if before == after and (before.family != "other" or old.lower() == new.lower()):
+    by_name = before.family in ("nested", "other")
+    if before == after and (not by_name or old.lower() == new.lower()):
         return "same"
     if before.family == after.family:
-        if before.family in ("nested", "other"):
+        if by_name:
             return "retyped"
         fits = before.size <= after.size and before.scale <= after.scale
         fits = fits and before.size - before.scale <= after.size - after.scale

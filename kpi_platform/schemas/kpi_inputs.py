@@ -6,7 +6,6 @@ Belongs here: the words for what suffers when a column goes. Does not: computing
 from collections.abc import Iterable
 
 from kpi_platform.schemas.source_tables import EventMapping
-from kpi_platform.schemas.source_values import Value
 
 _ACTIVE = ("active players", "DAU/WAU/MAU", "retention", "churn")
 _SESSIONS = ("sessions", "session length", "playtime", "concurrency")
@@ -72,11 +71,6 @@ def kpis_of_use(mapping: EventMapping, use: str) -> list[str]:
     if use in ("transaction_id", "service_name"):
         return []
     return kpis_of_mapping(mapping)
-
-
-def is_scaled(value: Value) -> bool:
-    """Whether a number's unit is changed on the way (cents)."""
-    return value.scale != 1
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

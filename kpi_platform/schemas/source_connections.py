@@ -70,6 +70,7 @@ class Unload(Strict):
     db_user: Name | None = None
     region: Name | None = None
     above_rows: Annotated[int, Field(ge=0)] = 100_000
+    limit_seconds: Annotated[int, Field(ge=1)] = 3600
 
     @model_validator(mode="after")
     def _one_target(self) -> "Unload":

@@ -66,15 +66,26 @@ def _step(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | No
     return None
 
 
-def _refuse_duplicates(node: yaml.Node | None) -> None:
+def _refuse_duplicates(tree: yaml.Node | None) -> None:
     """YAML lets the last of two equal names win without a word: a mapping would vanish."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            if isinstance(key, yaml.ScalarNode) and key.value in seen:
-                raise YamlError(f"{key.value} is given twice", key.start_mark.line + 1)
-            seen.add(str(key.value))
-            _refuse_duplicates(value)
-    elif isinstance(node, yaml.SequenceNode):
-        for item in node.value:
-            _refuse_duplicates(item)
+    todo = [tree] if tree is not None else []
+    looked_at: set[int] = set()
+    while todo:
+        node = todo.pop()
+        if id(node) in looked_at:  # An alias, which may even lead back to itself.
+            continue
+        looked_at.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            names = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+            _refuse_twice(names)
+            todo += [value for _, value in node.value]
+        elif isinstance(node, yaml.SequenceNode):
+            todo += node.value
+
+
+def _refuse_twice(names: Sequence[yaml.ScalarNode]) -> None:
+    seen: set[str] = set()
+    for name in names:
+        if name.value in seen:
+            raise YamlError(f"{name.value} is given twice", name.start_mark.line + 1)
+        seen.add(name.value)

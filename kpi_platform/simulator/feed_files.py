@@ -56,12 +56,16 @@ only: {{column: game, equals: {game}}}
 """
 
 
+# Source, game, event name, instant, account, currency, amount.
+ConsoleEvent = tuple[str, str, str, datetime, str, str | None, float | None]
+
+
 @dataclass
 class FeedTruth:
     """What is true of the files: counts by source and hour, console events, stream figures."""
 
     counts: Counter[tuple[str, int, str]] = field(default_factory=Counter)
-    events: list[tuple[object, ...]] = field(default_factory=list)
+    events: list[ConsoleEvent] = field(default_factory=list)
     figures: dict[tuple[str, datetime], tuple[float, int, int, float]] = field(default_factory=dict)
 
     def add(self, source: str, hour: int, **counts: int) -> None:
@@ -189,26 +193,33 @@ def feed_tables(truth: FeedTruth, hours: int) -> dict[str, pl.DataFrame]:
         (FEED_SOURCES[game][0], game, hour, *figures)
         for (game, hour), figures in sorted(truth.figures.items())
     ]
-    names = {"studio": pl.String, "game": pl.String, "hour": pl.Datetime("us", "UTC")}
-    figures = {"average_viewers": pl.Float64, "peak_viewers": pl.Int64, "channels": pl.Int64}
     events = [(s, FEED_SOURCES[g][0], g, *rest) for s, g, *rest in truth.events]
     return {
         "hours": pl.DataFrame(cells, schema, orient="row").with_columns(
             truncated_files=zero, unreadable_files=zero, suppressed=zero
         ),
         "events": pl.DataFrame(events, _EVENTS, orient="row"),
-        "stream_stats": pl.DataFrame(
-            stats, {**names, **figures, "hours_streamed": pl.Float64}, orient="row"
-        ),
+        "stream_stats": pl.DataFrame(stats, _STATS, orient="row"),
     }
 
 
+_STATS = pl.Schema(
+    {
+        "studio": pl.String(),
+        "game": pl.String(),
+        "hour": pl.Datetime("us", "UTC"),
+        "average_viewers": pl.Float64(),
+        "peak_viewers": pl.Int64(),
+        "channels": pl.Int64(),
+        "hours_streamed": pl.Float64(),
+    }
+)
 _EVENTS = pl.Schema(
     {
-        **dict.fromkeys(("source", "studio", "game", "event_name"), pl.String),
+        **dict.fromkeys(("source", "studio", "game", "event_name"), pl.String()),
         "event_at": pl.Datetime("us", "UTC"),
-        "player_id": pl.String,
-        "currency": pl.String,
-        "amount": pl.Float64,
+        "player_id": pl.String(),
+        "currency": pl.String(),
+        "amount": pl.Float64(),
     }
 )

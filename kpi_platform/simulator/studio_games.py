@@ -128,7 +128,7 @@ def _session(
     ]
     if chance.random() < 0.25:
         price = chance.choice(game.prices_minor)
-        bought = {
+        bought: dict[str, object] = {
             "amount_minor": price,
             "is_refund": chance.random() < 0.08,
             "gone": chance.random() < 0.06,

@@ -28,6 +28,14 @@ def tables_of(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
     return _WRITERS[game.writes](game, events)
 
 
+def _table(
+    events: Sequence[StudioEvent], row: Callable[[StudioEvent], dict[str, object]]
+) -> pl.DataFrame:
+    """The rows of these events; a full row before them gives a table without any its types."""
+    full = StudioEvent(0, "", 0, 0, 0, "session", "1", "device", 1, 1, gone=True)
+    return pl.DataFrame([row(event) for event in (full, *events)], infer_schema_length=None)[1:]
+
+
 def _of_kind(events: Sequence[StudioEvent], kind: str) -> list[StudioEvent]:
     return [event for event in events if event.kind == kind]
 
@@ -36,19 +44,16 @@ def _camel(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
     """Camel case, Unix milliseconds, prices in cents, a flag for refunds."""
 
     def frame(kind: str, more: Callable[[StudioEvent], dict[str, object]]) -> pl.DataFrame:
-        return pl.DataFrame(
-            [
-                {
-                    "eventId": event.number,
-                    "accountId": player_text(game, event.player),
-                    "sessionGuid": event.session,
-                    "occurredAtMs": 0 if event.flaw == "time" else event.at_ms,
-                    "updatedAtMs": event.written_ms,
-                    **more(event),
-                }
-                for event in _of_kind(events, kind)
-            ],
-            infer_schema_length=None,
+        return _table(
+            _of_kind(events, kind),
+            lambda event: {
+                "eventId": event.number,
+                "accountId": player_text(game, event.player),
+                "sessionGuid": event.session,
+                "occurredAtMs": 0 if event.flaw == "time" else event.at_ms,
+                "updatedAtMs": event.written_ms,
+                **more(event),
+            },
         )
 
     return {
@@ -77,19 +82,16 @@ def _snake(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
         return datetime.fromtimestamp(milliseconds // 1000, _TOKYO).strftime(_LOCAL_FORMAT)
 
     def frame(kind: str, more: Callable[[StudioEvent], dict[str, object]]) -> pl.DataFrame:
-        return pl.DataFrame(
-            [
-                {
-                    "row_id": f"{kind[:2].lower()}{event.number}",
-                    "user_no": 90_000 + event.player,
-                    "play_id": event.session,
-                    "happened": "0000-00-00" if event.flaw == "time" else local(event.at_ms),
-                    "updated_at": local(event.written_ms),
-                    **more(event),
-                }
-                for event in _of_kind(events, kind)
-            ],
-            infer_schema_length=None,
+        return _table(
+            _of_kind(events, kind),
+            lambda event: {
+                "row_id": f"{kind[:2].lower()}{event.number}",
+                "user_no": 90_000 + event.player,
+                "play_id": event.session,
+                "happened": "0000-00-00" if event.flaw == "time" else local(event.at_ms),
+                "updated_at": local(event.written_ms),
+                **more(event),
+            },
         )
 
     def price(event: StudioEvent) -> str:
@@ -129,8 +131,8 @@ def _wide(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
     def at(milliseconds: int) -> datetime:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)
 
-    rows = [
-        {
+    def row(event: StudioEvent) -> dict[str, object]:
+        return {
             "order": event.number,
             "evt": names.get(event.kind, "logout"),
             "who": player_text(game, event.player),
@@ -140,9 +142,8 @@ def _wide(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
             "payload": payload(event),
             "deleted": int(event.gone),
         }
-        for event in events
-    ]
-    return {'all "events"': pl.DataFrame(rows, infer_schema_length=None)}
+
+    return {'all "events"': _table(events, row)}
 
 
 _WRITERS: dict[str, Callable[[StudioGame, Sequence[StudioEvent]], Tables]] = {

@@ -13,12 +13,12 @@ from kpi_platform.simulator.studio_tables import player_text
 
 EVENTS = pl.Schema(
     {
-        **dict.fromkeys(("source", "studio", "game", "event_name"), pl.String),
+        **dict.fromkeys(("source", "studio", "game", "event_name"), pl.String()),
         "event_at": pl.Datetime("us", "UTC"),
-        **dict.fromkeys(("player_id", "session_id", "version", "device", "currency"), pl.String),
-        "amount": pl.Float64,
-        "seconds": pl.Int64,
-        "hour": pl.Int64,
+        **dict.fromkeys(("player_id", "session_id", "version", "device", "currency"), pl.String()),
+        "amount": pl.Float64(),
+        "seconds": pl.Int64(),
+        "hour": pl.Int64(),
     }
 )
 
@@ -34,7 +34,7 @@ def truth_of(
         for event in events
         if event.written_ms < start_ms + hours * HOUR_MS
     ]
-    judged = pl.DataFrame(rows, {**EVENTS, "fate": pl.String}, orient="row")
+    judged = pl.DataFrame(rows, {**EVENTS, "fate": pl.String()}, orient="row")
     events = judged.filter(pl.col("fate") == "rows").drop("fate")
     return {
         "hours": _hours(judged, [game.source for game in games], hours),

@@ -101,13 +101,14 @@ def work_through(
     recorded.
     """
     batches, waiting = waiting_hours(lake, step.table)
-    written: list[datetime] = []
+    done: set[datetime] = set()
     for reports in _work_through(lake, step, sorted({*hours, *waiting}), chunk_limit):
-        written += [report.hour for report in reports if report.status == "written"]
+        # Unchanged ones too: a run may have been killed before it passed them on.
+        done |= {report.hour for report in reports if report.is_up_to_date}
         yield [report for report in reports if report.hour in hours or report.status != "left_out"]
     if batches:
         if step.table in _NEXT:
-            enqueue_hours(lake, _NEXT[step.table], set(waiting).intersection(written))
+            enqueue_hours(lake, _NEXT[step.table], done.intersection(waiting))
         dequeue_hours(lake, step.table, batches)
 
 

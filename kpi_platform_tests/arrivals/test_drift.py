@@ -1,13 +1,15 @@
 """What changed in a schema: found, said in plain words, blocking only where a mapping breaks."""
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
 from kpi_platform.arrivals.drift import Change, find_changes
-from kpi_platform.arrivals.drift_step import look_for_drift
+from kpi_platform.arrivals.drift_checks import warehouses_are_as_mapped
+from kpi_platform.arrivals.drift_step import StudioDrift, look_for_drift
 from kpi_platform.arrivals.drift_words import sentence
 from kpi_platform.schemas.sources import Source, parse_sources
 from kpi_platform.storage.lake import Lake
@@ -207,3 +209,21 @@ def test_studios_do_not_see_each_other(lake: Lake) -> None:
     warehouse: StudioWarehouse = OneSchema(catalog(purchases=COLUMNS))  # type: ignore[assignment]
     assert look_for_drift(lake, "it's south", sources(), warehouse).sentences == []
     assert look(lake, COLUMNS, fresh={"a": "text"}) == []
+
+
+def test_the_check_of_an_hour_names_each_studio() -> None:
+    added = Change("column added", "s", "t", "c", now="text")
+    gone = Change("table removed", "s", "t", is_blocking=True)
+    hour = datetime(2026, 1, 1, tzinfo=UTC)
+    good = [StudioDrift("north", (added,), {}), StudioDrift("west", (), {})]
+    fine = warehouses_are_as_mapped(hour, good)
+    assert fine.passed
+    assert fine.figures == {
+        "studios": 2,
+        "studios_stopped": 0,
+        "changes_north": "column c of table t is new (text); kept as an attribute.",
+    }
+    stopped = warehouses_are_as_mapped(hour, [*good, StudioDrift("south", (gone,), {})])
+    assert not stopped.passed
+    assert stopped.figures["studios_stopped"] == 1
+    assert "hours stop" in str(stopped.figures["changes_south"])

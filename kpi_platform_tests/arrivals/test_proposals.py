@@ -6,6 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kpi_platform.arrivals.proposal_step import propose_unmapped
 from kpi_platform.arrivals.proposal_yaml import as_yaml
@@ -248,6 +250,13 @@ def test_a_purchase_without_an_amount_is_hardly_one() -> None:
     assert any("no column looks like Amount" in reason for reason in without.reasons)
 
 
+@pytest.mark.parametrize("price", ["1e400", "NaN", "-5", "100000000", "99"])
+def test_absurd_prices_are_looked_at(price: str) -> None:
+    columns = {"id": "bigint", "bought_at": "timestamp", "price": "text", "currency": "text"}
+    found = proposed("sales", columns, id=["1"], price=[price], currency=["EUR"])
+    assert found.mapping["event"] == "Purchase"
+
+
 def test_names_from_outside_cannot_leave_their_place_in_the_file() -> None:
     wild = "purchases\n- key: x # \u2028 \x85 &a *b !!python/object"
     columns = {
@@ -263,3 +272,35 @@ def test_names_from_outside_cannot_leave_their_place_in_the_file() -> None:
     (mapping,) = studio.games[0].sources[0].tables
     assert mapping.table == wild
     assert yaml.safe_load(text)["studios"][0]["games"][0]["key"] == wild
+
+
+_WORDS = "purchase event type player id at price cents updated platform ios Käufe payload"
+_PIECES = st.sampled_from([*_WORDS.split(), *" \"':#{-_\n\t\u2028💰"])
+_NAMES = st.lists(_PIECES, min_size=1, max_size=4).map("".join)
+_TYPES = st.sampled_from(["bigint", "text", "timestamp", "numeric(10,2)", "json", "int[]", "boo"])
+_TEXTS = "1 499 1767225600 1e400 NaN 2026-01-01 2026-01-01T00:00:00+02 { buy login 01.02.2026 EUR"
+_VALUES = st.sampled_from([None, "", '{"a": {"price": 1}}', "x" * 5000, *_TEXTS.split()])
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    tables=st.dictionaries(
+        _NAMES, st.dictionaries(_NAMES, st.tuples(_TYPES, _VALUES, _VALUES), min_size=1), max_size=3
+    ),
+    schema=_NAMES,
+)
+def test_whatever_is_found_what_is_proposed_is_a_sources_file(
+    tables: dict[str, dict[str, tuple[str, str | None, str | None]]], schema: str
+) -> None:
+    proposals = []
+    for table, columns in tables.items():
+        rows = catalog({name: kind for name, (kind, _, _) in columns.items()})
+        sample = pl.DataFrame(
+            {name: [one, other] for name, (_, one, other) in columns.items()},
+            schema=dict.fromkeys(columns, pl.String),
+        )
+        proposals.append(propose(table, rows.with_columns(table=pl.lit(table)), sample))
+    text = as_yaml("s", {"kind": "duckdb", "path": "x"}, {schema: proposals})
+    (source,) = (source for _, _, source in parse_sources(text, "proposed").walk())
+    assert source.schema_ == schema
+    assert {m.table for m in source.tables} <= set(tables)

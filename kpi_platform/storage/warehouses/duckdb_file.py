@@ -24,6 +24,7 @@ from kpi_platform.storage.warehouses.errors import (
 )
 from kpi_platform.storage.warehouses.interface import CATALOG, Window
 from kpi_platform.storage.warehouses.retrying import retried
+from kpi_platform.storage.warehouses.watchdog import Waiting, limited
 
 T = TypeVar("T")
 _CONFIG: dict[str, str | bool | int | float | list[str]] = {
@@ -65,6 +66,7 @@ class DuckDBWarehouse:
     def __init__(self, connection: DuckDBConnection, base: Path) -> None:
         self._path = base / connection.path
         self._attempts = connection.attempts
+        self._silence = connection.timeout_seconds
 
     def schemas(self) -> list[str]:
         """Names of the schemas that hold something, sorted."""
@@ -105,8 +107,10 @@ class DuckDBWarehouse:
             with _translated():
                 types = _types(con, schema, table)
                 query = sql.select(schema, table, columns, types, window, _read_as)
-                reader = con.sql(query).to_arrow_reader(rows_at_a_time(len(columns)))
-                yield from plain(reader, table, columns)
+                with limited(self._silence, con.interrupt):
+                    reader = con.sql(query).to_arrow_reader(rows_at_a_time(len(columns)))
+            waiting = Waiting(reader, self._silence, con.interrupt, _translated)
+            yield from plain(waiting, table, columns)
         finally:
             con.close()
 
@@ -116,7 +120,7 @@ class DuckDBWarehouse:
     def _answer(self, ask: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
         con = self._open()
         try:
-            with _translated():
+            with _translated(), limited(self._silence, con.interrupt):
                 return ask(con)
         finally:
             con.close()

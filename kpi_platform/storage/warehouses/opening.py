@@ -5,7 +5,10 @@ Belongs here: choosing the implementation and finding its secrets. Does not: any
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlencode, urlsplit
+
+from obstore.store import from_url
 
 from kpi_platform.schemas.source_connections import (
     Connection,
@@ -13,11 +16,16 @@ from kpi_platform.schemas.source_connections import (
     PostgresConnection,
     RedshiftConnection,
 )
+from kpi_platform.storage.landing import RETRIES
 from kpi_platform.storage.warehouses.duckdb_file import DuckDBWarehouse
 from kpi_platform.storage.warehouses.errors import TerminalWarehouseError
 from kpi_platform.storage.warehouses.interface import StudioWarehouse
 from kpi_platform.storage.warehouses.postgres import PostgresWarehouse
 
+if TYPE_CHECKING:
+    from kpi_platform.storage.warehouses.redshift_unload import BulkReader
+
+_REDSHIFT_PORT = 5439
 Secret = Callable[[str], str | None]
 # A server that is gone is noticed within a minute or two, not after the system's two hours.
 _NOTICE = {
@@ -39,8 +47,68 @@ def open_warehouse(connection: Connection, base: Path, secret: Secret) -> Studio
     if isinstance(connection, DuckDBConnection):
         return DuckDBWarehouse(connection, base)
     if isinstance(connection, RedshiftConnection):
-        raise NotImplementedError
+        return _redshift(connection, secret)
     return PostgresWarehouse(connection, dsn(connection, secret))
+
+
+def _redshift(connection: RedshiftConnection, secret: Secret) -> StudioWarehouse:
+    # Its libraries take a second to import, which only studios with a Redshift should pay.
+    import redshift_connector
+
+    from kpi_platform.storage.warehouses.redshift import RedshiftWarehouse
+
+    parts = redshift_parts(connection, secret)
+
+    def connect() -> object:
+        return redshift_connector.connect(**parts)
+
+    return RedshiftWarehouse(connection, connect, _bulk(connection))
+
+
+def redshift_parts(connection: RedshiftConnection, secret: Secret) -> dict[str, Any]:
+    """What the driver connects with. Raises TerminalWarehouseError naming a variable."""
+    found: dict[str, Any] = {
+        "host": connection.host,
+        "port": connection.port or _REDSHIFT_PORT,
+        "database": connection.database,
+        "user": connection.user,
+        "password": _required(connection.password_env, secret) if connection.password_env else "",
+    }
+    if connection.dsn_env is not None:
+        address = urlsplit(_required(connection.dsn_env, secret))
+        if not (address.hostname and address.path.strip("/")):
+            said = "must be an address as redshift://user:password@host:5439/database"
+            raise TerminalWarehouseError(f"{connection.dsn_env}: {said}")
+        found = {
+            "host": address.hostname,
+            "port": address.port or _REDSHIFT_PORT,
+            "database": unquote(address.path.strip("/")),
+            "user": unquote(address.username or ""),
+            "password": unquote(address.password or ""),
+        }
+    mode = connection.sslmode or "verify-ca"
+    if mode == "disable":
+        return {**found, "timeout": connection.timeout_seconds, "ssl": False}
+    # The driver knows these two; weaker modes would not look at the certificate at all.
+    mode = "verify-full" if mode == "verify-full" else "verify-ca"
+    return {**found, "timeout": connection.timeout_seconds, "ssl": True, "sslmode": mode}
+
+
+def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
+    import boto3
+
+    from kpi_platform.storage.warehouses.redshift_unload import BulkReader
+
+    unload = connection.unload
+    if unload is None:
+        return None
+    return BulkReader(
+        unload,
+        boto3.client("redshift-data", region_name=unload.region),
+        from_url(unload.staging, retry_config=RETRIES),
+        connection.attempts,
+        float(unload.limit_seconds),
+    )
 
 
 def dsn(connection: PostgresConnection | RedshiftConnection, secret: Secret) -> str:

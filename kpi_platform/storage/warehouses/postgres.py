@@ -22,31 +22,32 @@ from kpi_platform.storage.warehouses.errors import (
 from kpi_platform.storage.warehouses.interface import CATALOG, Window
 from kpi_platform.storage.warehouses.postgres_errors import translated
 from kpi_platform.storage.warehouses.retrying import retried
-from kpi_platform.storage.warehouses.watchdog import limited
+from kpi_platform.storage.warehouses.watchdog import Waiting, limited
 
 _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
 # Aliases of text whose binary form is not text's, or that are padded with blanks.
 _NOT_AS_IT_IS = ("character(", "bpchar", "citext", "name", "oid")
 _BYTES_AT_A_TIME = 16 << 20
 _COLLATION = ' COLLATE "C"'
+# Tables first, each judged once (OFFSET 0 keeps the planner from asking per column), then columns.
 _CATALOG = """
-SELECT c.relname::text AS "table",
-       CASE WHEN c.relkind IN ('v', 'm') THEN 'view' WHEN c.relkind = 'f' THEN 'external'
-            ELSE 'table' END AS kind,
-       a.attname::text AS "column", a.attnum::int AS position,
+SELECT c.relname::text AS "table", c.kind, a.attname::text AS "column", a.attnum::int AS position,
        format_type(a.atttypid, a.atttypmod) AS type,
        NOT a.attnotnull AS is_nullable,
-       coalesce(a.attnum = ANY (k.indkey::int2[]), false) AS is_key,
-       c.readable OR has_column_privilege(c.oid, a.attnum, 'SELECT') AS is_readable
+       CASE WHEN c.key IS NULL THEN false ELSE a.attnum = ANY (c.key) END AS is_key,
+       CASE WHEN c.readable THEN true
+            ELSE has_column_privilege(c.oid, a.attnum, 'SELECT') END AS is_readable
 FROM (
-  SELECT oid, relname, relkind, has_table_privilege(oid, 'SELECT') AS readable
-  FROM pg_class
-  WHERE relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})
-    AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT relispartition {only}
+  SELECT p.oid, p.relname, k.indkey::int2[] AS key,
+         has_table_privilege(p.oid, 'SELECT') AS readable,
+         CASE WHEN p.relkind IN ('v', 'm') THEN 'view' WHEN p.relkind = 'f' THEN 'external'
+              ELSE 'table' END AS kind
+  FROM pg_class p LEFT JOIN pg_index k ON k.indrelid = p.oid AND k.indisprimary
+  WHERE p.relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = {schema})
+    AND p.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT p.relispartition {only}
+  OFFSET 0
 ) c
 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
-LEFT JOIN pg_index k ON k.indrelid = c.oid AND k.indisprimary
-ORDER BY c.relname COLLATE "C", a.attnum
 """
 _SCHEMAS = """
 SELECT nspname::text FROM pg_namespace
@@ -93,7 +94,7 @@ class PostgresWarehouse:
         query = sql.select(schema, table, columns, types, window, _read_as, _COLLATION)
         cursor, reader = retried(lambda: self._started(query), self._attempts)
         try:
-            yield from plain(_Waiting(reader, cursor, self._silence), table, columns)
+            yield from plain(self._waiting(cursor, reader), table, columns)
         except TransientWarehouseError:
             self.close()
             raise
@@ -110,7 +111,8 @@ class PostgresWarehouse:
         found = pl.DataFrame(self._table(_CATALOG.format(schema=sql.literal(schema), only=only)))
         if found.is_empty():
             return pl.DataFrame(schema=CATALOG)
-        return found.select(pl.col(name).cast(dtype) for name, dtype in CATALOG.items())
+        columns = (pl.col(name).cast(dtype) for name, dtype in CATALOG.items())
+        return found.select(columns).sort("table", "position")
 
     def _types(self, schema: str, table: str) -> dict[str, str]:
         """The type of every column. Raises TerminalWarehouseError if there is no such table."""
@@ -125,7 +127,7 @@ class PostgresWarehouse:
         def run() -> pa.Table:
             cursor, reader = self._started(query)
             with closing(cursor):
-                batches = list(_Waiting(reader, cursor, self._silence))
+                batches = list(self._waiting(cursor, reader))
                 return pa.Table.from_batches(batches, reader.schema)
 
         return retried(run, self._attempts)
@@ -144,6 +146,9 @@ class PostgresWarehouse:
             self.close()
             raise
 
+    def _waiting(self, cursor: adbc.Cursor, reader: pa.RecordBatchReader) -> Waiting:
+        return Waiting(reader, self._silence, cursor.adbc_cancel, translated)
+
     def _connected(self) -> adbc.Connection:
         if self._open is None:
             self._open = adbc.connect(self._dsn, autocommit=True)
@@ -151,25 +156,6 @@ class PostgresWarehouse:
                 # Whatever goes wrong here, a studio's data is not changed by it.
                 cursor.execute("SET default_transaction_read_only = on")
         return self._open
-
-
-class _Waiting:
-    """A reader that waits for each batch only so long, whatever its consumer does in between."""
-
-    def __init__(self, reader: pa.RecordBatchReader, cursor: adbc.Cursor, seconds: float) -> None:
-        self.schema = reader.schema
-        self._reader = reader
-        self._cursor = cursor
-        self._seconds = seconds
-
-    def __iter__(self) -> Iterator[pa.RecordBatch]:
-        while True:
-            with translated(), limited(self._seconds, self._cursor.adbc_cancel):
-                try:
-                    batch = self._reader.read_next_batch()
-                except StopIteration:
-                    return
-            yield batch
 
 
 def _closed(resource: adbc.Connection | adbc.Cursor) -> None:
