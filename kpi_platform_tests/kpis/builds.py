@@ -69,7 +69,14 @@ class Lake:
 
     def _intervals(self) -> pl.DataFrame:
         schema = TABLES["user_version_intervals"].polars_schema
-        rows = [tuple(row[name] for name in schema) for row in reference_intervals(self.events)]
+        intervals = reference_intervals(self.events)
+        month = [
+            {"p_valid_from_month": row["valid_from"].date().replace(day=1)} for row in intervals
+        ]
+        rows = [
+            tuple((row | start)[name] for name in schema)
+            for row, start in zip(intervals, month, strict=True)
+        ]
         return pl.DataFrame(rows, schema, orient="row")
 
     def _ledger(self) -> pl.DataFrame:
