@@ -69,7 +69,14 @@ class Lake:
 
     def _intervals(self) -> pl.DataFrame:
         schema = TABLES["user_version_intervals"].polars_schema
-        rows = [tuple(row[name] for name in schema) for row in reference_intervals(self.events)]
+        intervals = reference_intervals(self.events)
+        month = [
+            {"p_valid_from_month": row["valid_from"].date().replace(day=1)} for row in intervals
+        ]
+        rows = [
+            tuple((row | start)[name] for name in schema)
+            for row, start in zip(intervals, month, strict=True)
+        ]
         return pl.DataFrame(rows, schema, orient="row")
 
     def _ledger(self) -> pl.DataFrame:
@@ -108,11 +115,12 @@ class Build:
     """The warehouse, emptied, and the dbt project over it.
 
     There is one warehouse file for all builds of this process, as dbt stays with the database that
-    it first opened.
+    it first opened. Each model costs time: without `questions` those about versions are left out.
     """
 
-    def __init__(self, sources: pl.DataFrame = NO_SOURCES) -> None:
+    def __init__(self, sources: pl.DataFrame = NO_SOURCES, *, questions: bool = True) -> None:
         self.sources = sources
+        self._left_out = [] if questions else ["--exclude", "path:models/questions+"]
         self._is_new = True
         with duckdb.connect(str(WAREHOUSE)) as con:
             for schema in ("lake", "staging", "marts"):
@@ -131,7 +139,8 @@ class Build:
         fresh = full_refresh or self._is_new
         if fresh:
             dbt("seed", "--full-refresh")
-        dbt("run", "--no-write-json", *(["--full-refresh"] if fresh else []))
+        how = ["--full-refresh"] if fresh else []
+        dbt("run", "--no-write-json", *how, *self._left_out)
         self._is_new = False
         with connect(WAREHOUSE) as con:
             mark_built(con, "project", full_refresh=fresh)

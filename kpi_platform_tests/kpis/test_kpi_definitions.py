@@ -43,6 +43,16 @@ def test_every_kpi_column_has_a_definition(
     assert sorted(kpi_columns(manifest) - defined) == []
 
 
+def test_every_definition_names_columns_that_exist(
+    manifest: dict[str, Any], definitions: list[Definition]
+) -> None:
+    models = {node["name"] for node in manifest["nodes"].values()}
+    if not models.issuperset(TABLES):
+        pytest.skip("not every KPI table is there")
+    named = {column for each in definitions for column in each.columns}
+    assert sorted(named - kpi_columns(manifest)) == []
+
+
 def test_every_part_of_a_definition_says_something(definitions: list[Definition]) -> None:
     for each in definitions:
         texts = (each.label, each.sentence, each.formula, each.unit, each.numerator, each.source)

@@ -23,7 +23,7 @@ def test_scattered_hours_equal_a_build_from_scratch() -> None:
     scattered = sorted({*HOURS[::5], HOURS[21]})
     late = [event(hour + timedelta(minutes=9), "Purchase", f"p{hour:%d%H}") for hour in scattered]
     final = Lake(by_hour([*events, *late], HOURS), KNOWN)
-    build = Build()
+    build = Build(questions=False)
     build.step(Lake(by_hour(events, HOURS), KNOWN))
 
     build.load(final)
@@ -32,7 +32,7 @@ def test_scattered_hours_equal_a_build_from_scratch() -> None:
         changed = affected_periods_to_publish(con)["kpi_hourly"]
     assert asks_a_set_of_hours()
     grown = {table: build.rows(f"from marts.{table}") for table in TABLES}
-    scratch = Build()
+    scratch = Build(questions=False)
     scratch.step(final)
 
     assert changed == [hour.replace(tzinfo=None) for hour in scattered]
