@@ -123,6 +123,19 @@ def test_query_prints_rows_in_each_format(home: str) -> None:
     assert listed.stdout == "schema,table\nlake,user_version_intervals\n"
 
 
+def test_dashboard_writes_one_page(home: str, tmp_path: Path) -> None:
+    out = tmp_path / "new folder" / "kpis.html"
+    done = kpi("dashboard", "--no-open", "--out", str(out), "--json", KPI_HOME=home)
+    assert json.loads(done.stdout)["out"] == str(out)
+    page = out.read_text(encoding="utf-8")
+    assert page.startswith("<!doctype html>") and page.rstrip().endswith("</html>")
+    usual = kpi("dashboard", "--no-open", KPI_HOME=home)
+    assert "no hour has been processed yet" in usual.stdout
+    assert Path(home, "kpi_dashboard.html").is_file()
+    folder = kpi("dashboard", "--no-open", "--out", str(tmp_path), KPI_HOME=home)
+    assert folder.returncode == 2 and "--out" in folder.stderr and "Traceback" not in folder.stderr
+
+
 def test_values_that_a_terminal_or_json_cannot_take_are_spelled_out(tmp_path: Path) -> None:
     sql = "select chr(27) || '[31m' as t, 'NaN'::float as f, '\\x00\\xFF'::blob as b"
     shown = kpi("query", sql, KPI_HOME=str(tmp_path))
@@ -131,7 +144,7 @@ def test_values_that_a_terminal_or_json_cannot_take_are_spelled_out(tmp_path: Pa
     assert json.loads(as_json.stdout) == [{"t": "\x1b[31m", "f": None, "b": "00ff"}]
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate", "version-at", "query"])
+@pytest.mark.parametrize("command", ["demo", "simulate", "version-at", "query", "dashboard"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kpi(command, "--help")
     assert done.returncode == 0

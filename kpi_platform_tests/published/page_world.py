@@ -4,8 +4,9 @@ Belongs here: the tables and what is in them. Does not: what is expected of a pa
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import polars as pl
 
@@ -168,6 +169,45 @@ def distribution() -> pl.DataFrame:
             "is_newest_on_device": [False, False, True, True],
         }
     )
+
+
+def from_contract(table: str, manifest: Mapping[str, Any], rows: int = 40) -> pl.DataFrame:
+    """Rows of a mart as its contract promises them: every column, nulls included, names hostile."""
+    (model,) = [n for n in manifest["nodes"].values() if n["name"] == table]
+    columns = {}
+    for number, column in enumerate(model["columns"].values()):
+        name, kind = column["name"], column["data_type"]
+        must = any(each["type"] == "not_null" for each in column["constraints"])
+        columns[name] = [_value(name, kind, row + number, must=must) for row in range(rows)]
+    return pl.DataFrame(columns, infer_schema_length=None)
+
+
+def _value(name: str, kind: str, n: int, *, must: bool) -> object:
+    if name in FIXED:
+        return FIXED[name]
+    if n % 11 == 10 and not must:
+        return None
+    if kind in ("bigint", "integer"):
+        return n % 37
+    if kind.startswith(("double", "decimal")):
+        return (n % 10) / 10
+    if kind == "boolean":
+        return n % 3 == 0
+    if kind == "date":
+        return FIRST + timedelta(days=n % 30)
+    return NOW - timedelta(hours=n) if kind.startswith("timestamp") else f"{name} {n % 5}"
+
+
+# What the page's own words hang on.
+FIXED: dict[str, object] = {
+    "service_name": "Client",
+    "is_newest": True,
+    "has_enough_data": True,
+    "studio": "northlight",
+    "game": "ironvale",
+    "platform": "all",
+    "feature": HOSTILE,
+}
 
 
 def inputs(**tables: pl.DataFrame) -> Inputs:

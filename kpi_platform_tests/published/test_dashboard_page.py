@@ -9,16 +9,19 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from kpi_platform.published.dashboard import make_dashboard
+from kpi_platform.published.dashboard_data import QUESTION_TABLES
 from kpi_platform.storage.dbt_manifest import read_manifest
 from kpi_platform_tests.published.page_world import (
     HOSTILE,
     NOW,
     active_versions,
     daily,
+    from_contract,
     inputs,
     sources,
 )
 
+OTHERS = ("version_adoption", "dim_service", "kpi_coverage")
 VIEWS = ("overview", "trends", "retention", "versions", "questions", "data", "definitions")
 
 
@@ -201,6 +204,34 @@ def test_themes_are_chosen_and_print_shows_the_figures(opened: Opened) -> None:
     page.emulate_media(media="print")
     assert page.locator("#filters").is_hidden()
     assert page.locator(".kpi").first.is_visible()
+
+
+def test_every_question_is_answered_from_its_contract(browser: Browser, tmp_path: Path) -> None:
+    """The page and the models agree about columns: tables made of the contracts answer all."""
+    manifest = read_manifest()
+    tables = {name: from_contract(name, manifest) for name in (*QUESTION_TABLES, *OTHERS)}
+    path = tmp_path / "questions.html"
+    page_text = make_dashboard(inputs(**tables), sources(), manifest, NOW)
+    path.write_text(page_text, encoding="utf-8")
+    page = browser.new_page()
+    complaints: list[str] = []
+    page.on("pageerror", lambda e: complaints.append(str(e)))
+    page.on("console", lambda m: complaints.append(m.text))
+    page.goto(f"{path.as_uri()}#view=questions")
+    page.wait_for_selector("main[data-view=questions]")
+    answers = page.locator(".question .answer").all_inner_texts()
+    assert len(answers) == 12
+    for number, answer in enumerate(answers):
+        assert answer and "undefined" not in answer and "NaN" not in answer, (number, answer)
+    headings = page.locator(".question thead").all_inner_texts()
+    assert all(heading.count("↕") >= 6 for heading in headings), headings
+    page.locator("#view-versions").click()
+    assert page.locator(".chart polygon").count() > 1
+    page.locator("#view-data").click()
+    assert page.locator(".coverage tbody tr").count() > 1
+    assert page.evaluate("window.pwned") is None
+    assert complaints == []
+    page.close()
 
 
 def test_a_lake_without_anything_says_so(browser: Browser, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ const QUESTIONS = [
   }, ["service_name", "install_source", "installs", "players", iv("share_of_players"), iv("retention_d1"), iv("retention_d7"), iv("revenue_per_player_usd")], "installs"],
   ["issues_by_version", "How many issues has a version?", (f) => {
     const codes = f.filter((r) => r.code !== "all" && r.has_enough_data !== false), [worst] = top(codes.length ? codes : f, "per_1000_sessions");
-    return `Most frequent: ${worst.kind} ${worst.code} on ${worst.service_name} ${worst.version}, ${d1.format(worst.per_1000_sessions)} per 1,000 sessions, ${of(worst.players, "player")}.`;
+    return `Most frequent: ${worst.kind} ${worst.code} on ${worst.service_name} ${worst.version}, ${show(worst.per_1000_sessions, "number")} per 1,000 sessions, ${of(worst.players, "player")}.`;
   }, ["service_name", "version", "kind", "code", "severity", "issues", "players", iv("share_of_players"), iv("per_1000_sessions"), "previous_per_1000_sessions"], "issues", (r) => r.code !== "all"],
   ["version_engagement", "How do engagement, retention and churn differ by version?", (f) => {
     const warn = f.filter((r) => r.adopters_differ).length, [best] = top(f.filter((r) => r.has_enough_data !== false), "playtime_per_player_day_seconds");
@@ -52,7 +52,7 @@ const QUESTIONS = [
   }, ["service_name", "version", "release_date", "days_since_previous_release", "players", "peak_share_of_players", "hours_to_half_adoption", "is_newest"], "release_date"],
   ["version_behaviour", "Do session length and other behaviour change with the version?", (f) => {
     const [best] = top(f.map((r) => ({ ...r, strength: r.correlation === null ? null : Math.abs(r.correlation) })), "strength");
-    return best ? `Strongest: ${spoken(best.measure)} on ${best.service_name}, r = ${d2.format(best.correlation)} (${d2.format(best.correlation_low)} to ${d2.format(best.correlation_high)}, n = ${whole.format(best.correlation_players)}). A correlation is no cause.` : "No service has enough players for a correlation.";
+    return best ? `Strongest: ${spoken(best.measure)} on ${best.service_name}, r = ${d2.format(best.correlation)} (${show(best.correlation_low, "ratio")} to ${show(best.correlation_high, "ratio")}, n = ${whole.format(best.correlation_players)}). A correlation is no cause.` : "No service has enough players for a correlation.";
   }, ["service_name", "version", { name: "measure", cell: (r) => spoken(r.measure) }, "players", iv("mean"), "median", iv("difference"), { name: "correlation", cell: (r) => r.correlation === null ? "–" : `${d2.format(r.correlation)} (n ${whole.format(r.correlation_players)})` }], "players"],
 ];
 

@@ -8,10 +8,20 @@ function render() {
   byId("views").replaceChildren(...Object.entries(VIEWS).map(([key, [name]]) => h("button", { type: "button", role: "tab", id: "view-" + key, "aria-selected": String(key === state.view), "aria-controls": "main", tabindex: key === state.view ? "0" : "-1",
     onclick: () => choose({ view: key }), onkeydown: (e) => moveView(e, key) }, name)));
   drawFilters();
-  byId("main").replaceChildren(...[VIEWS[state.view][1]()].flat(Infinity).filter(Boolean));
+  byId("main").replaceChildren(...[drawn(VIEWS[state.view])].flat(Infinity).filter(Boolean));
   byId("main").setAttribute("aria-busy", "false");
   byId("main").dataset.view = state.view;
   if (focused) byId(focused)?.focus({ preventScroll: true });
+}
+
+// A fault in one view must not take the others with it; the console has the whole of it.
+function drawn([name, view]) {
+  try {
+    return view();
+  } catch (error) {
+    console.error(error);
+    return [viewHead(name), nothing(`This view cannot be shown (${error.message}). The others can.`)];
+  }
 }
 
 function moveView(event, key) {
