@@ -5,6 +5,8 @@ Belongs here: arguments, messages and exit codes. Does not: the work itself.
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,8 @@ from typing import Annotated
 import polars as pl
 import typer
 from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
 from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer carries its own Click
 
@@ -24,10 +28,14 @@ from kpi_platform.storage.lake import LakeError
 from kpi_platform.storage.landing import LandingError
 from kpi_platform.storage.local_process import LocalServerError
 from kpi_platform.storage.platform import Platform
+from kpi_platform.verification.report import as_lines, as_values
+from kpi_platform.verification.verify import Progress, VerifyError
+from kpi_platform.verification.verify import verify as verify_lake
 
+DIFFERENT = 1
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
-_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError)
+_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, LocalServerError, VerifyError)
 
 app = typer.Typer(
     help="Exact player version history and comparable KPIs for every studio and game.",
@@ -132,6 +140,50 @@ def version_at(
         print_table(found, f"{player} at {at.isoformat()}")
     if found.is_empty():
         raise typer.Exit(NONE_IN_EFFECT)
+
+
+@app.command(epilog="Example: kpi verify --from 2026-01-01-00:00 --to 2026-01-01-23:00")
+def verify(
+    first: Annotated[str | None, typer.Option("--from", help="First hour; default: all.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last hour; default: all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Differing rows listed per table.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Rebuild the tables from the raw files beside the live ones, and compare.
+
+    Per-hour tables are compared in the hours from --from to --to, sessions and version history
+    for the players touched in them, over all hours. Hours whose files changed since they were
+    read, or that a run has not finished, are listed as stale, not as different. The temporary
+    tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
+    1: different; 2: bad input.
+    """
+    window = _hour(first) if first else None, _hour(last) if last else None
+    if window[0] and window[1] and window[0] > window[1]:
+        raise typer.BadParameter(f"--from {first} is after --to {last}")
+    with _progress() as progress:
+        found = verify_lake(Platform(load_settings()), *window, limit, progress)
+    if as_json:
+        typer.echo(json.dumps(as_values(found)))
+    else:
+        for line in as_lines(found):
+            typer.echo(line)
+    if not found.is_equal:
+        raise typer.Exit(DIFFERENT)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar per stage on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
 
 
 def _as_text(value: object) -> str:
