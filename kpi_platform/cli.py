@@ -7,7 +7,7 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -27,6 +27,7 @@ from kpi_platform.simulator import simulate as simulate_world
 from kpi_platform.storage.lake import LakeError
 from kpi_platform.storage.landing import LandingError
 from kpi_platform.storage.local_process import LocalServerError
+from kpi_platform.storage.maintenance import maintain as maintain_lake
 from kpi_platform.storage.platform import Platform
 from kpi_platform.verification.report import as_lines, as_values
 from kpi_platform.verification.verify import Progress, VerifyError
@@ -168,6 +169,35 @@ def verify(
         for line in as_lines(found):
             typer.echo(line)
     if not found.is_equal:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command(epilog="Example: kpi maintain --retention-hours 168")
+def maintain(
+    retention_hours: Annotated[
+        int | None, typer.Option(min=1, help="Instead of KPI_RETENTION_HOURS.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Merge small files, write checkpoints and remove old files of every table.
+
+    Rows never change, and versions that were current within the retention stay readable. Safe
+    beside running jobs. Exit code 0: done; 1: some table was too busy, run it again.
+    """
+    settings = load_settings()
+    retention = timedelta(hours=retention_hours or settings.retention_hours)
+    done = []
+    for item in maintain_lake(Platform(settings).lake, retention):
+        done.append(vars(item))
+        if not as_json:
+            typer.echo(
+                f"{item.table}: {item.files_before:,} files, {item.bytes_before:,} bytes -> "
+                f"{item.files_after:,} files, {item.bytes_after:,} bytes; "
+                f"{item.removed:,} old files removed, {item.seconds:.1f} s {item.error}".rstrip()
+            )
+    if as_json:
+        typer.echo(json.dumps(done))
+    if any(item["error"] for item in done):
         raise typer.Exit(DIFFERENT)
 
 

@@ -12,10 +12,13 @@ from operator import or_
 from pathlib import Path
 from typing import TypeVar
 
+import obstore
 import polars as pl
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
 
@@ -91,6 +94,22 @@ class Lake:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+
+    def tables(self) -> list[str]:
+        """Every table there is, `published/...` included, sorted."""
+        names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
+        return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
+
+    def _folders(self, below: str) -> list[str]:
+        if self._is_local and not Path(self.path(below)).is_dir():
+            return []
+        place = self.path(below).rstrip("/")
+        try:
+            store = LocalStore(str(Path(place).resolve())) if self._is_local else from_url(place)
+            return list(obstore.list_with_delimiter(store)["common_prefixes"])
+        except (BaseError, OSError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
 
@@ -182,12 +201,12 @@ class Lake:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
         target = self._create(table)
-        _retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
+        retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""
         self._create(table)
-        _retried(lambda: DeltaTable(self.path(table)).delete(predicate))
+        retried(lambda: DeltaTable(self.path(table)).delete(predicate))
 
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
@@ -198,7 +217,7 @@ class Lake:
         changed = upserts.height + deletes.height
         if changed:
             changes = _changes(TABLES[table], upserts, deletes)
-            _retried(lambda: _merge(self._create(table), TABLES[table], changes))
+            retried(lambda: _merge(self._create(table), TABLES[table], changes))
         return changed
 
     def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
@@ -219,7 +238,7 @@ class Lake:
                 schema_mode=None if predicate else "overwrite",
             )
 
-        _retried(write)
+        retried(write)
         return DeltaTable(path).version()
 
     def add_published(self, name: str, rows: pl.DataFrame) -> None:
@@ -227,7 +246,7 @@ class Lake:
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
-        _retried(lambda: write_deltalake(path, rows, mode="append"))
+        retried(lambda: write_deltalake(path, rows, mode="append"))
 
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
@@ -257,7 +276,7 @@ class Lake:
         if existing is not None:
             _add_missing_columns(existing, contract)
             return existing
-        return _retried(
+        return retried(
             lambda: DeltaTable.create(
                 self.path(table),
                 schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
@@ -271,7 +290,7 @@ class Lake:
         self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
     ) -> None:
         self._create(table)
-        _retried(
+        retried(
             lambda: write_deltalake(
                 DeltaTable(self.path(table)),
                 data(),
@@ -357,7 +376,7 @@ def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
     )
 
 
-def _retried(write: Callable[[], T]) -> T:
+def retried(write: Callable[[], T]) -> T:
     """Repeat a write that another writer's commit overtook; any other error is raised at once."""
     for attempt in range(_TRIES):
         try:

@@ -1,0 +1,173 @@
+"""Keeps Delta tables small and quick: merges small files, writes checkpoints, removes old files.
+
+Belongs here: one table's upkeep, and which tables there are. Does not: when it runs.
+
+Rows never change. A file is removed only when no version that was current within the retention
+names it, so a reader that opened a table within the retention reads on.
+"""
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import polars as pl
+from deltalake import DeltaTable, WriterProperties
+from deltalake.exceptions import DeltaError
+
+from kpi_platform.storage.lake import Lake, retried
+from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
+
+# A partition with this many files or fewer is left alone: each rewrite is work for readers of
+# what changed too.
+FILES_PER_PARTITION = 4
+# Tables that are written under the fold's lock; their files are merged under it, so that a fold
+# and the upkeep never make each other start again.
+FOLDED = {
+    *("session_parts", "sessions", "sightings", "history_queue"),
+    *("user_version_history", "user_version_intervals"),
+}
+# Tables asked for single players: sorted by player, a lookup reads one row group of a file.
+SORTED_BY = {"user_version_history": "player_id", "user_version_intervals": "player_id"}
+_LOOKUP_ROW_GROUP = 20_000
+_PUBLICATIONS = "publications"
+_HOUR_SECONDS = 3600
+# Delta's own default: versions older than this cannot be opened, whatever their files.
+_LOG_DAYS = 30
+
+
+@dataclass(frozen=True)
+class Maintained:
+    """What upkeep did to a table: its data files and bytes before and after, the files removed
+    from storage, seconds, and the error that ended it early, if one did."""
+
+    table: str
+    files_before: int
+    files_after: int
+    bytes_before: int
+    bytes_after: int
+    removed: int
+    seconds: float
+    error: str = ""
+
+
+def maintain(lake: Lake, retention: timedelta) -> Iterator[Maintained]:
+    """Maintain every table of the lake, one after the other; one upkeep at a time.
+
+    `retention`: how long versions stay readable after they were replaced. A table that another
+    writer keeps busy is reported with its error, and the others go on.
+    """
+    with lake_lock(lake.uri, "maintenance"):
+        pinned = _pinned_versions(lake, retention)
+        for table in lake.tables():
+            yield _maintain(lake, table, retention, pinned.get(table, []))
+
+
+def _maintain(lake: Lake, table: str, retention: timedelta, pinned: Sequence[int]) -> Maintained:
+    started = time.monotonic()
+    before = _files(_open(lake, table))
+    removed, error = 0, ""
+    try:
+        _merge_small_files(lake, table)
+        removed = retried(lambda: _clean(_open(lake, table), retention, pinned))
+    except DeltaError as failure:
+        error = f"{type(failure).__name__}: {(str(failure).splitlines() or [''])[0]}"
+    after = _files(_open(lake, table))
+    return Maintained(
+        table,
+        before.height,
+        after.height,
+        int(before["size_bytes"].sum()),
+        int(after["size_bytes"].sum()),
+        removed,
+        time.monotonic() - started,
+        error,
+    )
+
+
+def _open(lake: Lake, table: str) -> DeltaTable:
+    return DeltaTable(lake.path(table))
+
+
+def _files(table: DeltaTable) -> pl.DataFrame:
+    return pl.DataFrame(table.get_add_actions(flatten=True))
+
+
+def _merge_small_files(lake: Lake, table: str) -> None:
+    """Merge the files of each partition that has too many."""
+    for partition in _crowded(_open(lake, table)):
+        filters = [(name, "=", value) for name, value in partition.items()]
+        with _lock(lake, table):
+            retried(lambda: _merge(_open(lake, table), table, filters))  # noqa: B023 (at once)
+
+
+def _lock(lake: Lake, table: str) -> AbstractContextManager[None]:
+    return lake_lock(lake.uri, FOLD_LOCK) if table in FOLDED else nullcontext()
+
+
+def _merge(target: DeltaTable, table: str, filters: Sequence[tuple[str, str, str]]) -> None:
+    where = list(filters) or None
+    column = SORTED_BY.get(table)
+    if column is None:
+        target.optimize.compact(partition_filters=where)
+        return
+    properties = WriterProperties(compression="SNAPPY", max_row_group_size=_LOOKUP_ROW_GROUP)
+    target.optimize.z_order([column], partition_filters=where, writer_properties=properties)
+
+
+def _crowded(table: DeltaTable) -> list[Mapping[str, str]]:
+    """The partitions (column -> value as text) with too many files; {} is a whole table."""
+    columns = table.metadata().partition_columns
+    files = _files(table)
+    if not columns:
+        return [{}] if files.height > FILES_PER_PARTITION else []
+    counts: dict[tuple[str, ...], int] = defaultdict(int)
+    for values in files.select(f"partition.{name}" for name in columns).iter_rows():
+        counts[tuple(str(value) for value in values)] += 1
+    return [
+        dict(zip(columns, values, strict=True))
+        for values, count in sorted(counts.items())
+        if count > FILES_PER_PARTITION
+    ]
+
+
+def _clean(table: DeltaTable, retention: timedelta, pinned: Sequence[int]) -> int:
+    """Write a checkpoint, then remove the log entries and files that nothing within the retention
+    needs; returns the number of data files removed."""
+    hours = int(retention.total_seconds()) // _HOUR_SECONDS
+    table.create_checkpoint()
+    if retention <= timedelta(days=_LOG_DAYS):
+        table.cleanup_metadata()
+    keep = [version for version in pinned if version <= table.version()] or None
+    # Looked for first: a vacuum without anything to remove would leave two commits all the same.
+    if not _vacuum(table, hours, keep, is_dry=True):
+        return 0
+    return len(_vacuum(table, hours, keep, is_dry=False))
+
+
+def _vacuum(table: DeltaTable, hours: int, keep: list[int] | None, *, is_dry: bool) -> list[str]:
+    removed: list[str] = table.vacuum(
+        retention_hours=hours,
+        dry_run=is_dry,
+        # Delta would refuse anything under a week; the setting is the user's word.
+        enforce_retention_duration=False,
+        # Files that a killed run left behind are named by no log entry: only this finds them.
+        full=True,
+        keep_versions=keep,
+    )
+    return removed
+
+
+def _pinned_versions(lake: Lake, retention: timedelta) -> dict[str, list[int]]:
+    """Per published table the versions that `publications` names and that must stay readable."""
+    rows = lake.published(_PUBLICATIONS)
+    if rows is None:
+        return {}
+    since = datetime.now(UTC) - min(retention, timedelta(days=_LOG_DAYS))
+    recent = rows.filter(pl.col("published_at") >= since).select("table", "delta_version")
+    versions: dict[str, list[int]] = defaultdict(list)
+    for table, version in recent.unique().sort("table", "delta_version").collect().iter_rows():
+        versions[f"published/{table}"].append(version)
+    return versions
