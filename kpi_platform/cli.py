@@ -20,7 +20,6 @@ from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer carries its own Click
 
 from kpi_platform.demo import run_demo
-from kpi_platform.history.lookup import version_at as lookup
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
 from kpi_platform.simulator import simulate as simulate_world
@@ -32,6 +31,7 @@ from kpi_platform.storage.platform import Platform
 from kpi_platform.verification.report import as_lines, as_values
 from kpi_platform.verification.verify import Progress, VerifyError
 from kpi_platform.verification.verify import verify as verify_lake
+from kpi_platform.versions import version_at as lookup
 
 DIFFERENT = 1
 NONE_IN_EFFECT = 3
@@ -130,9 +130,7 @@ def version_at(
 ) -> None:
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
     at = _instant(time)
-    intervals = Platform(load_settings()).lake.scan("user_version_intervals")
-    mine = intervals.filter(pl.col("player_id") == player).collect()
-    found = lookup(mine, player, at, service, device)
+    found = lookup(player, at, service, device)
     if as_json:
         typer.echo(json.dumps(found.to_dicts(), default=_as_text))
     elif found.is_empty():

@@ -18,7 +18,7 @@ import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
 
@@ -73,6 +73,11 @@ def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
     return days
 
 
+def open_store(uri: str) -> ObjectStore:
+    """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
+    return from_url(uri) if "://" in uri else LocalStore(str(Path(uri).resolve()))
+
+
 class Lake:
     """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
 
@@ -105,9 +110,8 @@ class Lake:
     def _folders(self, below: str) -> list[str]:
         if self._is_local and not Path(self.path(below)).is_dir():
             return []
-        place = self.path(below).rstrip("/")
         try:
-            store = LocalStore(str(Path(place).resolve())) if self._is_local else from_url(place)
+            store = open_store(self.path(below).rstrip("/"))
             return list(obstore.list_with_delimiter(store)["common_prefixes"])
         except (BaseError, OSError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]

@@ -12,12 +12,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from itertools import pairwise
+from urllib.parse import unquote
 
+import obstore
 import polars as pl
+import pyarrow.parquet as pq
 from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
+from obstore.store import ObjectStore
 
-from kpi_platform.storage.lake import Lake, retried
+from kpi_platform.storage.lake import Lake, open_store, retried
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 
 # A partition with this many files or fewer is left alone: each rewrite is work for readers of
@@ -31,9 +37,12 @@ FOLDED = {
 }
 # Tables asked for single players: sorted by player, a lookup reads one row group of a file.
 SORTED_BY = {"user_version_history": "player_id", "user_version_intervals": "player_id"}
-_LOOKUP_ROW_GROUP = 20_000
+LOOKUP_ROW_GROUP = 20_000
+# What sorting a partition holds in memory; the rest goes to temporary files.
+SORT_BYTES = 1 << 30
 _PUBLICATIONS = "publications"
 _HOUR_SECONDS = 3600
+_PARQUET_END = 8
 # Delta's own default: versions older than this cannot be opened, whatever their files.
 _LOG_DAYS = 30
 
@@ -96,8 +105,8 @@ def _files(table: DeltaTable) -> pl.DataFrame:
 
 
 def _merge_small_files(lake: Lake, table: str) -> None:
-    """Merge the files of each partition that has too many."""
-    for partition in _crowded(_open(lake, table)):
+    """Merge the files of each partition that has too many, or that is no longer sorted."""
+    for partition in _to_merge(_open(lake, table), SORTED_BY.get(table)):
         filters = [(name, "=", value) for name, value in partition.items()]
         with _lock(lake, table):
             retried(lambda: _merge(_open(lake, table), table, filters))  # noqa: B023 (at once)
@@ -113,24 +122,56 @@ def _merge(target: DeltaTable, table: str, filters: Sequence[tuple[str, str, str
     if column is None:
         target.optimize.compact(partition_filters=where)
         return
-    properties = WriterProperties(compression="SNAPPY", max_row_group_size=_LOOKUP_ROW_GROUP)
-    target.optimize.z_order([column], partition_filters=where, writer_properties=properties)
+    properties = WriterProperties(compression="SNAPPY", max_row_group_size=LOOKUP_ROW_GROUP)
+    target.optimize.z_order(
+        [column],
+        partition_filters=where,
+        writer_properties=properties,
+        max_spill_size=SORT_BYTES,
+    )
 
 
-def _crowded(table: DeltaTable) -> list[Mapping[str, str]]:
-    """The partitions (column -> value as text) with too many files; {} is a whole table."""
+def _to_merge(table: DeltaTable, sorted_by: str | None) -> list[Mapping[str, str]]:
+    """The partitions (column -> value as text) that want to be written again; {} is a whole
+    table."""
     columns = table.metadata().partition_columns
-    files = _files(table)
-    if not columns:
-        return [{}] if files.height > FILES_PER_PARTITION else []
-    counts: dict[tuple[str, ...], int] = defaultdict(int)
-    for values in files.select(f"partition.{name}" for name in columns).iter_rows():
-        counts[tuple(str(value) for value in values)] += 1
+    files: dict[tuple[str, ...], list[str]] = defaultdict(list)
+    names = [f"partition.{name}" for name in columns]
+    for *values, path in _files(table).select(*names, "path").iter_rows():
+        files[tuple(str(value) for value in values)].append(path)
     return [
         dict(zip(columns, values, strict=True))
-        for values, count in sorted(counts.items())
-        if count > FILES_PER_PARTITION
+        for values, paths in sorted(files.items())
+        if len(paths) > FILES_PER_PARTITION
+        or (sorted_by is not None and not _is_sorted(table, paths, sorted_by))
     ]
+
+
+def _is_sorted(table: DeltaTable, paths: Sequence[str], column: str) -> bool:
+    """Whether a value of the column can be in few row groups of each file only, as the files
+    themselves say."""
+    return all(_row_groups_follow(table.table_uri, path, column) for path in paths)
+
+
+def _row_groups_follow(uri: str, path: str, column: str) -> bool:
+    footer = _footer(open_store(uri), unquote(path))
+    if footer.num_rows <= LOOKUP_ROW_GROUP:
+        return True
+    if footer.num_rows > footer.num_row_groups * LOOKUP_ROW_GROUP:
+        return False
+    number = footer.schema.to_arrow_schema().get_field_index(column)
+    spans = [footer.row_group(g).column(number).statistics for g in range(footer.num_row_groups)]
+    return all(a.max <= b.min for a, b in pairwise(spans))
+
+
+def _footer(store: ObjectStore, path: str) -> pq.FileMetaData:
+    """A Parquet file's own account of itself, read without the rows: it ends with the account,
+    the account's length in four bytes, and four bytes of magic."""
+    size = obstore.head(store, path)["size"]
+    end = bytes(obstore.get_range(store, path, start=size - _PARQUET_END, end=size))
+    length = int.from_bytes(end[:4], "little") + _PARQUET_END
+    account = bytes(obstore.get_range(store, path, start=size - length, end=size))
+    return pq.read_metadata(BytesIO(b"PAR1" + account))
 
 
 def _clean(table: DeltaTable, retention: timedelta, pinned: Sequence[int]) -> int:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pyarrow.parquet as pq
 import pytest
 from deltalake import DeltaTable
 
@@ -15,7 +16,7 @@ from kpi_platform.storage.maintenance import FILES_PER_PARTITION, Maintained, ma
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 WEEK = timedelta(days=7)
-UPDATES = 200
+UPDATES = 150
 
 
 def _intervals(numbers: range) -> pl.DataFrame:
@@ -164,3 +165,22 @@ def test_every_table_is_maintained_and_an_empty_lake_has_none(lake: Lake) -> Non
     assert set(_maintained(lake)) == {"published/kpi", "user_version_intervals"}
     log = Path(lake.path("user_version_intervals")) / "_delta_log"
     assert list(log.glob("*.checkpoint.parquet"))
+
+
+def test_what_is_asked_for_single_players_is_sorted_by_player(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpi_platform.storage.maintenance.LOOKUP_ROW_GROUP", 1_000)
+    shuffled = _intervals(range(20_000)).sample(fraction=1, shuffle=True, seed=1)
+    lake.append("user_version_intervals", shuffled)
+    before = _rows(lake)
+    _maintained(lake)
+    assert _rows(lake).equals(before)
+    (path,) = DeltaTable(lake.path("user_version_intervals")).file_uris()
+    footer = pq.ParquetFile(path).metadata
+    number = footer.schema.to_arrow_schema().get_field_index("player_id")
+    groups = [footer.row_group(n).column(number).statistics for n in range(footer.num_row_groups)]
+    assert len([g for g in groups if g.min <= "P07777" <= g.max]) == 1 and len(groups) == 20
+    version = lake.version("user_version_intervals")
+    _maintained(lake)
+    assert lake.version("user_version_intervals") == version
