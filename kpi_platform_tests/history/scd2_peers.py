@@ -23,7 +23,6 @@ snapshots:
   - name: versions
     relation: source('raw', 'sightings')
     config:
-      schema: main
       unique_key: player_id
       strategy: check
       check_cols: [version]

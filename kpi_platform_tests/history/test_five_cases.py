@@ -90,7 +90,7 @@ def _loads() -> list[list[Sighting]]:
 def _ours(folder: Path) -> list[Span]:
     spans: list[Span] = []
     for name, arrivals in CASES.items():
-        world = World(folder / name)
+        world = World(folder / name.replace(" ", "-"))
         for number, events in arrivals:
             world.make(Move((_at(number),), {_at(number): events}))
         rows = read_tables(world.uri, ["user_version_intervals"])["user_version_intervals"]
