@@ -18,7 +18,7 @@ from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.storage.hour_steps import work_through
 from kpi_platform.storage.lake import Lake
@@ -30,9 +30,16 @@ ACTIVE = 50
 UPKEEP_EVERY = 24
 WINDOW = 24
 RULES = PlayerIdRules(("PlayerId",))
+Row = tuple[str, int, float, int, int, int, int]
 COLUMNS = (
-    "upkeep", "updates", "seconds_of_an_update", "files_in_tables", "files_on_disk", "bytes_on_disk"
-)  # fmt: skip
+    "upkeep",
+    "updates",
+    "seconds_of_an_update",
+    "files_in_hourly_tables",
+    "files_in_folded_tables",
+    "files_on_disk",
+    "bytes_on_disk",
+)
 
 
 def main(out: Path, updates: int) -> None:
@@ -49,9 +56,7 @@ def main(out: Path, updates: int) -> None:
             shutil.rmtree(folder)
 
 
-def _curve(
-    folder: Path, updates: int, *, is_kept: bool
-) -> Iterator[tuple[str, int, float, int, int, int]]:
+def _curve(folder: Path, updates: int, *, is_kept: bool) -> Iterator[Row]:
     shutil.rmtree(folder, ignore_errors=True)
     lake = Lake(str(folder))
     seconds = []
@@ -72,14 +77,21 @@ def _curve(
             yield _row(lake, folder, number + 1, seconds[-WINDOW:], is_kept=is_kept)
 
 
-def _row(
-    lake: Lake, folder: Path, updates: int, seconds: list[float], *, is_kept: bool
-) -> tuple[str, int, float, int, int, int]:
-    in_tables = sum(len(table.file_uris()) for name in lake.tables() if (table := lake.open(name)))
+def _row(lake: Lake, folder: Path, updates: int, seconds: list[float], *, is_kept: bool) -> Row:
+    hourly, folded = (
+        sum(len(table.file_uris()) for name in tables if (table := lake.open(name)))
+        for tables in _kinds(lake)
+    )
     files = [path for path in folder.rglob("*") if path.is_file()]
     took = round(median(seconds), 4)
     size = sum(path.stat().st_size for path in files)
-    return "daily" if is_kept else "none", updates, took, in_tables, len(files), size
+    return "daily" if is_kept else "none", updates, took, hourly, folded, len(files), size
+
+
+def _kinds(lake: Lake) -> tuple[list[str], list[str]]:
+    """The tables that keep a file per hour, and those that are folded over all hours."""
+    hourly = [n for n in lake.tables() if TABLES[n].partition_by[:2] == INGEST_HOUR]
+    return hourly, [n for n in lake.tables() if n not in hourly]
 
 
 def _events(hour: datetime, number: int) -> pl.DataFrame:
