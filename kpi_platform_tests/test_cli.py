@@ -35,9 +35,9 @@ def kpi(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 def home(tmp_path: Path) -> str:
     """A lake with one player on two devices, upgraded once."""
     rows = [
-        (PLAYER, "Client", "deck", "1.9", START, UPGRADE),
-        (PLAYER, "Client", "deck", "1.10", UPGRADE, None),
-        (PLAYER, "Client", "phone", "1.9", START, None),
+        (PLAYER, "Client", "deck", "1.9", START, UPGRADE, START.date().replace(day=1)),
+        (PLAYER, "Client", "deck", "1.10", UPGRADE, None, UPGRADE.date().replace(day=1)),
+        (PLAYER, "Client", "phone", "1.9", START, None, START.date().replace(day=1)),
     ]
     schema = TABLES["user_version_intervals"].polars_schema
     lake = Lake(str(tmp_path / "lake"))

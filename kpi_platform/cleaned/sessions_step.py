@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR, session_parts
+from kpi_platform.cleaned.session_parts import SESSION, SESSION_OF_HOUR, session_parts
 from kpi_platform.cleaned.session_reach import PartsChange, connected, read_change
 from kpi_platform.cleaned.sessions import StalePartsError, overlapping_keys, rebuild_sessions
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.history_queue import enqueue
+from kpi_platform.storage.history_queue import enqueue, settled_sessions
 from kpi_platform.storage.hour_fingerprints import forget_consumed, read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
@@ -26,8 +26,7 @@ from kpi_platform.storage.locks import lake_lock
 
 VERSION = "1"
 FOLD_LOCK = "fold"
-# The start's date follows from the key; the lake finds rows by it.
-_KEYS = [*TABLES["sessions"].keys, *TABLES["sessions"].partition_by]
+_KEYS = TABLES["sessions"].row_keys
 _OWNERSHIP = ["player_id", "device", "ended_at"]
 
 
@@ -61,8 +60,9 @@ class SessionsStep:
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' parts and every session that they touch."""
-        new = self._parts_of(self._lake.read_hours("cleaned_events", hours))
         with lake_lock(self._lake.uri, FOLD_LOCK):
+            # Read under the lock, so that of two runs of an hour the later one has the last word.
+            new = self._parts_of(self._lake.read_hours("cleaned_events", hours))
             changed = self._replace(hours, new)
         return {
             hour: Done(content_fingerprint(part), part.height, {"sessions_changed": changed})
@@ -82,11 +82,11 @@ class SessionsStep:
         change, old, rebuilt = self._rebuilt(change)
         upserts, deletes = diff_rows(old, rebuilt.select(old.columns), _KEYS)
         change.commit(self._lake)
-        players = _players_touched(old, upserts, deletes)
-        if players:
+        if upserts.height or deletes.height:
             # Even if the hours become again what the history knows of them, it has to be folded.
             forget_consumed(self._lake, "user_version_history", hours)
-            enqueue(self._lake, players)
+            settled = settled_sessions(self._lake, change.hours)
+            enqueue(self._lake, _players_touched(old, upserts, deletes, settled))
         changed = self._lake.apply_changes("sessions", upserts, deletes)
         if change.ghosts.height:
             self._lake.delete(
@@ -136,11 +136,29 @@ class SessionsStep:
         )
 
 
-def _players_touched(old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame) -> list[str]:
-    """Players who gain, lose or keep a session whose owner, device or span changed."""
+def _players_touched(
+    old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
+) -> list[str]:
+    """Players whose sightings so far may now be another's, or lie in another session.
+
+    That a session began or went on touches nobody's: what is sighted in it is yet to come, unless
+    the history holds it already (`settled`), or another session of this id lost what it gained.
+    """
     gone = old.join(deletes, on=_KEYS, how="semi")
     before = old.select(*_KEYS, *_OWNERSHIP)
     moved = upserts.join(before, on=[*_KEYS, *_OWNERSHIP], how="anti", nulls_equal=True)
+    went_on = moved.join(before, on=_KEYS, how="left", suffix="_before", nulls_equal=True).filter(
+        pl.col("ended_at_before").is_null()
+        | (
+            (pl.col("ended_at") > pl.col("ended_at_before"))
+            & pl.col("player_id").eq_missing(pl.col("player_id_before"))
+            & (pl.col("device") == pl.col("device_before"))
+        )
+    )
+    others = moved.join(went_on, on=_KEYS, how="anti")
+    old_ids = pl.concat([frame.select(SESSION) for frame in (settled, gone, others)])
+    harmless = went_on.join(old_ids, on=SESSION, how="anti")
+    moved = moved.join(harmless, on=_KEYS, how="anti")
     replaced = old.join(moved, on=_KEYS, how="semi")
     players = pl.concat([frame["player_id"] for frame in (gone, moved, replaced)])
     return sorted(players.drop_nulls().unique().to_list())

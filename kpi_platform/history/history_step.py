@@ -4,25 +4,32 @@ Belongs here: whose history a changed hour touches, and the order of commits tha
 crash. Does not: how sightings become a timeline, which is `timeline.py`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from kpi_platform.history.sightings import SESSION, attribute_sightings, sightings
-from kpi_platform.history.timeline import fold_history, intervals, user_version_intervals
+from kpi_platform.history.timeline import (
+    fold_history,
+    grow,
+    intervals,
+    not_later,
+    runs_of,
+    user_version_intervals,
+)
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.history_queue import dequeue, enqueue, waiting
+from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waiting
 from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.locks import lake_lock
 
-VERSION = "1"
+VERSION = "2"
 FOLD_LOCK = "fold"
 
 
@@ -52,53 +59,131 @@ class HistoryStep:
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' sightings, then the rows of every player whose sightings changed."""
+        with lake_lock(self._lake.uri, FOLD_LOCK):
+            # Read under the lock, so that of two runs of an hour the later one has the last word.
+            new = self._sightings_of(hours)
+            stored = self._lake.read_hours("sightings", hours)
+            gone, come = _difference(stored, new)
+            lost, won = self._owned(gone), self._owned(come)
+            players = pl.concat([lost["player_id"], won["player_id"]]).unique().sort()
+            batch = enqueue(self._lake, players.to_list(), is_folding=True)
+            if gone.height or come.height:
+                self._lake.replace_hours("sightings", new, hours)
+            figures = self._fold_waiting(batch, lost, won)
+        return {
+            hour: Done(content_fingerprint(part), part.height, figures)
+            for hour, part in hours_of(new, hours).items()
+        }
+
+    def _sightings_of(self, hours: Sequence[datetime]) -> pl.DataFrame:
         events = (
             self._lake.scan("cleaned_events")
             .filter(hours_expression(hours), pl.col("event_name") == "SoftwareVersion")
             .collect()
         )
-        new = sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
-        with lake_lock(self._lake.uri, FOLD_LOCK):
-            changed = _difference(self._lake.read_hours("sightings", hours), new)
-            enqueue(self._lake, self._players_of(changed))
-            if changed.height:
-                self._lake.replace_hours("sightings", new, hours)
-            players = self.fold_waiting()
+        return sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
+
+    def _owned(self, seen: pl.DataFrame) -> pl.DataFrame:
+        """The attributed among these sightings, by the sessions as they are now."""
+        if seen.is_empty():
+            return attribute_sightings(seen, pl.DataFrame(schema=TABLES["sessions"].polars_schema))
+        first, last = seen["event_at"].min(), seen["event_at"].max()
+        keys = seen.select(SESSION).unique()
+        sessions = (
+            self._lake.scan("sessions")
+            # Sessions that contain none of them; whole files are skipped by their statistics.
+            .filter(pl.col("ended_at") >= first, pl.col("started_at") <= last)
+            .join(keys.lazy(), on=SESSION, how="semi")
+            .collect()
+        )
+        return attribute_sightings(seen, sessions)
+
+    def _fold_waiting(
+        self, own: str | None, lost: pl.DataFrame, won: pl.DataFrame
+    ) -> dict[str, int]:
+        """Bring every player in the queue up to date; the caller holds the lock.
+
+        Of those in the batch `own` it is known what they lost and won. Who only won sightings
+        later than all before grows by them; everyone else is folded anew from all sightings.
+        """
+        batches = waiting(self._lake)
+        others = {name for batch, names in batches.items() if batch != own for name in names}
+        killed = {
+            name
+            for batch, names in batches.items()
+            if batch.startswith(FOLDING) and batch != own
+            for name in names
+        }
+        players = sorted(others.union(batches.get(own or "", [])))
+        if not players:
+            return {"players_touched": 0, "players_folded_anew": 0, "rows_changed": 0}
+        marker = enqueue(self._lake, sorted(others - killed), is_folding=True)
+        old = self._rows_of(players)
+        runs = runs_of(old)
+        anew = sorted(others.union(lost["player_id"], not_later(won, runs)["player_id"]))
+        is_anew = _is_one_of(anew)
+        grown = grow(runs.filter(~is_anew), won.filter(~is_anew))
+        folded = intervals(self._attributed(anew)) if anew else grown.clear()
+        stored = user_version_intervals(runs.filter(~_is_one_of(killed)))
+        changed = self._replace(
+            pl.concat([stored, self._intervals_of(sorted(killed))]),
+            old,
+            pl.concat([grown, folded]),
+        )
+        dequeue(self._lake, {*batches, *([marker] if marker else [])})
         return {
-            hour: Done(content_fingerprint(part), part.height, {"players_touched": players})
-            for hour, part in hours_of(new, hours).items()
+            "players_touched": len(players),
+            "players_folded_anew": len(anew),
+            "rows_changed": changed,
         }
 
-    def fold_waiting(self) -> int:
-        """Recompute every player in the queue; returns how many. The caller holds the lock."""
-        batches, players = waiting(self._lake)
-        if players:
-            self._replace_players(players)
-        dequeue(self._lake, batches)
-        return len(players)
-
-    def _players_of(self, changed: pl.DataFrame) -> list[str]:
-        """The players whom these sightings belong to now."""
-        keys = changed.select(SESSION).unique()
-        sessions = self._lake.scan("sessions").join(keys.lazy(), on=SESSION, how="semi").collect()
-        return sorted(attribute_sightings(changed, sessions)["player_id"].unique())
-
-    def _replace_players(self, players: Sequence[str]) -> None:
+    def _intervals_of(self, players: Sequence[str]) -> pl.DataFrame:
+        """The players' rows of `user_version_intervals`. Needed only after a fold was killed:
+        else they are what the timelines in `user_version_history` say."""
         wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
-        runs = intervals(self._attributed(wanted))
-        for table, rows in (
-            ("user_version_intervals", user_version_intervals(runs)),
-            ("user_version_history", fold_history(runs)),
-        ):
-            columns = TABLES[table].polars_schema.names()
-            old = self._lake.scan(table).join(wanted, on="player_id", how="semi").collect()
-            upserts, deletes = diff_rows(
-                old.select(columns), rows.select(columns), TABLES[table].keys
-            )
-            self._lake.apply_changes(table, upserts, deletes)
+        table = self._lake.scan("user_version_intervals")
+        columns = TABLES["user_version_intervals"].polars_schema.names()
+        return table.join(wanted, on="player_id", how="semi").select(columns).collect()
 
-    def _attributed(self, wanted: pl.LazyFrame) -> pl.DataFrame:
-        """Every attributed sighting of the wanted players, of all hours."""
+    def _rows_of(self, players: Sequence[str]) -> pl.DataFrame:
+        """The players' rows of `user_version_history`.
+
+        Looked for by name first: timelines are read only of the weeks in which there are any.
+        """
+        wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
+        table = self._lake.scan("user_version_history")
+        weeks = (
+            table.select("player_id", "p_last_seen_week")
+            .join(wanted, on="player_id", how="semi")
+            .select(pl.col("p_last_seen_week").unique())
+            .collect(engine="streaming")
+            .to_series()
+        )
+        return (
+            table.filter(pl.col("p_last_seen_week").is_in(weeks.implode()))
+            .join(wanted, on="player_id", how="semi")
+            .collect(engine="streaming")
+        )
+
+    def _replace(self, spans: pl.DataFrame, rows: pl.DataFrame, runs: pl.DataFrame) -> int:
+        """Turn the stored rows of both tables, `spans` and `rows`, into what `runs` say; returns
+        the number of rows changed."""
+        changed = 0
+        for table, old, new in (
+            ("user_version_intervals", spans, user_version_intervals(runs)),
+            ("user_version_history", rows, fold_history(runs)),
+        ):
+            contract = TABLES[table]
+            columns = contract.polars_schema.names()
+            upserts, deletes = diff_rows(
+                old.select(columns), new.select(columns), contract.row_keys
+            )
+            changed += self._lake.apply_changes(table, upserts, deletes)
+        return changed
+
+    def _attributed(self, players: Sequence[str]) -> pl.DataFrame:
+        """Every attributed sighting of these players, of all hours."""
+        wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
         sessions = self._lake.scan("sessions").join(wanted, on="player_id", how="semi").collect()
         seen = self._lake.scan("sightings")
         in_sessions = seen.join(sessions.lazy().select(SESSION), on=SESSION, how="semi")
@@ -110,9 +195,13 @@ class HistoryStep:
         return attribute_sightings(found, sessions)
 
 
-def _difference(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-    """Sightings that only one side has, by all columns."""
+def _difference(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The sightings that only the old rows have, and those that only the new have."""
     columns = old.columns
     gone = old.join(new, on=columns, how="anti", nulls_equal=True)
     come = new.select(columns).join(old, on=columns, how="anti", nulls_equal=True)
-    return pl.concat([gone, come])
+    return gone, come
+
+
+def _is_one_of(players: Collection[str]) -> pl.Expr:
+    return pl.col("player_id").is_in(pl.Series(sorted(players), dtype=pl.String).implode())

@@ -48,6 +48,50 @@ def intervals(attributed: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def runs_of(history: pl.DataFrame) -> pl.DataFrame:
+    """Return the intervals (as `intervals` gives them) that rows of `user_version_history` hold."""
+    return (
+        history.select("player_id", "timeline")
+        .explode("timeline")
+        .unnest("timeline")
+        .select(INTERVAL)
+    )
+
+
+def grow(runs: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
+    """Return the intervals of `runs` after some sightings more, all later than what they hold.
+
+    `runs`: whole intervals of some players, as `intervals` gives them; `later`: attributed
+    sightings of any players, each after the `last_seen_at` of its player's track. The result
+    equals `intervals` of all sightings together, but costs only those that are new. Sorted by
+    player, service, device, valid_from.
+    """
+    current = runs.filter(pl.col("valid_to").is_null())
+    stand_in = current.select(
+        *TRACK,
+        "version",
+        event_at="last_seen_at",
+        transaction_id=pl.lit(0, pl.Int64),
+        session_id=pl.lit(""),
+        event_id=pl.lit(""),
+    )
+    grown = intervals(pl.concat([stand_in, later.select(stand_in.columns)]))
+    known = current.select(*TRACK, valid_from="last_seen_at", began="valid_from", n="sightings")
+    whole = grown.join(known, on=[*TRACK, "valid_from"], how="left").with_columns(
+        # The stand-in is one sighting for all that its run holds.
+        valid_from=pl.coalesce("began", "valid_from"),
+        sightings=pl.col("sightings") + pl.col("n").fill_null(1) - 1,
+    )
+    ended = runs.filter(pl.col("valid_to").is_not_null())
+    return pl.concat([ended, whole.select(INTERVAL)]).sort(*TRACK, "valid_from")
+
+
+def not_later(sightings: pl.DataFrame, runs: pl.DataFrame) -> pl.DataFrame:
+    """Return the sightings that do not come after all that their track holds."""
+    seen = runs.group_by(TRACK).agg(pl.col("last_seen_at").max())
+    return sightings.join(seen, on=TRACK).filter(pl.col("event_at") <= pl.col("last_seen_at"))
+
+
 def _numbered(attributed: pl.DataFrame) -> pl.DataFrame:
     """Return the sightings with `_track`, which sorts like player, service and device."""
     # Sorting millions of rows by one number is several times faster than by three texts. The
@@ -81,7 +125,8 @@ def _tied(columns: list[str]) -> pl.Expr:
 
 def user_version_intervals(runs: pl.DataFrame) -> pl.DataFrame:
     """Return the boundaries of the intervals: one row per interval, without what grows in it."""
-    return runs.select(BOUNDARY)
+    month = pl.col("valid_from").dt.date().dt.month_start()
+    return runs.select(*BOUNDARY, p_valid_from_month=month)
 
 
 def fold_history(runs: pl.DataFrame) -> pl.DataFrame:
@@ -105,4 +150,5 @@ def fold_history(runs: pl.DataFrame) -> pl.DataFrame:
             timeline=pl.struct(TIMELINE),
         )
         .rename({"current_service_name": "current_service"})
+        .with_columns(p_last_seen_week=pl.col("last_seen_at").dt.date().dt.truncate("1w"))
     )

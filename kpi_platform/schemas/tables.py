@@ -182,7 +182,10 @@ class Sightings(Contract):
 
 
 class UserVersionIntervals(Contract):
-    """One row per player, service, device and interval in which one version was in effect."""
+    """One row per player, service, device and interval in which one version was in effect.
+
+    `p_valid_from_month`: first day of the month in which the interval begins.
+    """
 
     player_id = _key()
     service_name = _key()
@@ -190,10 +193,15 @@ class UserVersionIntervals(Contract):
     version = _text()
     valid_from = _utc(primary_key=True)
     valid_to = _utc(nullable=True)
+    p_valid_from_month = _day()
 
 
 class UserVersionHistory(Contract):
-    """Exactly one row per player that was ever sighted, with the whole version timeline."""
+    """Exactly one row per player that was ever sighted, with the whole version timeline.
+
+    `p_last_seen_week`: the Monday of the week of `last_seen_at`. It keeps players seen lately, who
+    are nearly all that an hour touches, apart from the dormant.
+    """
 
     player_id = _key()
     current_version = _text()
@@ -216,6 +224,7 @@ class UserVersionHistory(Contract):
         ),
         nullable=False,
     )
+    p_last_seen_week = _day()
 
 
 class HistoryQueue(Contract):
@@ -264,6 +273,11 @@ class Table:
         return list(self.schema.primary_key())
 
     @property
+    def row_keys(self) -> list[str]:
+        """The key and the partition columns: by all of them the lake finds a row."""
+        return [*self.keys, *(name for name in self.partition_by if name not in self.keys)]
+
+    @property
     def unruled(self) -> set[str]:
         """The columns outside the key whose only rule is their type and whether they may be
         null."""
@@ -301,8 +315,8 @@ TABLES: dict[str, Table] = {
     "session_parts": Table(SessionParts, INGEST_HOUR),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR),
-    "user_version_intervals": Table(UserVersionIntervals),
-    "user_version_history": Table(UserVersionHistory),
+    "user_version_intervals": Table(UserVersionIntervals, ("p_valid_from_month",)),
+    "user_version_history": Table(UserVersionHistory, ("p_last_seen_week",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }

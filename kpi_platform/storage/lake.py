@@ -348,7 +348,7 @@ def _digest(texts: Iterable[str]) -> str:
 
 def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
     schema = contract.polars_schema
-    gone = deletes.select(_matched(contract))
+    gone = deletes.select(contract.row_keys)
     return pl.concat(
         [
             upserts.select(schema.names()).with_columns(pl.lit("upsert").alias(OPERATION)),
@@ -358,18 +358,12 @@ def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> p
     ).select(*schema.names(), OPERATION)
 
 
-def _matched(contract: Table) -> list[str]:
-    """The key and the partition columns: those depend on the key, and naming them lets a merge
-    skip untouched partitions."""
-    return [*contract.keys, *(c for c in contract.partition_by if c not in contract.keys)]
-
-
 def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
     values = {name: f"s.{name}" for name in contract.polars_schema.names()}
     (
         target.merge(
             changes,
-            " AND ".join(f"t.{name} = s.{name}" for name in _matched(contract)),
+            " AND ".join(f"t.{name} = s.{name}" for name in contract.row_keys),
             source_alias="s",
             target_alias="t",
         )

@@ -4,8 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
 
-from kpi_platform.history.timeline import fold_history, intervals, user_version_intervals
+from kpi_platform.history.timeline import (
+    fold_history,
+    grow,
+    intervals,
+    not_later,
+    runs_of,
+    user_version_intervals,
+)
 from kpi_platform.schemas.tables import UserVersionHistory, UserVersionIntervals
 from kpi_platform_tests.history.test_sightings import engine_attributed
 from kpi_platform_tests.reference import (
@@ -184,3 +193,36 @@ def test_players_whose_names_sort_alike_stay_apart() -> None:
     assert fold_history(intervals(pl.concat(frames)))["player_id"].to_list() == (
         ["", "P1", "p1", "p10"]
     )
+
+
+SIGHTINGS = st.tuples(
+    st.integers(0, 9), st.sampled_from("ABC"), st.sampled_from("xy"), st.integers(0, 1)
+)
+
+
+def tracks(rows: list[tuple[int, str, str, int]]) -> pl.DataFrame:
+    seen = [
+        attributed((minute, version), device=device, transaction_id=number)
+        for minute, version, device, number in rows
+    ]
+    return pl.concat([attributed(), *seen])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(SIGHTINGS, max_size=12), st.lists(SIGHTINGS, max_size=12))
+def test_growing_by_later_sightings_equals_folding_all(
+    first: list[tuple[int, str, str, int]], more: list[tuple[int, str, str, int]]
+) -> None:
+    earlier, others = tracks(first), tracks(more)
+    runs = intervals(earlier)
+    late = not_later(others, runs).select("device").unique()
+    later = others.join(late, on="device", how="anti")
+    grown = grow(runs, later)
+    assert_frame_equal(grown, intervals(pl.concat([earlier, later])))
+    assert_frame_equal(runs_of(fold_history(grown)), grown)
+
+
+def test_growing_by_an_earlier_sighting_is_told_apart() -> None:
+    runs = intervals(attributed((5, "A"), (7, "B")))
+    asked = attributed((4, "A"), (7, "B"), (8, "B"), (6, "C"))
+    assert sorted(not_later(asked, runs)["event_at"]) == [at(4), at(6), at(7)]

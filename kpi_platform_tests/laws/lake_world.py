@@ -31,6 +31,7 @@ from kpi_platform_tests.reference import (
     reference_sessions,
 )
 
+MONTH = "p_valid_from_month"
 CONSUMED_TABLES = ("sessions", "user_version_history", "user_version_intervals")
 WHOLE = 1_000_000
 RULES = PlayerIdRules(PLAYER_ID_ATTRIBUTES)
@@ -209,12 +210,14 @@ def run_step(
 
 def expected_tables(events: list[Event]) -> dict[str, list[Row]]:
     """What the tables hold, by the reference, sorted by key."""
-    boundaries = TABLES["user_version_intervals"].polars_schema.names()
+    boundaries = [n for n in TABLES["user_version_intervals"].polars_schema if n != MONTH]
     return {
         "sessions": reference_sessions(events),
         "user_version_history": reference_history(events),
         "user_version_intervals": [
-            {name: row[name] for name in boundaries} for row in reference_intervals(events)
+            {name: row[name] for name in boundaries}
+            | {MONTH: row["valid_from"].date().replace(day=1)}
+            for row in reference_intervals(events)
         ],
     }
 

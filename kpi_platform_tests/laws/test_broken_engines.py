@@ -90,6 +90,28 @@ A_NEIGHBOUR_CHANGED_MEANWHILE = [
     ),
     come((NEXT, [sighting(NEXT, 2, "1.1"), sighting(NEXT, 4, "1.1")])),
 ]
+# Nothing is left of the second hour's part of the session; then it comes back as it was.
+A_SESSION_GOES_ON_AS_BEFORE = [
+    come(
+        (EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 1, "1.0")]),
+        (NEXT, [sighting(NEXT, 2, "1.1")]),
+    ),
+    replace(come((NEXT, [])), fault=Fault(9)),
+    come((LATE, [sign_in(LATE, 30, "p3", session="s3"), sighting(LATE, 30, "1.0", "s3")])),
+    come((NEXT, [sighting(NEXT, 2, "1.1")])),
+]
+# What held a session together goes; its second half is another player's.
+ONE_SESSION_BECOMES_TWO = [
+    come(
+        (EARLY, [sign_in(EARLY, 1, "p1"), sign_in(EARLY, 30, "p2"), sighting(EARLY, 30, "1.0")]),
+        (NEXT, [sighting(NEXT, 15, "1.1")]),
+    ),
+    come((NEXT, [])),
+]
+A_LATE_SIGHTING = [
+    come((LATE, [sign_in(LATE, 1, "p1"), sighting(LATE, 2, "1.0"), sighting(LATE, 4, "1.2")])),
+    come((NEXT, [sighting(NEXT, 3, "1.1")])),
+]
 
 
 def flip_tie_order(patch: pytest.MonkeyPatch) -> None:
@@ -109,14 +131,16 @@ def forget_old_parts(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_old_sightings(patch: pytest.MonkeyPatch) -> None:
-    def come_only(old: pl.DataFrame, new: pl.DataFrame) -> pl.DataFrame:
-        return new.select(old.columns).join(old, on=old.columns, how="anti", nulls_equal=True)
+    def come_only(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        gone, come = difference(old, new)
+        return gone.clear(), come
 
+    difference = history_step._difference
     patch.setattr(history_step, "_difference", come_only)
 
 
 def forget_sign_ins(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sessions_step, "_players_touched", lambda old, upserts, deletes: [])
+    patch.setattr(sessions_step, "_players_touched", lambda *change: [])
 
 
 def chain_to_the_last_part_only(patch: pytest.MonkeyPatch) -> None:
@@ -158,6 +182,26 @@ def let_the_queue_wait(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sessions_step, "forget_consumed", lambda lake, table, hours: None)
 
 
+def take_every_sighting_for_the_latest(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history_step, "not_later", lambda sightings, runs: sightings.clear())
+
+
+def forget_what_is_settled(patch: pytest.MonkeyPatch) -> None:
+    real = sessions_step.settled_sessions
+    patch.setattr(sessions_step, "settled_sessions", lambda *asked: real(*asked).clear())
+
+
+def forget_where_new_sessions_come_from(patch: pytest.MonkeyPatch) -> None:
+    def of_those_before(
+        old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
+    ) -> list[str]:
+        known = upserts.join(old, on=[*sessions.SESSION, "started_at"], how="semi")
+        return real(old, known, deletes, settled)
+
+    real = sessions_step._players_touched
+    patch.setattr(sessions_step, "_players_touched", of_those_before)
+
+
 def give_up_on_stale_parts(patch: pytest.MonkeyPatch) -> None:
     def gives_up(*arguments: object) -> None:
         raise ValueError("stale parts")
@@ -175,6 +219,9 @@ BROKEN: list[tuple[Break, list[Move]]] = [
     (keep_fingerprints_while_working, A_KILLED_HOUR_IS_AS_BEFORE),
     (leave_no_ghosts, A_KILLED_HOUR_IS_CORRECTED),
     (let_the_queue_wait, A_KILLED_HOUR_IS_AS_BEFORE_AFTER_ANOTHER),
+    (take_every_sighting_for_the_latest, A_LATE_SIGHTING),
+    (forget_what_is_settled, A_SESSION_GOES_ON_AS_BEFORE),
+    (forget_where_new_sessions_come_from, ONE_SESSION_BECOMES_TWO),
     (give_up_on_stale_parts, A_NEIGHBOUR_CHANGED_MEANWHILE),
 ]
 
