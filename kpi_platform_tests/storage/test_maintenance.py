@@ -11,6 +11,7 @@ from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.local_s3 import S3Server
 from kpi_platform.storage.maintenance import FILES_PER_PARTITION, Maintained, maintain
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -184,3 +185,24 @@ def test_what_is_asked_for_single_players_is_sorted_by_player(
     version = lake.version("user_version_intervals")
     _maintained(lake)
     assert lake.version("user_version_intervals") == version
+
+
+@pytest.mark.xdist_group("servers")
+def test_a_lake_on_s3_is_maintained_the_same_way(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr("kpi_platform.storage.maintenance.LOOKUP_ROW_GROUP", 1_000)
+    lake = Lake(f"{s3_server.create_bucket('maintenance')}/lake")
+    for number in range(FILES_PER_PARTITION + 1):
+        _update(lake, number)
+    lake.append("user_version_intervals", _intervals(range(100, 3_000)))
+    lake.publish("kpi", pl.DataFrame({"value": [1]}), None)
+    before = _rows(lake)
+    done = _maintained(lake)
+    assert set(done) == {"published/kpi", "user_version_intervals"}
+    assert done["user_version_intervals"].files_after == 1
+    assert _rows(lake).equals(before)
+    again = _maintained(lake)["user_version_intervals"]
+    assert (again.files_before, again.error) == (1, "")
