@@ -108,7 +108,7 @@ def test_simulate_writes_a_world_and_says_what_is_in_it(tmp_path: Path) -> None:
     assert again.returncode == 2 and "not empty" in again.stderr
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate", "version-at"])
+@pytest.mark.parametrize("command", ["demo", "maintain", "simulate", "verify", "version-at"])
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kpi(command, "--help")
     assert done.returncode == 0
