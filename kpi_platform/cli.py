@@ -6,19 +6,22 @@ Belongs here: arguments, messages and exit codes. Does not: the work itself.
 import json
 import sys
 import webbrowser
-from datetime import UTC, datetime
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
 import polars as pl
 import typer
 from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
 from rich.table import Table
 from typer._click.exceptions import ClickException  # Typer carries its own Click
 
 from kpi_platform.cli_sources import sources_app
 from kpi_platform.demo import run_demo
-from kpi_platform.history.lookup import version_at as lookup
 from kpi_platform.published.dashboard import make_dashboard, read_inputs
 from kpi_platform.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.schemas.sources import SourcesError
@@ -29,8 +32,14 @@ from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.storage.lake_query import QueryError, lake_tables, run_query
 from kpi_platform.storage.landing import LandingError
 from kpi_platform.storage.local_process import LocalServerError
+from kpi_platform.storage.maintenance import maintain as maintain_lake
 from kpi_platform.storage.platform import Platform
+from kpi_platform.verification.report import as_lines, as_values
+from kpi_platform.verification.verify import Progress, VerifyError
+from kpi_platform.verification.verify import verify as verify_lake
+from kpi_platform.versions import version_at as lookup
 
+DIFFERENT = 1
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
 _MISTAKES = (
@@ -41,6 +50,7 @@ _MISTAKES = (
     LocalServerError,
     QueryError,
     DbtProjectError,
+    VerifyError,
 )
 
 app = typer.Typer(
@@ -136,9 +146,7 @@ def version_at(
 ) -> None:
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
     at = _instant(time)
-    intervals = Platform(load_settings()).lake.scan("user_version_intervals")
-    mine = intervals.filter(pl.col("player_id") == player).collect()
-    found = lookup(mine, player, at, service, device)
+    found = lookup(player, at, service, device)
     if as_json:
         typer.echo(json.dumps(found.to_dicts(), default=_as_text))
     elif found.is_empty():
@@ -212,6 +220,79 @@ def dashboard(
         typer.echo(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
     if open_it and not webbrowser.open(target.resolve().as_uri()):
         typer.echo("no browser here: open the file yourself", err=True)
+
+
+@app.command(epilog="Example: kpi verify --from 2026-01-01-00:00 --to 2026-01-01-23:00")
+def verify(
+    first: Annotated[str | None, typer.Option("--from", help="First hour; default: all.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last hour; default: all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Differing rows listed per table.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Rebuild the tables from the raw files beside the live ones, and compare.
+
+    Per-hour tables are compared in the hours from --from to --to, sessions and version history
+    for the players touched in them, over all hours. Hours whose files changed since they were
+    read, or that a run has not finished, are listed as stale, not as different. The temporary
+    tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
+    1: different; 2: bad input.
+    """
+    window = _hour(first) if first else None, _hour(last) if last else None
+    if window[0] and window[1] and window[0] > window[1]:
+        raise typer.BadParameter(f"--from {first} is after --to {last}")
+    with _progress() as progress:
+        found = verify_lake(Platform(load_settings()), *window, limit, progress)
+    if as_json:
+        typer.echo(json.dumps(as_values(found)))
+    else:
+        for line in as_lines(found):
+            typer.echo(line)
+    if not found.is_equal:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command(epilog="Example: kpi maintain --retention-hours 168")
+def maintain(
+    retention_hours: Annotated[
+        int | None, typer.Option(min=1, help="Instead of KPI_RETENTION_HOURS.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Merge small files, write checkpoints and remove old files of every table.
+
+    Rows never change, and versions that were current within the retention stay readable. Safe
+    beside running jobs. Exit code 0: done; 1: some table was too busy, run it again.
+    """
+    settings = load_settings()
+    retention = timedelta(hours=retention_hours or settings.retention_hours)
+    done = []
+    for item in maintain_lake(Platform(settings).lake, retention):
+        done.append(vars(item))
+        if not as_json:
+            typer.echo(
+                f"{item.table}: {item.files_before:,} files, {item.bytes_before:,} bytes -> "
+                f"{item.files_after:,} files, {item.bytes_after:,} bytes; "
+                f"{item.removed:,} old files removed, {item.seconds:.1f} s {item.error}".rstrip()
+            )
+    if as_json:
+        typer.echo(json.dumps(done))
+    if any(item["error"] for item in done):
+        raise typer.Exit(DIFFERENT)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar per stage on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
 
 
 def _as_text(value: object) -> str:

@@ -23,6 +23,7 @@ from kpi_platform.cleaned.assets import cleaned_events, sessions
 from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
 from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
+from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
 from kpi_platform.published.assets import publications
 from kpi_platform.published.dashboard_assets import (
     dashboard_is_recent,
@@ -47,8 +48,8 @@ defs = dg.Definitions(
         daily_report,
     ],
     asset_checks=[list_landing, newest_hour_is_recent, dashboard_opens, dashboard_is_recent],
-    jobs=[everything, landing_listing, freshness],
-    schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule],
+    jobs=[everything, landing_listing, freshness, maintenance],
+    schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
     sensors=[telemetry_arrivals_sensor, landing_listing_sensor],
     resources={"platform": PlatformResource(), "dbt": dbt_command},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.

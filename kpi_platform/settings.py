@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     chunk_megabytes: int = Field(
         64, ge=1, description="files of a range are worked through in chunks of about this size"
     )
+    retention_hours: int = Field(
+        168, ge=1, description="how long replaced versions of a table stay readable"
+    )
 
     @field_validator("start_hour", mode="before")
     @classmethod
@@ -117,6 +120,11 @@ class Settings(BaseSettings):
     def session_silence(self) -> timedelta:
         """A session id silent for longer than this and heard again is a new session."""
         return timedelta(hours=self.session_silence_hours)
+
+    @cached_property
+    def retention(self) -> timedelta:
+        """How long a version of a table stays readable after it was replaced."""
+        return timedelta(hours=self.retention_hours)
 
     @cached_property
     def late_limit(self) -> timedelta:

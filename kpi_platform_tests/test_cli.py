@@ -144,7 +144,9 @@ def test_values_that_a_terminal_or_json_cannot_take_are_spelled_out(tmp_path: Pa
     assert json.loads(as_json.stdout) == [{"t": "\x1b[31m", "f": None, "b": "00ff"}]
 
 
-@pytest.mark.parametrize("command", ["demo", "simulate", "version-at", "query", "dashboard"])
+@pytest.mark.parametrize(
+    "command", ["demo", "maintain", "simulate", "verify", "version-at", "query", "dashboard"]
+)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kpi(command, "--help")
     assert done.returncode == 0

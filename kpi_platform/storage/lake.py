@@ -13,13 +13,14 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+import obstore
 import polars as pl
 import pyarrow as pa
 from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
-from obstore.store import ObjectStore, from_url
+from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
 from kpi_platform.storage.landing import RETRIES
@@ -78,6 +79,11 @@ def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
     return days
 
 
+def open_store(uri: str) -> ObjectStore:
+    """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
+    return from_url(uri) if "://" in uri else LocalStore(str(Path(uri).resolve()))
+
+
 class Lake:
     """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
 
@@ -99,6 +105,21 @@ class Lake:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
+            line = (str(error).splitlines() or [type(error).__name__])[0]
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+
+    def tables(self) -> list[str]:
+        """Every table there is, `published/...` included, sorted."""
+        names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
+        return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
+
+    def _folders(self, below: str) -> list[str]:
+        if self._is_local and not Path(self.path(below)).is_dir():
+            return []
+        try:
+            store = open_store(self.path(below).rstrip("/"))
+            return list(obstore.list_with_delimiter(store)["common_prefixes"])
+        except (BaseError, OSError) as error:
             line = (str(error).splitlines() or [type(error).__name__])[0]
             raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
 
@@ -190,12 +211,12 @@ class Lake:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
         target = self._create(table)
-        _retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
+        retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""
         self._create(table)
-        _retried(lambda: DeltaTable(self.path(table)).delete(predicate))
+        retried(lambda: DeltaTable(self.path(table)).delete(predicate))
 
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
@@ -206,7 +227,7 @@ class Lake:
         changed = upserts.height + deletes.height
         if changed:
             changes = _changes(TABLES[table], upserts, deletes)
-            _retried(lambda: _merge(self._create(table), TABLES[table], changes))
+            retried(lambda: _merge(self._create(table), TABLES[table], changes))
         return changed
 
     def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
@@ -227,7 +248,7 @@ class Lake:
                 schema_mode=None if predicate else "overwrite",
             )
 
-        _retried(write)
+        retried(write)
         return DeltaTable(path).version()
 
     def add_published(self, name: str, rows: pl.DataFrame) -> None:
@@ -235,7 +256,7 @@ class Lake:
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
-        _retried(lambda: write_deltalake(path, rows, mode="append"))
+        retried(lambda: write_deltalake(path, rows, mode="append"))
 
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
@@ -304,7 +325,7 @@ class Lake:
         if existing is not None:
             _add_missing_columns(existing, contract)
             return existing
-        return _retried(
+        return retried(
             lambda: DeltaTable.create(
                 self.path(table),
                 schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
@@ -318,7 +339,7 @@ class Lake:
         self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
     ) -> None:
         self._create(table)
-        _retried(
+        retried(
             lambda: write_deltalake(
                 DeltaTable(self.path(table)),
                 data(),
@@ -398,7 +419,7 @@ def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
     )
 
 
-def _retried(write: Callable[[], T]) -> T:
+def retried(write: Callable[[], T]) -> T:
     """Repeat a write that another writer's commit overtook; any other error is raised at once."""
     for attempt in range(_TRIES):
         try:

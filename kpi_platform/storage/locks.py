@@ -18,6 +18,8 @@ from obstore.store import ObjectStore, from_url
 
 from kpi_platform.storage.landing import RETRIES
 
+# Held by whoever writes tables that are folded over all hours.
+FOLD_LOCK = "fold"
 LEASE_SECONDS = 60.0
 # Held by whoever adds versions of studios' rows, and by whoever decides which of them count.
 CAPTURE_LOCK = "capture"

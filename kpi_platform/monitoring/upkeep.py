@@ -1,0 +1,49 @@
+"""The job that keeps the tables' files few and old versions gone, and its schedule.
+
+Belongs here: when upkeep runs and what Dagster shows of it. Does not: the upkeep (storage).
+"""
+
+import dagster as dg
+
+from kpi_platform.resources import PlatformResource
+from kpi_platform.storage.maintenance import maintain
+
+
+@dg.op(description="Merges small files, writes checkpoints, removes files past the retention.")
+def maintain_tables(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
+    """Maintain every lake and published table; an observation on each asset says what was done.
+
+    Raises dg.Failure that names the tables which other writers kept busy; all others are done.
+    """
+    parts = platform.platform
+    busy = []
+    for item in maintain(parts.lake, parts.settings.retention):
+        figures = {name: value for name, value in vars(item).items() if name != "table"}
+        context.log_event(
+            dg.AssetObservation(
+                item.table.rsplit("/", 1)[-1],
+                metadata={**figures, "table": item.table, "seconds": round(item.seconds, 3)},
+            )
+        )
+        if item.error:
+            busy.append(f"{item.table} ({item.error})")
+    if busy:
+        raise dg.Failure(f"not maintained: {', '.join(busy)}; run the job again")
+
+
+@dg.job(
+    description="Merges small files, writes checkpoints and vacuums every table. Rows never "
+    "change; versions that were current within KPI_RETENTION_HOURS stay readable."
+)
+def maintenance() -> None:
+    """Every table of the lake, one after the other."""
+    maintain_tables()
+
+
+maintenance_schedule = dg.ScheduleDefinition(
+    name="maintenance_schedule",
+    job=maintenance,
+    cron_schedule="50 4 * * *",
+    execution_timezone="UTC",
+    description="Once a day, when the hourly run of the hour before is done.",
+)

@@ -1,0 +1,110 @@
+"""Builds the tables once more from the raw files, in a lake of their own, with the same steps.
+
+Belongs here: the steps in their order, and hours whose files are no longer those that were
+consumed. Does not: comparing.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.history.history_step import HistoryStep
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.hour_fingerprints import read_consumed, record_consumed
+from kpi_platform.storage.hour_steps import HourStep, work_through
+from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.platform import Platform
+
+ROWS_PER_CHUNK = 1_000_000
+LINES_AT_A_TIME = 100_000
+MEBIBYTE = 1024 * 1024
+
+HoursDone = Callable[[int], None]
+
+
+class Rebuild:
+    """The tables of a platform, built anew in the empty lake `target`."""
+
+    def __init__(self, platform: Platform, target: Lake) -> None:
+        settings = platform.settings
+        limits = ArrivalLimits(settings.late_limit, settings.future_limit)
+        self.target = target
+        self._chunk_bytes = settings.chunk_megabytes * MEBIBYTE
+        self._raw = RawStep(target, platform.landing, platform.sources, limits)
+        self._decode = EventsStep(target, platform.sources)
+        self._platform = platform
+
+    def read_files(self, hours: Sequence[datetime]) -> None:
+        """Build `raw_telemetry` of these hours from the files there are now."""
+        _work(self.target, self._raw, hours, self._chunk_bytes, _ignore)
+
+    def stale(self, live: Lake, hours: Sequence[datetime]) -> list[datetime]:
+        """Hours whose files, or the settings that decide about them, changed since `live`."""
+        then = read_consumed(live, "raw_telemetry", hours)
+        now = read_consumed(self.target, "raw_telemetry", hours)
+        return [
+            hour
+            for hour in hours
+            if hour in then and (hour not in now or now[hour].content != then[hour].content)
+        ]
+
+    def take_lines(self, live: Lake, hours: Sequence[datetime]) -> None:
+        """Take the lines of these hours from `live`: its tables were made of them, and the files
+        that held them are gone."""
+        if not hours:
+            return
+        names = TABLES["raw_telemetry"].polars_schema.names()
+        self.target.stream_hours(
+            "raw_telemetry",
+            lambda: live.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME, names),
+            hours,
+        )
+        self.target.replace_hours("hour_ledger", live.read_hours("hour_ledger", hours), hours)
+        record_consumed(self.target, "raw_telemetry", read_consumed(live, "raw_telemetry", hours))
+
+    def decode(self, hours: Sequence[datetime]) -> None:
+        """Build `cleaned_events` of these hours and complete their ledger."""
+        _work(self.target, self._decode, hours, ROWS_PER_CHUNK, _ignore)
+
+    def fold(self, hours: Sequence[datetime], done: HoursDone) -> None:
+        """Build the folded tables over these hours; `done` is told of hours as they are done."""
+        for step in folding_steps(self._platform, self.target):
+            _work(self.target, step, hours, ROWS_PER_CHUNK, done)
+
+
+def folding_steps(platform: Platform, lake: Lake) -> list[HourStep]:
+    """The steps that fold the hours' events into tables over all hours, in their order."""
+    rules = platform.player_id_rules
+    return [
+        SessionsStep(lake, rules, platform.settings.session_silence),
+        HistoryStep(lake, rules),
+    ]
+
+
+def unfinished(platform: Platform, live: Lake, hours: Sequence[datetime]) -> list[datetime]:
+    """Hours of which some table has not consumed what the table before it holds: a run failed,
+    was killed, is under way, or the settings changed since."""
+    steps = [EventsStep(live, platform.sources), *folding_steps(platform, live)]
+    late = set(hours) - set(read_consumed(live, "raw_telemetry", hours))
+    for step in steps:
+        inputs = step.inputs(hours)
+        consumed = read_consumed(live, step.table, hours)
+        late |= {
+            hour
+            for hour in hours
+            if hour not in inputs or hour not in consumed or consumed[hour].input != inputs[hour]
+        }
+    return sorted(late)
+
+
+def _work(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int, done: HoursDone
+) -> None:
+    for reports in work_through(lake, step, hours, chunk_limit):
+        done(len(reports))
+
+
+def _ignore(_: int) -> None:
+    """Whoever rebuilds a part of the hours counts them by itself."""

@@ -1,0 +1,223 @@
+"""Proves the order law on a lake: its tables equal one build from scratch over the files.
+
+Belongs here: what is compared with what, in bounded memory. Does not: printing it.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in
+from kpi_platform.storage.pinned_lake import PinnedLake, pin
+from kpi_platform.storage.platform import Platform
+from kpi_platform.verification.compare import TableComparison, compare
+from kpi_platform.verification.rebuild import Rebuild, unfinished
+from kpi_platform.verification.scope import Touched, touched, waiting_players
+
+HOUR_TABLES = ("raw_telemetry", "quarantined_events", "cleaned_events", "hour_ledger")
+FOLDED_TABLES = ("sessions", "user_version_history", "user_version_intervals")
+HOURS_AT_A_TIME = 24
+# What the ledger says of runs, not of contents.
+_BOOKKEEPING = {"hour_ledger": ("status", "fingerprint", "error")}
+
+Reason = Literal["files or settings changed", "not processed yet", "not finished"]
+Progress = Callable[[str, int, int], None]
+
+
+class VerifyError(ValueError):
+    """There is nothing to verify; the message is one line that says why."""
+
+
+@dataclass(frozen=True)
+class Stale:
+    """An hour of which the lake does not hold what the files say, and why that is no fault."""
+
+    hour: datetime
+    reason: Reason
+
+
+@dataclass
+class Verification:
+    """What was verified: hours of the window, those that are stale, and every table."""
+
+    hours: int
+    stale: list[Stale]
+    tables: list[TableComparison] = field(default_factory=list)
+
+    @property
+    def is_equal(self) -> bool:
+        """Whether every row compared is what the files say."""
+        return not any(table.differing for table in self.tables)
+
+    @property
+    def players(self) -> list[str]:
+        """The players among the differences listed."""
+        named = {
+            difference.key["player_id"]
+            for table in self.tables
+            for difference in table.differences
+            if "player_id" in difference.key
+        }
+        return sorted(named)
+
+
+def verify(
+    platform: Platform,
+    first: datetime | None,
+    last: datetime | None,
+    limit: int,
+    progress: Progress,
+) -> Verification:
+    """Rebuild every processed hour in a temporary lake and compare.
+
+    Per-hour tables are compared in the hours from `first` to `last` (both included; None: no
+    bound), folded tables for the players touched in them, over all hours. At most `limit`
+    differences are kept per table. `progress` gets a stage, hours or tables done, and of how many.
+
+    Memory is bounded by chunks of hours and buckets of rows; the temporary lake needs disk for
+    the events of all hours. Raises VerifyError if no hour of the window was processed.
+    """
+    live = pin(platform.lake)
+    known = _processed(live)
+    window = [hour for hour in known if _is_within(hour, first, last)]
+    if not window:
+        raise VerifyError("no hour between --from and --to was processed yet: nothing to verify")
+    with tempfile.TemporaryDirectory(prefix="kpi-verify-") as folder:
+        return _Verifying(platform, live, Lake(folder), known, window, limit, progress).run(
+            [hour for hour in _arrived(platform, known) if _is_within(hour, first, last)]
+        )
+
+
+def _is_within(hour: datetime, first: datetime | None, last: datetime | None) -> bool:
+    return (first is None or hour >= first) and (last is None or hour <= last)
+
+
+def _processed(lake: Lake) -> list[datetime]:
+    consumed = lake.scan("hour_fingerprints").filter(pl.col("table_name") == "raw_telemetry")
+    ledger = lake.scan("hour_ledger")
+    return sorted({*hours_in(consumed.collect()), *hours_in(ledger.collect())})
+
+
+def _arrived(platform: Platform, known: Sequence[datetime]) -> list[datetime]:
+    """Hours with files that were never processed."""
+    start = platform.settings.start_hour
+    seen = {file.hour for file in platform.landing.list_all() if file.is_readable}
+    return sorted(h for h in seen - set(known) if h is not None and h >= start)
+
+
+class _Verifying:
+    """One verification: the lake as it is, the one that is built, and what was found."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        live: PinnedLake,
+        target: Lake,
+        known: Sequence[datetime],
+        window: Sequence[datetime],
+        limit: int,
+        progress: Progress,
+    ) -> None:
+        self._live = live
+        self._target = target
+        self._known = known
+        self._window = set(window)
+        self._limit = limit
+        self._progress = progress
+        self._rules = platform.player_id_rules
+        self._rebuild = Rebuild(platform, target)
+        self._unfinished = unfinished(platform, live, known)
+        self._changed: list[datetime] = []
+        self._found = {t: TableComparison(t) for t in (*HOUR_TABLES, *FOLDED_TABLES)}
+
+    def run(self, arrived: Sequence[datetime]) -> Verification:
+        """Rebuild and compare; `arrived` are hours that have files but were never processed."""
+        self._hours()
+        self._fold()
+        stale = [Stale(hour, "not processed yet") for hour in arrived]
+        stale += [Stale(hour, "not finished") for hour in self._unfinished]
+        stale += [Stale(hour, "files or settings changed") for hour in self._changed]
+        listed = [s for s in stale if s.hour in self._window or s.reason == "not processed yet"]
+        listed.sort(key=lambda item: item.hour)
+        return Verification(len(self._window), listed, list(self._found.values()))
+
+    def _hours(self) -> None:
+        done = 0
+        for hours in _chunks(self._known):
+            self._rebuild.read_files(hours)
+            skipped = set(self._unfinished)
+            changed = [h for h in self._rebuild.stale(self._live, hours) if h not in skipped]
+            self._rebuild.take_lines(self._live, changed)
+            self._rebuild.decode(hours)
+            self._changed += changed
+            skipped.update(changed)
+            compared = [hour for hour in hours if hour in self._window - skipped]
+            if compared:
+                for table in HOUR_TABLES:
+                    self._compare_hours(table, compared)
+            # Nothing after the events reads the lines again, and they are most of the bytes.
+            shutil.rmtree(Path(self._target.path("raw_telemetry")), ignore_errors=True)
+            done += len(hours)
+            self._progress("hours rebuilt", done, len(self._known))
+
+    def _compare_hours(self, table: str, hours: Sequence[datetime]) -> None:
+        live, rebuilt = (
+            _columns(lake, table).filter(hours_expression(hours))
+            for lake in (self._live, self._target)
+        )
+        if table == "hour_ledger":
+            # Which sources were expected in an hour without their files is the settings' matter.
+            live, rebuilt = (rows.filter(pl.col("files") > 0) for rows in (live, rebuilt))
+        compare(self._found[table], live, rebuilt, TABLES[table].keys, self._limit)
+
+    def _fold(self) -> None:
+        folded = 0
+
+        def done(hours: int) -> None:
+            nonlocal folded
+            folded += hours
+            # Each hour is folded into sessions, then into the history.
+            self._progress("hours folded", folded, 2 * len(self._known))
+
+        self._rebuild.fold(self._known, done)
+        wanted = None
+        if self._window != set(self._known):
+            wanted = touched((self._live, self._target), sorted(self._window), self._rules)
+        left_out = self._left_out()
+        for number, table in enumerate(FOLDED_TABLES):
+            live, rebuilt = (
+                _scoped(_columns(lake, table), wanted, left_out)
+                for lake in (self._live, self._target)
+            )
+            compare(self._found[table], live, rebuilt, TABLES[table].keys, self._limit)
+            self._progress("tables compared", number + 1, len(FOLDED_TABLES))
+
+    def _left_out(self) -> Touched | None:
+        """Who is touched by hours that are not finished: the next run brings them up to date."""
+        waiting = waiting_players(self._live)
+        if not self._unfinished and waiting.is_empty():
+            return None
+        found = touched((self._live, self._target), self._unfinished, self._rules)
+        return Touched(found.sessions, pl.concat([found.players, waiting]).unique())
+
+
+def _columns(lake: Lake, table: str) -> pl.LazyFrame:
+    names = TABLES[table].polars_schema.names()
+    return lake.scan(table).select(n for n in names if n not in _BOOKKEEPING.get(table, ()))
+
+
+def _scoped(rows: pl.LazyFrame, wanted: Touched | None, left_out: Touched | None) -> pl.LazyFrame:
+    rows = rows if wanted is None else wanted.rows(rows)
+    return rows if left_out is None else left_out.other_rows(rows)
+
+
+def _chunks(hours: Sequence[datetime]) -> Iterator[Sequence[datetime]]:
+    for start in range(0, len(hours), HOURS_AT_A_TIME):
+        yield hours[start : start + HOURS_AT_A_TIME]

@@ -1,0 +1,68 @@
+"""The version history for programs: which version was in effect, for one player or many events.
+
+Belongs here: opening a lake and asking its intervals so that little of them is read. Does not:
+what "in effect" means (history/lookup.py).
+"""
+
+from datetime import datetime
+
+import polars as pl
+from deltalake import DeltaTable
+
+from kpi_platform.history.lookup import version_at as in_effect
+from kpi_platform.history.lookup import versions_as_of
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.settings import load_settings
+from kpi_platform.storage.lake import Lake
+
+TABLE = "user_version_intervals"
+_COLUMNS = ["player_id", "service_name", "device", "version", "valid_from", "valid_to"]
+
+
+def version_at(
+    player_id: str,
+    at: datetime,
+    service: str | None = None,
+    device: str | None = None,
+    lake: str | None = None,
+) -> pl.DataFrame:
+    """Return the versions in effect for a player at the instant `at`; empty if there is none.
+
+    One row per service and device (narrowed by `service` and `device`), sorted by them, with
+    `player_id`, `service_name`, `device`, `version`, `valid_from`, `valid_to` (UTC; null: until
+    now). `lake` is a folder or `s3://bucket/prefix`; the settings' lake if not given. Raises
+    ValueError if `at` has no time zone, LakeError if the lake cannot be read.
+    """
+    return Versions(lake).at(player_id, at, service, device)
+
+
+class Versions:
+    """The intervals of a lake as they were when opened, for many questions; see `refresh`."""
+
+    def __init__(self, lake: str | None = None) -> None:
+        """Raises LakeError if the lake cannot be read."""
+        self._lake = Lake(load_settings().lake if lake is None else lake)
+        self._snapshot: DeltaTable | None = self._lake.open(TABLE)
+
+    def refresh(self) -> None:
+        """See what was committed since. Raises LakeError if the lake cannot be read."""
+        self._snapshot = self._lake.open(TABLE)
+
+    def at(
+        self, player_id: str, at: datetime, service: str | None = None, device: str | None = None
+    ) -> pl.DataFrame:
+        """As `version_at`."""
+        mine = self._scan().filter(pl.col("player_id") == player_id).collect()
+        return in_effect(mine, player_id, at, service, device)
+
+    def as_of(self, events: pl.DataFrame) -> pl.DataFrame:
+        """Return `events` (`player_id`, `at`, perhaps `service_name` and `device`) with the
+        version in effect at each, in their order: see `versions_as_of` in history/lookup.py."""
+        players = events.lazy().select("player_id").unique()
+        mine = self._scan().join(players, on="player_id", how="semi").collect(engine="streaming")
+        return versions_as_of(events, mine)
+
+    def _scan(self) -> pl.LazyFrame:
+        if self._snapshot is None:
+            return pl.LazyFrame(schema=TABLES[TABLE].polars_schema).select(_COLUMNS)
+        return pl.scan_delta(self._snapshot).select(_COLUMNS)

@@ -1,0 +1,1 @@
+"""Tests of the verification: what it finds, what it names, what it leaves alone."""
