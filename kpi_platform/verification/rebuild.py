@@ -7,16 +7,23 @@ consumed. Does not: comparing.
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
+import polars as pl
+
+from kpi_platform.arrivals.console_step import ConsoleStep
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_fingerprints import read_consumed, record_consumed
+from kpi_platform.storage.hour_ledger import read_ledger, write_ledger
 from kpi_platform.storage.hour_steps import HourStep, work_through
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.platform import Platform
 
+FROM_FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
+CAPTURED = "raw_studio_events"
 ROWS_PER_CHUNK = 1_000_000
 LINES_AT_A_TIME = 100_000
 MEBIBYTE = 1024 * 1024
@@ -32,37 +39,61 @@ class Rebuild:
         limits = ArrivalLimits(settings.late_limit, settings.future_limit)
         self.target = target
         self._chunk_bytes = settings.chunk_megabytes * MEBIBYTE
-        self._raw = RawStep(target, platform.landing, platform.sources, limits)
-        self._decode = EventsStep(target, platform.sources)
+        feeds, sources = platform.open_feeds, platform.sources
+        self._readers: list[HourStep] = [
+            RawStep(target, platform.landing, sources, limits),
+            ConsoleStep(target, feeds, sources),
+            StreamStep(target, feeds, sources, settings.future_limit),
+        ]
+        self._decode = EventsStep(target, platform.sources, settings.future_limit)
         self._platform = platform
 
     def read_files(self, hours: Sequence[datetime]) -> None:
-        """Build `raw_telemetry` of these hours from the files there are now."""
-        _work(self.target, self._raw, hours, self._chunk_bytes, _ignore)
+        """Build the tables `FROM_FILES` of these hours from the files there are now."""
+        for step in self._readers:
+            _work(self.target, step, hours, self._chunk_bytes, _ignore)
+
+    def take_captured(self, live: Lake, hours: Sequence[datetime]) -> None:
+        """Take what was captured of studios' warehouses from `live`: their rows change under us,
+        so that what was captured is the contents."""
+        self._take(live, CAPTURED, hours)
+        ledger = read_ledger(live, hours, "warehouse")
+        # The decoding completes them once more.
+        waiting = ledger.with_columns(rows=pl.lit(None, pl.Int64))
+        if waiting.height:
+            write_ledger(self.target, waiting, hours, "warehouse")
 
     def stale(self, live: Lake, hours: Sequence[datetime]) -> list[datetime]:
         """Hours whose files, or the settings that decide about them, changed since `live`."""
-        then = read_consumed(live, "raw_telemetry", hours)
-        now = read_consumed(self.target, "raw_telemetry", hours)
-        return [
-            hour
-            for hour in hours
-            if hour in then and (hour not in now or now[hour].content != then[hour].content)
-        ]
+        return [hour for hour in hours if any(hour in late for late in self._late(live, hours))]
+
+    def _late(self, live: Lake, hours: Sequence[datetime]) -> list[set[datetime]]:
+        """Per table of `FROM_FILES`, the hours whose contents are others now."""
+        found = []
+        for table in FROM_FILES:
+            then = read_consumed(live, table, hours)
+            now = read_consumed(self.target, table, hours)
+            late = {h for h in then if h not in now or now[h].content != then[h].content}
+            found.append(late)
+        return found
 
     def take_lines(self, live: Lake, hours: Sequence[datetime]) -> None:
         """Take the lines of these hours from `live`: its tables were made of them, and the files
         that held them are gone."""
         if not hours:
             return
-        names = TABLES["raw_telemetry"].polars_schema.names()
+        for table in FROM_FILES:
+            self._take(live, table, hours)
+        self.target.replace_hours("hour_ledger", live.read_hours("hour_ledger", hours), hours)
+
+    def _take(self, live: Lake, table: str, hours: Sequence[datetime]) -> None:
+        names = TABLES[table].polars_schema.names()
         self.target.stream_hours(
-            "raw_telemetry",
-            lambda: live.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME, names),
+            table,
+            lambda: live.read_hours_in_parts(table, hours, LINES_AT_A_TIME, names),
             hours,
         )
-        self.target.replace_hours("hour_ledger", live.read_hours("hour_ledger", hours), hours)
-        record_consumed(self.target, "raw_telemetry", read_consumed(live, "raw_telemetry", hours))
+        record_consumed(self.target, table, read_consumed(live, table, hours))
 
     def decode(self, hours: Sequence[datetime]) -> None:
         """Build `cleaned_events` of these hours and complete their ledger."""
@@ -86,7 +117,8 @@ def folding_steps(platform: Platform, lake: Lake) -> list[HourStep]:
 def unfinished(platform: Platform, live: Lake, hours: Sequence[datetime]) -> list[datetime]:
     """Hours of which some table has not consumed what the table before it holds: a run failed,
     was killed, is under way, or the settings changed since."""
-    steps = [EventsStep(live, platform.sources), *folding_steps(platform, live)]
+    decode = EventsStep(live, platform.sources, platform.settings.future_limit)
+    steps = [decode, *folding_steps(platform, live)]
     late = set(hours) - set(read_consumed(live, "raw_telemetry", hours))
     for step in steps:
         inputs = step.inputs(hours)

@@ -18,10 +18,10 @@ from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.pinned_lake import PinnedLake, pin
 from kpi_platform.storage.platform import Platform
 from kpi_platform.verification.compare import TableComparison, compare
-from kpi_platform.verification.rebuild import Rebuild, unfinished
+from kpi_platform.verification.rebuild import FROM_FILES, Rebuild, unfinished
 from kpi_platform.verification.scope import Touched, touched, waiting_players
 
-HOUR_TABLES = ("raw_telemetry", "quarantined_events", "cleaned_events", "hour_ledger")
+HOUR_TABLES = (*FROM_FILES, "quarantined_events", "cleaned_events", "hour_ledger")
 FOLDED_TABLES = ("sessions", "user_version_history", "user_version_intervals")
 HOURS_AT_A_TIME = 24
 # What the ledger says of runs, not of contents.
@@ -150,6 +150,9 @@ class _Verifying:
 
     def _hours(self) -> None:
         done = 0
+        for hours in _chunks(self._known):
+            # All of them first: which version of a row counts is a matter of all hours.
+            self._rebuild.take_captured(self._live, hours)
         for hours in _chunks(self._known):
             self._rebuild.read_files(hours)
             skipped = set(self._unfinished)
