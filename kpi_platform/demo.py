@@ -207,3 +207,5 @@ def _say_what_next(console: Console, *, on_s3: bool, seconds: float) -> None:
     console.print(f"\ndone in {seconds:.0f} s")
     if not on_s3:
         console.print("open the UI: make ui, then http://127.0.0.1:3000")
+        page = Path(load_settings().lake) / "published" / "kpi_dashboard.html"
+        console.print(f"the dashboard, for any browser: {page}")

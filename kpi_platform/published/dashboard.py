@@ -7,13 +7,15 @@ data (`dashboard_data.py`), the page (`dashboard_page.py`), where it is kept, wh
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
 import polars as pl
 
 from kpi_platform.published.dashboard_data import (
+    DAYS,
+    HOURS,
     OTHER_TABLES,
     QUESTION_TABLES,
     days_shown,
@@ -34,6 +36,14 @@ from kpi_platform.storage.lake import Lake
 SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention")
 LEDGER = "hour_ledger"
 _DEFINITIONS = PROJECT_DIR / "seeds" / "kpi_definitions.csv"
+# Tables that grow with time: the column of their period, and how many days of it are read.
+_PERIODS = {
+    "kpi_daily": ("date", DAYS),
+    "kpi_retention": ("cohort_date", DAYS),
+    "version_adoption": ("date", DAYS),
+    LEDGER: ("p_ingest_date_utc", DAYS),
+    "kpi_hourly": ("hour", HOURS // 24),
+}
 Words = dict[str, dict[str, str]]
 
 
@@ -60,10 +70,19 @@ def read_inputs(lake: Lake) -> Inputs:
     for name in (*SERIES_TABLES, *QUESTION_TABLES, *OTHER_TABLES):
         snapshot = lake.open(f"published/{name}")
         if snapshot is not None:
-            tables[name] = pl.scan_delta(snapshot).collect()
+            tables[name] = _newest(pl.scan_delta(snapshot), name).collect()
             versions.append(f"{name}@{snapshot.version()}")
     versions.append(f"{LEDGER}@{lake.version(LEDGER)}")
-    return Inputs(tables, lake.scan(LEDGER).collect(), tuple(versions))
+    return Inputs(tables, _newest(lake.scan(LEDGER), LEDGER).collect(), tuple(versions))
+
+
+def _newest(rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
+    """The rows of the days that a page has room for, up to the table's newest."""
+    if table not in _PERIODS:
+        return rows
+    column, days = _PERIODS[table]
+    newest = rows.select(pl.col(column).max()).collect().item()
+    return rows if newest is None else rows.filter(pl.col(column) > newest - timedelta(days=days))
 
 
 def input_versions(lake: Lake) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from dagster import ExecuteInProcessResult
 
+from kpi_platform.published.dashboard import read_inputs
 from kpi_platform.published.dashboard_assets import (
     DASHBOARD_FILE,
     dashboard_is_recent,
@@ -19,7 +20,7 @@ from kpi_platform.resources import PlatformResource
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.local_s3 import S3Server
-from kpi_platform_tests.published.page_world import daily, retention
+from kpi_platform_tests.published.page_world import FIRST, daily, retention
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
 
@@ -86,6 +87,12 @@ def test_the_page_is_written_when_something_changed(lake: Lake) -> None:
     names = {file.name for file in page.parent.iterdir() if file.is_file()}
     report = {"daily_report.html", "daily_report.txt", "daily_report.slack.txt"}
     assert names == {DASHBOARD_FILE, *report}
+
+
+def test_of_a_long_history_the_newest_days_are_read(lake: Lake) -> None:
+    lake.publish("kpi_daily", daily(450, [("all", "all")], ["all"]), None)
+    days = read_inputs(lake).tables["kpi_daily"]["date"]
+    assert (days.len(), days.max()) == (400, FIRST + timedelta(days=449))
 
 
 def test_an_old_page_and_a_broken_one_are_told_of(lake: Lake) -> None:

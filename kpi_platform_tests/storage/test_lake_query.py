@@ -113,7 +113,9 @@ def test_dim_player_is_the_history_without_its_timeline(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     schema = TABLES["user_version_history"].polars_schema
     at = datetime(2026, 1, 1, tzinfo=UTC)
-    rows = pl.DataFrame([("p", "1.9", "deck", "C", at, at, 1, [])], schema=schema, orient="row")
+    rows = pl.DataFrame(
+        [("p", "1.9", "deck", "C", at, at, 1, [], at.date())], schema=schema, orient="row"
+    )
     lake.append("user_version_history", rows)
     assert ask(lake, "select player_id, current_version, version_count from dim_player") == [
         ("p", "1.9", 1)
