@@ -77,6 +77,12 @@ class CapturedTable:
         watermark = self.mapping.watermark
         if watermark is None:
             return pl.Series("watermark_at", [None] * rows.height, pl.Datetime("us", "UTC"))
+        dtype = rows.schema[watermark.column]
+        if isinstance(dtype, pl.Datetime) and (dtype.time_zone or watermark.zone == "UTC"):
+            # What its text would be read as, without writing and reading it.
+            zoned = rows[watermark.column].cast(pl.Datetime("us", dtype.time_zone))
+            naive = zoned.dt.convert_time_zone("UTC") if dtype.time_zone else zoned
+            return naive.dt.replace_time_zone("UTC").alias("watermark_at")
         column = text_columns(rows, {watermark.column})
         return column.select(watermark_at=instant_of(watermark)).to_series()
 
