@@ -4,7 +4,7 @@
    DuckDB file has no roles: there is nothing to do. A login that may not create roles leaves that
    to an administrator and says so; the build is none the worse. #}
 {% macro grant_readers() %}
-    {% if execute and target.type in ('postgres', 'redshift') %}
+    {% if execute and flags.WHICH != 'compile' and target.type in ('postgres', 'redshift') %}
         {% set role = var('reader_role') %}
         {% if not reader_role_exists(role) and may_create_roles() %}
             {% do run_query('create role ' ~ adapter.quote(role)) %}

@@ -36,7 +36,10 @@ def test_what_runs_by_itself_is_turned_on_by_people() -> None:
     repository = defs.get_repository_def()
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
     assert schedules == dict.fromkeys(
-        ["hourly_schedule", "landing_listing_schedule", "freshness_schedule"],
+        [
+            *("hourly_schedule", "landing_listing_schedule"),
+            *("freshness_schedule", "maintenance_schedule"),
+        ],
         dg.DefaultScheduleStatus.STOPPED,
     )
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}

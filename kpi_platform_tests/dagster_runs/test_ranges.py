@@ -76,7 +76,7 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
 
     assert red.returncode != 0
     assert "1 hours failed and were left out: 2026-01-01-01:00" in red.stdout
-    assert "Input/output error" in red.stdout
+    assert "Invalid argument" in red.stdout
     assert statuses(home) == {0: "processed", 1: "failed", 2: "processed", 3: "processed"}
     assert hours_with_rows(home, "cleaned_events") == [0, 2, 3]
     with home.instance() as instance:

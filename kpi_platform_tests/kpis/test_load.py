@@ -166,7 +166,6 @@ def test_small_batches_load_the_same_rows(con: Con) -> None:
         "hour_ledger": 12,
         "cleaned_events": 9,
         "sessions": 1,
-        "user_version_intervals": 0,
     }
 
 

@@ -75,9 +75,11 @@ def test_a_world_and_its_late_hour_are_published_alike(
 
 
 def assert_published_alike(one: Platform, other: Platform) -> None:
-    """Zero differences, in every table."""
+    """Zero differences, in every table; of roots and quotients in their first nine digits."""
     for table in PUBLISHED_TABLES:
-        assert_frame_equal(published(one, table), published(other, table), check_exact=True)
+        assert_frame_equal(
+            published(one, table), published(other, table), rel_tol=1e-9, abs_tol=1e-12
+        )
 
 
 def test_a_server_that_is_not_there_is_one_line_that_names_the_setting(tmp_path: Path) -> None:
