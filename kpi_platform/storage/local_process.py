@@ -18,13 +18,21 @@ STOP_SECONDS = 10.0
 Server = TypeVar("Server")
 
 # Becomes the server, after leaving a watcher behind. The parent holds the other end of stdin:
-# when it closes it, or dies in whatever way, `read` ends and the server gets its stop signal.
+# when it closes it, or dies in whatever way, `read` ends and the server gets its stop signal, and
+# is killed if that does not end it: who starts it may have had the signal ignored, which children
+# inherit.
 # Unlike the kernel's parent-death signal this works on macOS, and from any thread. The watcher
 # is of the server's process group, so the number it signals cannot be another process by then.
 _KEEPER = """
 exec 3<&0 </dev/null
 signal=$1; shift
-( { read -r _ <&3; kill -s "$signal" "$$"; } >/dev/null 2>&1 & )
+( {
+    read -r _ <&3
+    kill -s "$signal" "$$"
+    tenths=0
+    while [ "$tenths" -lt 100 ] && kill -0 "$$"; do sleep 0.1; tenths=$((tenths + 1)); done
+    kill -s KILL "$$"
+} >/dev/null 2>&1 & )
 exec "$@" 3<&-
 """
 
