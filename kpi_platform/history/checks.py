@@ -3,12 +3,13 @@
 Belongs here: the checks of the history tables. Does not: when they run.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.history.sightings import SESSION, attribute_sightings
+from kpi_platform.history.sightings import attribute_sightings
+from kpi_platform.history.stored import history_of, intervals_of, sessions_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.storage.lake import Lake, hours_of
 
@@ -41,8 +42,8 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
         return []
     checks: list[HourCheck] = []
     sighted = _sighted(lake, hours)
-    history = _of_players(lake, "user_version_history", sighted)
-    intervals = _of_players(lake, "user_version_intervals", sighted)
+    players = {name for names in sighted.values() for name in names}
+    history, intervals = history_of(lake, players), intervals_of(lake, players)
     for hour, names in sighted.items():
         mine = pl.Series("player_id", names, dtype=pl.String).implode()
         rows = history.filter(pl.col("player_id").is_in(mine))
@@ -59,18 +60,11 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
 def _sighted(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, list[str]]:
     """Per hour the players whom its sightings belong to."""
     seen = lake.read_hours("sightings", hours)
-    keys = seen.select(SESSION).unique().lazy()
-    sessions = lake.scan("sessions").join(keys, on=SESSION, how="semi").collect()
+    sessions = sessions_of(lake, seen)
     return {
         hour: sorted(attribute_sightings(part, sessions)["player_id"].unique())
         for hour, part in hours_of(seen, hours).items()
     }
-
-
-def _of_players(lake: Lake, table: str, sighted: Mapping[datetime, Sequence[str]]) -> pl.DataFrame:
-    names = sorted({name for names in sighted.values() for name in names})
-    wanted = pl.LazyFrame({"player_id": names}, schema={"player_id": pl.String})
-    return lake.scan(table).join(wanted, on="player_id", how="semi").collect()
 
 
 def _one_row_each(hour: datetime, players: Sequence[str], rows: pl.DataFrame) -> HourCheck:

@@ -10,6 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.history.sightings import SESSION, attribute_sightings, sightings
+from kpi_platform.history.stored import history_of, intervals_of, of_players, sessions_of
 from kpi_platform.history.timeline import (
     fold_history,
     grow,
@@ -85,18 +86,7 @@ class HistoryStep:
 
     def _owned(self, seen: pl.DataFrame) -> pl.DataFrame:
         """The attributed among these sightings, by the sessions as they are now."""
-        if seen.is_empty():
-            return attribute_sightings(seen, pl.DataFrame(schema=TABLES["sessions"].polars_schema))
-        first, last = seen["event_at"].min(), seen["event_at"].max()
-        keys = seen.select(SESSION).unique()
-        sessions = (
-            self._lake.scan("sessions")
-            # Sessions that contain none of them; whole files are skipped by their statistics.
-            .filter(pl.col("ended_at") >= first, pl.col("started_at") <= last)
-            .join(keys.lazy(), on=SESSION, how="semi")
-            .collect()
-        )
-        return attribute_sightings(seen, sessions)
+        return attribute_sightings(seen, sessions_of(self._lake, seen))
 
     def _fold_waiting(
         self, own: str | None, lost: pl.DataFrame, won: pl.DataFrame
@@ -118,52 +108,22 @@ class HistoryStep:
         if not players:
             return {"players_touched": 0, "players_folded_anew": 0, "rows_changed": 0}
         marker = enqueue(self._lake, sorted(others - killed), is_folding=True)
-        old = self._rows_of(players)
+        old = history_of(self._lake, players)
         runs = runs_of(old)
         anew = sorted(others.union(lost["player_id"], not_later(won, runs)["player_id"]))
         is_anew = _is_one_of(anew)
         grown = grow(runs.filter(~is_anew), won.filter(~is_anew))
         folded = intervals(self._attributed(anew)) if anew else grown.clear()
         stored = user_version_intervals(runs.filter(~_is_one_of(killed)))
-        changed = self._replace(
-            pl.concat([stored, self._intervals_of(sorted(killed))]),
-            old,
-            pl.concat([grown, folded]),
-        )
+        # After a fold was killed, the intervals may not be what the timelines say.
+        unsure = intervals_of(self._lake, killed).select(stored.columns)
+        changed = self._replace(pl.concat([stored, unsure]), old, pl.concat([grown, folded]))
         dequeue(self._lake, {*batches, *([marker] if marker else [])})
         return {
             "players_touched": len(players),
             "players_folded_anew": len(anew),
             "rows_changed": changed,
         }
-
-    def _intervals_of(self, players: Sequence[str]) -> pl.DataFrame:
-        """The players' rows of `user_version_intervals`. Needed only after a fold was killed:
-        else they are what the timelines in `user_version_history` say."""
-        wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
-        table = self._lake.scan("user_version_intervals")
-        columns = TABLES["user_version_intervals"].polars_schema.names()
-        return table.join(wanted, on="player_id", how="semi").select(columns).collect()
-
-    def _rows_of(self, players: Sequence[str]) -> pl.DataFrame:
-        """The players' rows of `user_version_history`.
-
-        Looked for by name first: timelines are read only of the weeks in which there are any.
-        """
-        wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
-        table = self._lake.scan("user_version_history")
-        weeks = (
-            table.select("player_id", "p_last_seen_week")
-            .join(wanted, on="player_id", how="semi")
-            .select(pl.col("p_last_seen_week").unique())
-            .collect(engine="streaming")
-            .to_series()
-        )
-        return (
-            table.filter(pl.col("p_last_seen_week").is_in(weeks.implode()))
-            .join(wanted, on="player_id", how="semi")
-            .collect(engine="streaming")
-        )
 
     def _replace(self, spans: pl.DataFrame, rows: pl.DataFrame, runs: pl.DataFrame) -> int:
         """Turn the stored rows of both tables, `spans` and `rows`, into what `runs` say; returns
@@ -183,14 +143,11 @@ class HistoryStep:
 
     def _attributed(self, players: Sequence[str]) -> pl.DataFrame:
         """Every attributed sighting of these players, of all hours."""
-        wanted = pl.LazyFrame({"player_id": players}, schema={"player_id": pl.String})
-        sessions = self._lake.scan("sessions").join(wanted, on="player_id", how="semi").collect()
+        sessions = of_players(self._lake.scan("sessions"), players).collect()
         seen = self._lake.scan("sightings")
         in_sessions = seen.join(sessions.lazy().select(SESSION), on=SESSION, how="semi")
         # Only sightings outside any session carry a player of their own.
-        alone = seen.filter(pl.col("player_id").is_not_null()).join(
-            wanted, on="player_id", how="semi"
-        )
+        alone = of_players(seen, players)
         found = pl.concat([in_sessions.collect(), alone.collect()])
         return attribute_sightings(found, sessions)
 

@@ -1,0 +1,55 @@
+"""Reads what the lake holds of some players and some sightings, without what it holds of others.
+
+Belongs here: which files a look at a few rows has to open. Does not: what the rows mean.
+"""
+
+from collections.abc import Collection
+
+import polars as pl
+
+from kpi_platform.history.sightings import SESSION
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake import Lake
+
+
+def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
+    """The sessions (columns of `sessions`) that may contain these sightings (of `sightings`)."""
+    if seen.is_empty():
+        return pl.DataFrame(schema=TABLES["sessions"].polars_schema)
+    first, last = seen["event_at"].min(), seen["event_at"].max()
+    return (
+        lake.scan("sessions")
+        # Others contain none of them; whole files are skipped by their statistics.
+        .filter(pl.col("ended_at") >= first, pl.col("started_at") <= last)
+        .join(seen.select(SESSION).unique().lazy(), on=SESSION, how="semi")
+        .collect()
+    )
+
+
+def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
+    """The players' rows of `user_version_history`.
+
+    Looked for by name first: timelines are read only of the weeks in which there are any.
+    """
+    table = lake.scan("user_version_history")
+    weeks = (
+        of_players(table.select("player_id", "p_last_seen_week"), players)
+        .select(pl.col("p_last_seen_week").unique())
+        .collect(engine="streaming")
+        .to_series()
+    )
+    in_weeks = table.filter(pl.col("p_last_seen_week").is_in(weeks.implode()))
+    return of_players(in_weeks, players).collect(engine="streaming")
+
+
+def intervals_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
+    """The players' rows of `user_version_intervals`; nothing is read if there are no players."""
+    if not players:
+        return pl.DataFrame(schema=TABLES["user_version_intervals"].polars_schema)
+    return of_players(lake.scan("user_version_intervals"), players).collect()
+
+
+def of_players(rows: pl.LazyFrame, players: Collection[str]) -> pl.LazyFrame:
+    """The rows whose `player_id` is one of these."""
+    wanted = pl.LazyFrame({"player_id": sorted(players)}, schema={"player_id": pl.String})
+    return rows.join(wanted, on="player_id", how="semi")
