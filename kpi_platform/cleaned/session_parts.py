@@ -12,8 +12,8 @@ import polars as pl
 
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
+from kpi_platform.schemas.tables import SESSION
 
-SESSION = ["source", "service_name", "session_id"]
 INGEST_HOUR = ["p_ingest_date_utc", "p_ingest_hour_utc"]
 TRAITS = {"platform": "Platform", "device": "Device", "country": "Country"}
 COUNTED = {

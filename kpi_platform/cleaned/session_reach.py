@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.cleaned.session_parts import SESSION, SESSION_OF_HOUR
+from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR
+from kpi_platform.schemas.tables import SESSION
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 
 _SPAN = [*SESSION_OF_HOUR, "first_at", "last_at"]

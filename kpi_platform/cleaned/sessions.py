@@ -16,11 +16,11 @@ import polars as pl
 from kpi_platform.cleaned.session_parts import (
     COUNTS,
     INGEST_HOUR,
-    SESSION,
     SESSION_OF_HOUR,
     TRAITS,
     session_parts,
 )
+from kpi_platform.schemas.tables import SESSION
 
 __all__ = [
     "StalePartsError",

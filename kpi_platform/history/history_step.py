@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.history.sightings import SESSION, attribute_sightings, sightings
+from kpi_platform.history.sightings import attribute_sightings, sightings
 from kpi_platform.history.stored import history_of, intervals_of, of_players, sessions_of
 from kpi_platform.history.timeline import (
     fold_history,
@@ -22,16 +22,15 @@ from kpi_platform.history.timeline import (
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waiting
 from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_of
-from kpi_platform.storage.locks import lake_lock
+from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 
 VERSION = "2"
-FOLD_LOCK = "fold"
 
 
 class HistoryStep:

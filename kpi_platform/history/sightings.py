@@ -10,8 +10,8 @@ import polars as pl
 
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
+from kpi_platform.schemas.tables import SESSION
 
-SESSION = ["source", "service_name", "session_id"]
 _BLANK_SESSION = pl.col("session_id").str.strip_chars() == ""
 ATTRIBUTED = [
     "player_id",

@@ -7,8 +7,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from kpi_platform.history.sightings import SESSION
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.lake import Lake
 
 

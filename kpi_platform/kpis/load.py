@@ -16,6 +16,7 @@ import polars as pl
 from kpi_platform.kpis import affected
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import UNASSIGNED
+from kpi_platform.schemas.tables import SESSION
 from kpi_platform.storage.warehouse import (
     LoadedTable,
     apply_difference,
@@ -35,7 +36,6 @@ Key = tuple[str, ...]
 # Small partitions are loaded together up to about this many rows: a transaction each would cost
 # more than their rows.
 BATCH_ROWS = 500_000
-_SESSION = ("source", "service_name", "session_id")
 
 LOADED: dict[str, LoadedTable] = {
     table.name: table
@@ -59,10 +59,10 @@ LOADED: dict[str, LoadedTable] = {
         LoadedTable(
             "sessions",
             (
-                *(*_SESSION, "player_id", "platform", "device", "country", "started_at"),
+                *(*SESSION, "player_id", "platform", "device", "country", "started_at"),
                 *("ended_at", "ended_normally", "duration_seconds", "event_count", "crash_count"),
             ),
-            (*_SESSION, "started_at"),
+            (*SESSION, "started_at"),
             ("started_at",),
         ),
         LoadedTable(

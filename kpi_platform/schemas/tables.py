@@ -428,6 +428,8 @@ class Table:
 
 
 INGEST_HOUR = ("p_ingest_date_utc", "p_ingest_hour_utc")
+# A session's name; heard again after a silence, it names a new session.
+SESSION = ["source", "service_name", "session_id"]
 
 TABLES: dict[str, Table] = {
     "raw_telemetry": Table(

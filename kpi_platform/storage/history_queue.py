@@ -10,11 +10,11 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.schemas.tables import SESSION
 from kpi_platform.storage.lake import Lake, hours_expression
 
 TABLE = "history_queue"
 FOLDING = "folding-"
-SESSION = ["source", "service_name", "session_id"]
 
 
 def enqueue(lake: Lake, players: Sequence[str], *, is_folding: bool = False) -> str | None:

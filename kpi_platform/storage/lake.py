@@ -23,7 +23,7 @@ from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
-from kpi_platform.storage.landing import RETRIES
+from kpi_platform.storage.landing import RETRIES, first_line
 
 if TYPE_CHECKING:
     from obstore import Attributes
@@ -81,7 +81,9 @@ def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
 
 def open_store(uri: str) -> ObjectStore:
     """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
-    return from_url(uri) if "://" in uri else LocalStore(str(Path(uri).resolve()))
+    if "://" in uri:
+        return from_url(uri, retry_config=RETRIES)
+    return LocalStore(str(Path(uri).resolve()))
 
 
 class Lake:
@@ -105,8 +107,7 @@ class Lake:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
     def tables(self) -> list[str]:
         """Every table there is, `published/...` included, sorted."""
@@ -120,8 +121,7 @@ class Lake:
             store = open_store(self.path(below).rstrip("/"))
             return list(obstore.list_with_delimiter(store)["common_prefixes"])
         except (BaseError, OSError) as error:
-            line = (str(error).splitlines() or [type(error).__name__])[0]
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
     def version(self, table: str) -> int | None:
         """The table's current version, or None if it was never written."""
@@ -276,7 +276,7 @@ class Lake:
             return address
         with self._naming_the_setting():
             attributes: Attributes = {"Content-Type": content_type}
-            put(self._store(), f"published/{name}", content.encode(), attributes=attributes)
+            put(open_store(self.uri), f"published/{name}", content.encode(), attributes=attributes)
         return address
 
     def file_head(self, name: str, length: int) -> str | None:
@@ -286,13 +286,10 @@ class Lake:
                 with Path(self.path(f"published/{name}")).open("rb") as file:
                     return file.read(length).decode(errors="replace")
             with self._naming_the_setting():
-                head = get_range(self._store(), f"published/{name}", start=0, length=length)
+                head = get_range(open_store(self.uri), f"published/{name}", start=0, length=length)
         except FileNotFoundError:
             return None
         return bytes(head).decode(errors="replace")
-
-    def _store(self) -> ObjectStore:
-        return from_url(self.uri, retry_config=RETRIES)
 
     @contextmanager
     def _naming_the_setting(self) -> Iterator[None]:
@@ -301,8 +298,7 @@ class Lake:
         except FileNotFoundError:
             raise
         except (BaseError, OSError, ValueError) as error:
-            line = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {line}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
     def partition_signatures(self, table: str) -> dict[tuple[str, ...], str]:
         """Per partition (its values as text) a hash of its data files: equal if untouched."""

@@ -11,9 +11,8 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.schemas.players import PlayerIdRules, player_id
+from kpi_platform.schemas.tables import SESSION
 from kpi_platform.storage.lake import Lake, hours_expression
-
-SESSION = ["source", "service_name", "session_id"]
 
 
 @dataclass(frozen=True)
