@@ -19,6 +19,7 @@ from bench.history_lake import (
     write_books,
     write_world,
 )
+from bench.history_questions import asked, median_of, sampled_events
 from bench.history_world import HOUR, Population
 from kpi_platform.cleaned.checks import check_sessions
 from kpi_platform.cleaned.sessions_step import SessionsStep
@@ -27,6 +28,7 @@ from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.storage.hour_steps import work_through
 from kpi_platform.storage.lake import Lake
+from kpi_platform.versions import Versions
 
 RULES = PlayerIdRules(("PlayerId",))
 FOLDED = ["user_version_history", "user_version_intervals"]
@@ -76,6 +78,20 @@ def old_hour(folder: Path, *_: str) -> None:
     _run(Lake(str(folder)), OLD_HOUR, "written")
 
 
+def lookup(folder: Path, players: str, *_: str) -> float:
+    """The version of one player after the other, of a lake opened once."""
+    versions = Versions(str(folder))
+    return median_of(lambda player, at: versions.at(player, at).height, asked(int(players)))
+
+
+def as_of(folder: Path, players: str, *_: str) -> float:
+    """The versions of very many events."""
+    events = sampled_events(int(players))
+    begun = time.monotonic()
+    assert Versions(str(folder)).as_of(events).height == events.height
+    return time.monotonic() - begun
+
+
 def _run(lake: Lake, hour: datetime, status: str) -> None:
     for step in (SessionsStep(lake, RULES, timedelta(hours=24)), HistoryStep(lake, RULES)):
         for reports in work_through(lake, step, [hour], 10**9):
@@ -87,16 +103,18 @@ def _run(lake: Lake, hour: datetime, status: str) -> None:
         raise SystemExit(f"checks failed: {broken}")
 
 
-WORKS: dict[str, Callable[..., None]] = {
+WORKS: dict[str, Callable[..., float | None]] = {
     "make": make,
     "widen": widen,
     "correct": correct,
     "hour": hour,
     "again": again,
     "old_hour": old_hour,
+    "lookup": lookup,
+    "as_of": as_of,
 }
 
 if __name__ == "__main__":
     started = time.monotonic()
-    WORKS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
-    sys.stdout.write(f"worked {time.monotonic() - started}\n")
+    seconds = WORKS[sys.argv[1]](Path(sys.argv[2]), *sys.argv[3:])
+    sys.stdout.write(f"worked {time.monotonic() - started if seconds is None else seconds}\n")

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
 import polars as pl
+import pyarrow as pa
 
 from kpi_platform.schemas.tables import TABLES
 
@@ -28,7 +29,6 @@ _INGEST = {
     "p_ingest_date_utc": pl.col("at").dt.date(),
     "p_ingest_hour_utc": pl.col("at").dt.hour().cast(pl.Int32),
 }
-_WEEK = pl.col("last_seen_at").dt.date().dt.truncate("1w")
 _MONTH = pl.col("valid_from").dt.date().dt.month_start()
 
 
@@ -132,11 +132,11 @@ class Population:
         """The rows of `user_version_history` of this week, sorted by player."""
         first = datetime(week.year, week.month, week.day, tzinfo=UTC)
         numbers = self._last_seen_between(first, first + timedelta(days=7))
-        runs = [self._interval(k).alias(f"{k}") for k in range(INTERVALS)]
+        # Sorted before they are wide.
+        who = self.who(numbers).sort("player_id")
+        runs = [who.select(self._interval(k)).to_series() for k in range(INTERVALS)]
         return (
-            self.who(numbers)
-            # Sorted before they are wide.
-            .sort("player_id")
+            who.with_columns(_lists(runs).alias("timeline"))
             .select(
                 "player_id",
                 current_version=self.version(self.ago(INTERVALS - 1)),
@@ -145,9 +145,9 @@ class Population:
                 first_seen_at=self.began(0) + _SEEN_AFTER,
                 last_seen_at=self.began(SIGHTINGS - 1) + _SEEN_AFTER,
                 version_count=pl.lit(INTERVALS, pl.Int64),
-                timeline=pl.concat_list(runs),
+                timeline="timeline",
             )
-            .with_columns(p_last_seen_week=_WEEK)
+            .with_columns(p_last_seen_date=pl.col("last_seen_at").dt.date())
         )
 
     def intervals(self, month: date) -> pl.DataFrame:
@@ -301,6 +301,16 @@ def _ended() -> pl.Expr:
 def _at(ago: pl.Expr) -> pl.Expr:
     seconds = pl.col("n") * 37 % (3_600 - SESSION_SECONDS)
     return pl.lit(HOUR).cast(pl.Datetime("us", "UTC")) + pl.duration(seconds=seconds - ago * 3_600)
+
+
+def _lists(columns: Sequence[pl.Series]) -> pl.Series:
+    """One list per row, of the row's values; put together without looking at each."""
+    count, rows = len(columns), len(columns[0])
+    each = pl.int_range(rows, eager=True)
+    order = pl.concat([each * count + n for n in range(count)]).arg_sort()
+    values = pl.concat(columns).gather(order).to_arrow()
+    offsets = pl.int_range(0, rows * count + 1, count, eager=True).to_arrow()
+    return pl.Series(pa.LargeListArray.from_arrays(offsets, values))
 
 
 def _one_of(names: Sequence[str], number: str) -> pl.Expr:
