@@ -1,15 +1,13 @@
-"""The population of `history_world` as a lake, made once; every work gets a copy of its own.
+"""The population of `history_world` as a lake.
 
-Belongs here: writing the tables as upkeep leaves them, and cheap copies. Does not: what is in them.
+Belongs here: writing the tables as upkeep leaves them, and the hours to be measured. Does not:
+what is in them.
 """
 
-import os
-import shutil
 import sys
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 
 import polars as pl
 from deltalake import DeltaTable, WriterProperties, write_deltalake
@@ -81,20 +79,6 @@ def put_events(lake: Lake, hour: datetime, rows: pl.DataFrame) -> None:
     lake.replace_hours("cleaned_events", rows, [hour])
     text = fingerprint(CHANGED, str(rows.height), str(rows["attributes"].hash().sum()))
     record_consumed(lake, "cleaned_events", {hour: Consumed(text, text, rows.height)})
-
-
-def copy_lake(world: Path, copy: Path) -> None:
-    """A lake with the same files, by hard links, and a log of its own."""
-    shutil.rmtree(copy, ignore_errors=True)
-    for folder, _, names in os.walk(world):
-        target = copy / Path(folder).relative_to(world)
-        target.mkdir(parents=True)
-        for name in names:
-            source = Path(folder) / name
-            if target.name == "_delta_log":
-                shutil.copy2(source, target / name)
-            else:
-                (target / name).hardlink_to(source)
 
 
 def _frames(population: Population, table: str) -> Iterator[pl.DataFrame]:

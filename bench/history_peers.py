@@ -99,7 +99,8 @@ ORDER BY service_name, device
 def merge(folder: Path, *_: str) -> None:
     """The hour's sessions, history and intervals by three MERGEs on their keys, with our folds.
 
-    It leaves out what keeps late and corrected hours right: parts, sightings and the queue.
+    It leaves out what keeps late and corrected hours right: parts, sightings and the queue. That
+    sessions are looked for among those of the same day only, it is told: else it reads them all.
     """
     lake = Lake(str(folder))
     events = lake.read_hours("cleaned_events", [HOUR])
@@ -124,6 +125,10 @@ def _merge(lake: Lake, table: str, rows: pl.DataFrame) -> None:
     assert target is not None
     started = time.monotonic()
     on = " AND ".join(f"t.{name} = s.{name}" for name in TABLES[table].keys)
+    if table == "sessions":
+        days = rows["p_started_date_utc"].unique().sort()
+        named = ", ".join(f"'{day}'" for day in days)
+        on += f" AND t.p_started_date_utc IN ({named})"
     merger = target.merge(rows, on, source_alias="s", target_alias="t")
     merger.when_matched_update_all().when_not_matched_insert_all().execute()
     sys.stdout.write(f"MERGE of {table}: {time.monotonic() - started:.1f} s\n")

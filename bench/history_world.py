@@ -101,9 +101,7 @@ class Population:
             numbers = _range(self.first(to_ago + 1 - shift), self.first(from_ago + 1 - shift))
             version = self.version(self.ago(min(k, INTERVALS - 1)))
             found.append(
-                self.who(numbers).with_columns(
-                    k=pl.lit(k), at=self.began(k), version=version
-                )
+                self.who(numbers).with_columns(k=pl.lit(k), at=self.began(k), version=version)
             )
         return pl.concat(found)
 
@@ -270,7 +268,8 @@ def _table(seen: pl.DataFrame, table: str, **columns: pl.Expr) -> pl.DataFrame:
 
 
 def _session() -> dict[str, pl.Expr]:
-    return {"source": pl.lit("game"), "platform": pl.lit("pc"), "session_id": _hash(_SESSION_HASH, 0)}
+    session_id = _hash(_SESSION_HASH, 0)
+    return {"source": pl.lit("game"), "platform": pl.lit("pc"), "session_id": session_id}
 
 
 def _counts() -> dict[str, pl.Expr]:
