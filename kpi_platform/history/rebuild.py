@@ -30,7 +30,7 @@ def rebuild_history(lake: Lake, target: Lake) -> None:
         folder = Path(name)
         _lay_apart(lake, folder, max(1, count // ROWS_AT_A_TIME))
         for bucket in sorted(folder.iterdir()):
-            runs = intervals(pl.read_ipc(bucket / "*.arrow", memory_map=False))
+            runs = intervals(pl.read_ipc(bucket / "*.arrow"))
             for table, rows in (
                 ("user_version_intervals", user_version_intervals(runs)),
                 ("user_version_history", fold_history(runs)),
