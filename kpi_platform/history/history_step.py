@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.history.sightings import attribute_sightings, sightings
+from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings, sightings
 from kpi_platform.history.stored import history_of, intervals_of, of_players, sessions_of
 from kpi_platform.history.timeline import (
     fold_history,
@@ -145,11 +145,16 @@ class HistoryStep:
 
     def _attributed(self, players: Sequence[str]) -> pl.DataFrame:
         """Every attributed sighting of these players, of all hours."""
-        sessions = of_players(self._lake.scan("sessions"), players).collect()
+        owned = self._lake.scan("sessions").select(*SESSION, *OWNERSHIP)
+        sessions = of_players(owned, players).collect()
         seen = self._lake.scan("sightings")
-        in_sessions = seen.join(sessions.lazy().select(SESSION), on=SESSION, how="semi")
-        # Only sightings outside any session carry a player of their own.
-        alone = of_players(seen, players)
+        # Sightings of other times are in none of these sessions: their files are not read.
+        first, last = sessions["started_at"].min(), sessions["ended_at"].max()
+        in_sessions = seen.filter(pl.col("event_at").is_between(first, last)).join(
+            sessions.lazy().select(SESSION), on=SESSION, how="semi"
+        )
+        # Only sightings outside any session carry a player of their own; most files have none.
+        alone = of_players(seen.filter(pl.col("player_id").is_not_null()), players)
         found = pl.concat([in_sessions.collect(), alone.collect()])
         return attribute_sightings(found, sessions)
 
