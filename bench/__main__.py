@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, hour, hours, warehouses
+from bench import demo, history, hour, hours, warehouses
 from bench.measure import run_group
 
 GROUPS = {
@@ -18,6 +18,9 @@ GROUPS = {
     "range": hours.comparisons,
     "demo": demo.comparisons,
     "warehouses": warehouses.comparisons,
+    "history": history.hours,
+    "history-rebuild": history.rebuilds,
+    "history-questions": history.questions,
 }
 
 

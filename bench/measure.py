@@ -70,7 +70,7 @@ def run_group(comparisons: Sequence[Comparison], runs: int) -> list[tuple[Compar
         for name, work in works.items():
             sample = measure(work)
             samples[name].append(sample)
-            _say(f"  {turn + 1} of {runs}: {name} {sample.seconds:.1f} s")
+            _say(f"  {turn + 1} of {runs}: {name} {sample.seconds:.3g} s")
     return _show(comparisons, {name: _medians(found) for name, found in samples.items()})
 
 
@@ -127,10 +127,10 @@ def _show(
         is_kept = value <= c.bar and (c.bar_mib is None or ours.peak_mib <= c.bar_mib)
         table.add_row(
             c.title,
-            f"{ours.seconds:.1f}",
-            f"{peer.seconds:.1f}" if peer else "-",
+            f"{ours.seconds:.3g}",
+            f"{peer.seconds:.3g}" if peer else "-",
             f"{value:.2f}" if peer else "-",
-            (f"{c.bar:g} x" if peer else f"{c.bar:g} s")
+            (f"{c.bar:.3g} x" if peer else f"{c.bar:g} s")
             + (f", {c.bar_mib} MiB" if c.bar_mib else ""),
             f"{ours.cpu_seconds / peer.cpu_seconds:.2f}" if peer else "-",
             f"{ours.peak_mib:.0f}",

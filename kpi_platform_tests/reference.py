@@ -236,7 +236,7 @@ def reference_history(events: list[Event]) -> list[Row]:
                     for row in timeline
                     if row["player_id"] == player
                 ],
-                "p_last_seen_week": last_seen_at.date() - timedelta(last_seen_at.weekday()),
+                "p_last_seen_date": last_seen_at.date(),
             }
         )
     return rows

@@ -89,6 +89,10 @@ def fold_sessions(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
     chained = chain_parts(parts, silence)
     if chained["overlaps"].any():
         raise ValueError("sessions whose parts overlap in time must be rebuilt from their events")
+    return _folded(chained)
+
+
+def _folded(chained: pl.DataFrame) -> pl.DataFrame:
     started, ended = pl.col("first_at").first(), pl.col("last_at").last()
     return (
         chained.group_by("chain", maintain_order=True)
@@ -126,6 +130,8 @@ def rebuild_sessions(
     """
     chained = chain_parts(parts, silence)
     overlapping = chained.filter("overlaps")
+    if overlapping.is_empty():
+        return _folded(chained)
     spans = overlapping.group_by(*SESSION, "chain").agg(
         pl.col("first_at").min(), pl.col("last_at").max()
     )

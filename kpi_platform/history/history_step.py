@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.history.sightings import attribute_sightings, sightings
+from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings, sightings
 from kpi_platform.history.stored import history_of, intervals_of, of_players, sessions_of
 from kpi_platform.history.timeline import (
     fold_history,
@@ -31,6 +31,8 @@ from kpi_platform.storage.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 
 VERSION = "2"
+Change = tuple[str, pl.DataFrame, pl.DataFrame]
+"""A table, the rows to insert or update, and the keys to delete."""
 
 
 class HistoryStep:
@@ -107,46 +109,52 @@ class HistoryStep:
         if not players:
             return {"players_touched": 0, "players_folded_anew": 0, "rows_changed": 0}
         marker = enqueue(self._lake, sorted(others - killed), is_folding=True)
+        # Only the changes outlive the call: writing them needs memory of its own.
+        anew, changes = self._changes(players, others, killed, lost, won)
+        changed = sum(self._lake.apply_changes(*change) for change in changes)
+        dequeue(self._lake, {*batches, *([marker] if marker else [])})
+        return {
+            "players_touched": len(players),
+            "players_folded_anew": anew,
+            "rows_changed": changed,
+        }
+
+    def _changes(
+        self,
+        players: Collection[str],
+        others: Collection[str],
+        killed: Collection[str],
+        lost: pl.DataFrame,
+        won: pl.DataFrame,
+    ) -> tuple[int, list[Change]]:
+        """How many players were folded anew, and what is to be written to bring all up to date."""
         old = history_of(self._lake, players)
         runs = runs_of(old)
-        anew = sorted(others.union(lost["player_id"], not_later(won, runs)["player_id"]))
+        anew = sorted({*others, *lost["player_id"], *not_later(won, runs)["player_id"]})
         is_anew = _is_one_of(anew)
         grown = grow(runs.filter(~is_anew), won.filter(~is_anew))
         folded = intervals(self._attributed(anew)) if anew else grown.clear()
         stored = user_version_intervals(runs.filter(~_is_one_of(killed)))
         # After a fold was killed, the intervals may not be what the timelines say.
         unsure = intervals_of(self._lake, killed).select(stored.columns)
-        changed = self._replace(pl.concat([stored, unsure]), old, pl.concat([grown, folded]))
-        dequeue(self._lake, {*batches, *([marker] if marker else [])})
-        return {
-            "players_touched": len(players),
-            "players_folded_anew": len(anew),
-            "rows_changed": changed,
-        }
-
-    def _replace(self, spans: pl.DataFrame, rows: pl.DataFrame, runs: pl.DataFrame) -> int:
-        """Turn the stored rows of both tables, `spans` and `rows`, into what `runs` say; returns
-        the number of rows changed."""
-        changed = 0
-        for table, old, new in (
-            ("user_version_intervals", spans, user_version_intervals(runs)),
-            ("user_version_history", rows, fold_history(runs)),
-        ):
-            contract = TABLES[table]
-            columns = contract.polars_schema.names()
-            upserts, deletes = diff_rows(
-                old.select(columns), new.select(columns), contract.row_keys
-            )
-            changed += self._lake.apply_changes(table, upserts, deletes)
-        return changed
+        after = pl.concat([grown, folded])
+        return len(anew), [
+            _change("user_version_intervals", [stored, unsure], user_version_intervals(after)),
+            _change("user_version_history", [old], fold_history(after)),
+        ]
 
     def _attributed(self, players: Sequence[str]) -> pl.DataFrame:
         """Every attributed sighting of these players, of all hours."""
-        sessions = of_players(self._lake.scan("sessions"), players).collect()
+        owned = self._lake.scan("sessions").select(*SESSION, *OWNERSHIP)
+        sessions = of_players(owned, players).collect()
         seen = self._lake.scan("sightings")
-        in_sessions = seen.join(sessions.lazy().select(SESSION), on=SESSION, how="semi")
-        # Only sightings outside any session carry a player of their own.
-        alone = of_players(seen, players)
+        # Sightings of other times are in none of these sessions: their files are not read.
+        first, last = sessions["started_at"].min(), sessions["ended_at"].max()
+        in_sessions = seen.filter(pl.col("event_at").is_between(first, last)).join(
+            sessions.lazy().select(SESSION), on=SESSION, how="semi"
+        )
+        # Only sightings outside any session carry a player of their own; most files have none.
+        alone = of_players(seen.filter(pl.col("player_id").is_not_null()), players)
         found = pl.concat([in_sessions.collect(), alone.collect()])
         return attribute_sightings(found, sessions)
 
@@ -157,6 +165,14 @@ def _difference(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.
     gone = old.join(new, on=columns, how="anti", nulls_equal=True)
     come = new.select(columns).join(old, on=columns, how="anti", nulls_equal=True)
     return gone, come
+
+
+def _change(table: str, stored: Sequence[pl.DataFrame], new: pl.DataFrame) -> Change:
+    """What turns the stored rows of a table into the new ones."""
+    contract = TABLES[table]
+    columns = contract.polars_schema.names()
+    old = pl.concat([frame.select(columns) for frame in stored])
+    return table, *diff_rows(old, new.select(columns), contract.row_keys)
 
 
 def _is_one_of(players: Collection[str]) -> pl.Expr:

@@ -8,6 +8,8 @@ from datetime import datetime
 import polars as pl
 
 TRACK = ["player_id", "service_name", "device"]
+FEW_INTERVALS = 16
+"""Up to so many per track, pairing an event with all of its track's is quicker than sorting."""
 _ANSWER = ["version", "valid_from", "valid_to"]
 
 
@@ -46,23 +48,31 @@ def versions_as_of(events: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFram
     given = [name for name in TRACK if name in events.columns]
     missing = [name for name in TRACK if name not in events.columns]
     numbered = events.with_row_index("_event")
-    tracks = intervals.select(TRACK).unique() if missing else None
-    asked = numbered if tracks is None else numbered.join(tracks, on=given)
+    asked = numbered.select("_event", "at", *given)
+    if missing:
+        asked = asked.join(intervals.select(TRACK).unique(), on=given)
+    found = _found(asked, intervals).select("_event", *missing, *_ANSWER)
+    answered = numbered.lazy().join(found.lazy(), on="_event", how="left")
+    return answered.collect(engine="streaming").sort("_event", *missing).drop("_event")
+
+
+def _found(asked: pl.DataFrame, intervals: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `asked` in whose track a version was in effect, with its interval."""
+    answers = intervals.select(*TRACK, *_ANSWER)
+    # Of each track exactly one interval is open.
+    if intervals.height <= FEW_INTERVALS * intervals["valid_to"].null_count():
+        pairs = asked.lazy().join(answers.lazy(), on=TRACK)
+        return pairs.filter(_in_effect(pl.col("at"))).collect(engine="streaming")
     # Intervals of a track do not overlap: the last one begun is the only candidate.
-    found = (
-        asked.sort("at")
-        .join_asof(
-            intervals.select(*TRACK, *_ANSWER).sort("valid_from"),
-            left_on="at",
-            right_on="valid_from",
-            by=TRACK,
-            strategy="backward",
-            check_sortedness=False,
-        )
-        .filter(_in_effect(pl.col("at")))
-        .select("_event", *missing, *_ANSWER)
+    begun = asked.sort("at").join_asof(
+        answers.sort("valid_from"),
+        left_on="at",
+        right_on="valid_from",
+        by=TRACK,
+        strategy="backward",
+        check_sortedness=False,
     )
-    return numbered.join(found, on="_event", how="left").sort("_event", *missing).drop("_event")
+    return begun.filter(_in_effect(pl.col("at")))
 
 
 def _in_effect(at: pl.Expr) -> pl.Expr:

@@ -13,6 +13,8 @@ from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.tables import SESSION
 
 _BLANK_SESSION = pl.col("session_id").str.strip_chars() == ""
+OWNERSHIP = ["started_at", "ended_at", "player_id", "device"]
+"""What of a session decides about its sightings."""
 ATTRIBUTED = [
     "player_id",
     "service_name",

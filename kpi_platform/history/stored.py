@@ -10,6 +10,8 @@ import polars as pl
 from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.lake import Lake
 
+DATES_AT_A_TIME = 3
+
 
 def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
     """The sessions (columns of `sessions`) that may contain these sightings (of `sightings`)."""
@@ -28,17 +30,19 @@ def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
 def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
     """The players' rows of `user_version_history`.
 
-    Looked for by name first: timelines are read only of the weeks in which there are any.
+    Looked for by name first: timelines are read only of the dates on which any of the players
+    was last seen, some after the other, so that memory does not hold those of all at once.
     """
     table = lake.scan("user_version_history")
-    weeks = (
-        of_players(table.select("player_id", "p_last_seen_week"), players)
-        .select(pl.col("p_last_seen_week").unique())
-        .collect(engine="streaming")
-        .to_series()
-    )
-    in_weeks = table.filter(pl.col("p_last_seen_week").is_in(weeks.implode()))
-    return of_players(in_weeks, players).collect(engine="streaming")
+    named = of_players(table.select("player_id", "p_last_seen_date"), players)
+    dates = named.select(pl.col("p_last_seen_date").unique().sort()).collect(engine="streaming")
+    found = [
+        of_players(table.filter(pl.col("p_last_seen_date").is_in(some.implode())), players).collect(
+            engine="streaming"
+        )
+        for some in (frame.to_series() for frame in dates.iter_slices(DATES_AT_A_TIME))
+    ]
+    return pl.concat(found) if found else pl.DataFrame(schema=table.collect_schema())
 
 
 def intervals_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:

@@ -150,5 +150,5 @@ def fold_history(runs: pl.DataFrame) -> pl.DataFrame:
             timeline=pl.struct(TIMELINE),
         )
         .rename({"current_service_name": "current_service"})
-        .with_columns(p_last_seen_week=pl.col("last_seen_at").dt.date().dt.truncate("1w"))
+        .with_columns(p_last_seen_date=pl.col("last_seen_at").dt.date())
     )

@@ -297,8 +297,8 @@ class UserVersionIntervals(Contract):
 class UserVersionHistory(Contract):
     """Exactly one row per player that was ever sighted, with the whole version timeline.
 
-    `p_last_seen_week`: the Monday of the week of `last_seen_at`. It keeps players seen lately, who
-    are nearly all that an hour touches, apart from the dormant.
+    `p_last_seen_date`: the date of `last_seen_at`. It keeps players seen lately, who are nearly
+    all that an hour touches, apart from the dormant.
     """
 
     player_id = _key()
@@ -322,7 +322,7 @@ class UserVersionHistory(Contract):
         ),
         nullable=False,
     )
-    p_last_seen_week = _day()
+    p_last_seen_date = _day()
 
 
 class HistoryQueue(Contract):
@@ -450,7 +450,7 @@ TABLES: dict[str, Table] = {
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR),
     "user_version_intervals": Table(UserVersionIntervals, ("p_valid_from_month",)),
-    "user_version_history": Table(UserVersionHistory, ("p_last_seen_week",)),
+    "user_version_history": Table(UserVersionHistory, ("p_last_seen_date",)),
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),

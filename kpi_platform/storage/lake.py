@@ -404,6 +404,12 @@ def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:
     return int(text) if dtype.is_integer() else text
 
 
+def _literals(values: pl.Series) -> str:
+    """The distinct values (texts, dates or whole numbers) as SQL."""
+    texts = (str(value).replace("'", "''") for value in values.unique().sort())
+    return ", ".join(texts if values.dtype.is_integer() else (f"'{text}'" for text in texts))
+
+
 def _and(predicate: str, where: str) -> str:
     return f"({predicate}) AND ({where})" if where else predicate
 
@@ -426,10 +432,13 @@ def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> p
 
 def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
     values = {name: f"s.{name}" for name in contract.polars_schema.names()}
+    same = [f"t.{name} = s.{name}" for name in contract.row_keys]
+    # Named as values, partitions are left out before their files are read; as columns, after.
+    there = [f"t.{name} IN ({_literals(changes[name])})" for name in contract.partition_by]
     (
         target.merge(
             changes,
-            " AND ".join(f"t.{name} = s.{name}" for name in contract.row_keys),
+            " AND ".join([*there, *same]),
             source_alias="s",
             target_alias="t",
         )

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.history import lookup
 from kpi_platform.history.lookup import version_at, versions_as_of
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -72,6 +73,13 @@ def asked(*rows: tuple[str, int], **columns: str) -> pl.DataFrame:
         orient="row",
     )
     return events.with_columns(**{name: pl.lit(value) for name, value in columns.items()})
+
+
+@pytest.fixture(autouse=True, params=["paired", "sorted"], scope="module")
+def _both_ways(request: pytest.FixtureRequest):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lookup, "FEW_INTERVALS", 16 if request.param == "paired" else 0)
+        yield
 
 
 def test_each_event_of_a_service_and_device_comes_back_once_in_its_place() -> None:
