@@ -6,14 +6,17 @@ studios.
 The table only grows, so it does not matter in which order, or how often, versions are captured. A
 newer version takes the event out of the hour of the version before it: that hour is queued for
 `cleaned_events` before the newer version is committed.
+
+Versions are committed by a thread of its own while the next ones are read.
 """
 
 from collections.abc import Collection, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 
 import polars as pl
-import polars_hash as plh
 
+from kpi_platform.arrivals.version_copies import drop_copies
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.row_versions import ROW, VERSION, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -23,7 +26,9 @@ from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 TABLE = "raw_studio_events"
+# What is held before it is committed; as much again is being committed meanwhile.
 ROWS_AT_A_TIME = 500_000
+BYTES_AT_A_TIME = 128 << 20
 
 
 class VersionStore:
@@ -35,38 +40,81 @@ class VersionStore:
         self._lake = lake
         self._own = set(own)
         self._buffer: list[pl.DataFrame] = []
-        self._rows = 0
-        # Nothing stored, and nobody else adding: then every version is new.
-        self._alone_at = -1 if lake.open(TABLE) is None else None
+        self._rows = self._bytes = 0
+        self._writer = ThreadPoolExecutor(1, "versions")
+        self._writing: Future[None] | None = None
+        # Per source whether nothing of it was stored before this run, as of a table's version.
+        self._is_first: dict[str, bool] = {}
+        self._at: int | None = -1
+        self._comes_again = False
+        self._unseen_commits: dict[datetime, int] = {}
 
     def add(self, versions: pl.DataFrame) -> None:
         """Take versions (columns of `raw_studio_events`); those known already are no news."""
         self._buffer.append(versions)
         self._rows += versions.height
-        if self._rows >= ROWS_AT_A_TIME:
-            self.flush()
+        self._bytes += versions.estimated_size()
+        if self._rows >= ROWS_AT_A_TIME or self._bytes >= BYTES_AT_A_TIME:
+            self._hand_over()
 
     def read_again(self) -> None:
         """Rows taken before may come again: from now on each is looked up."""
-        self._alone_at = None
+        self._comes_again = True
 
     def flush(self) -> None:
         """Commit what was taken."""
-        rows = pl.concat(self._buffer).unique(VERSION) if self._buffer else pl.DataFrame()
-        self._buffer, self._rows = [], 0
+        self._hand_over()
+        self._wait()
+        several = [hour for hour, commits in self._unseen_commits.items() if commits > 1]
+        self._unseen_commits.clear()
+        if several:
+            with lake_lock(self._lake.uri, CAPTURE_LOCK):
+                drop_copies(self._lake, TABLE, several)
+
+    def close(self) -> None:
+        """End the thread; what was not flushed is left out."""
+        self._writer.shutdown(cancel_futures=True)
+
+    def _hand_over(self) -> None:
+        """Let the thread commit what is held, once it is done with what it was given before."""
+        self._wait()
+        if self._buffer:
+            self._writing = self._writer.submit(self._store, self._buffer)
+        self._buffer, self._rows, self._bytes = [], 0, 0
+
+    def _wait(self) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+
+    def _store(self, parts: list[pl.DataFrame]) -> None:
+        rows = _each_once(parts)
         if rows.is_empty():
             return
         with lake_lock(self._lake.uri, CAPTURE_LOCK):
-            version = self._lake.version(TABLE)
-            if self._alone_at is not None and (version is None or version == self._alone_at):
+            if self._are_first(rows):
                 self._commit(rows, set())
-                self._alone_at = self._lake.version(TABLE)
+                self._at = self._lake.version(TABLE)
+                for hour in hours_in(rows):
+                    self._unseen_commits[hour] = self._unseen_commits.get(hour, 0) + 1
                 return
-            self._alone_at = None
             known = self._known(rows)
             new = rows.join(known, on=VERSION, how="anti", nulls_equal=True)
             if new.height:
                 self._commit(new, set(hours_in(touched_hours(new, known))))
+
+    def _are_first(self, rows: pl.DataFrame) -> bool:
+        """Whether nothing of these sources was stored before this run, nor by others since."""
+        if self._comes_again:
+            return False
+        version = self._lake.version(TABLE)
+        if version != self._at:
+            self._is_first, self._at = {}, version
+        for source in rows["source"].unique():
+            if source not in self._is_first:
+                stored = self._lake.scan(TABLE).filter(pl.col("source") == source)
+                self._is_first[source] = stored.head(1).collect().is_empty()
+        return all(self._is_first[source] for source in rows["source"].unique())
 
     def touch_stored(self, hours: Collection[datetime]) -> None:
         """Queue what the stored versions of these hours displaced: a run that was killed may have
@@ -96,22 +144,27 @@ class VersionStore:
         return stored.join(keys, on=ROW, how="semi").collect()
 
 
+def _each_once(parts: list[pl.DataFrame]) -> pl.DataFrame:
+    """The versions without copies; where no two contents are alike nothing else is compared."""
+    rows = pl.concat(parts)
+    is_plain = rows["content_hash"].n_unique() == rows.height
+    return rows if is_plain else rows.unique(VERSION)
+
+
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:
     """Per hour a hash of the versions it holds, and their number; hours without any are absent."""
-    text = pl.concat_str(
-        *(pl.col(name).cast(pl.String).fill_null("") for name in (*ROW, "content_hash")),
-        separator="\n",
-    )
-    hashed = plh.NonCryptographicHashingNameSpace(text).xxh3_64()
-    sums = (
+    tables = (
         lake.scan(TABLE)
         .filter(hours_expression(hours))
-        .select(*INGEST_HOUR, hash=hashed)
-        .group_by(INGEST_HOUR)
-        .agg(rows=pl.len().cast(pl.Int64), hash=pl.col("hash").sum())
+        .group_by(*INGEST_HOUR, "source", "table_name")
+        .agg(rows=pl.len().cast(pl.Int64), hash=pl.col("content_hash").sum())
+        .sort("source", "table_name")
         .collect()
     )
     return {
-        hours_in(one)[0]: (fingerprint(str(one["rows"][0]), str(one["hash"][0])), one["rows"][0])
-        for one in sums.iter_slices(1)
+        hours_in(of_hour)[0]: (
+            fingerprint(*(f"{row}" for row in of_hour.drop(INGEST_HOUR).iter_rows())),
+            int(of_hour["rows"].sum()),
+        )
+        for of_hour in tables.partition_by(INGEST_HOUR)
     }

@@ -211,7 +211,12 @@ class Lake:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
         target = self._create(table)
-        retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
+        properties = _writer_properties(TABLES[table])
+        retried(
+            lambda: write_deltalake(
+                target.table_uri, frame, mode="append", writer_properties=properties
+            )
+        )
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""
