@@ -44,7 +44,7 @@ def bench_sources(*schemas: str, tables: int = 1, folder: Path | None = None) ->
             schema=schema,
             warehouse="{kind: postgres, dsn_env: BENCH_DSN}"
             if folder is None
-            else f"{{kind: duckdb, path: {folder / schema}.duckdb}}",
+            else f"{{kind: duckdb, path: {folder}/studio-{schema}.duckdb}}",
             tables="".join(_TABLE.format(table=name) for name in names),
         )
         for schema in schemas

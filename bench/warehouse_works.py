@@ -39,7 +39,7 @@ def make_rows(_: Path, rows: str) -> None:
     _execute(f"""
         CREATE SCHEMA IF NOT EXISTS {SCHEMA};
         CREATE TABLE {SCHEMA}.events AS SELECT g::bigint AS id, 'P' || g % 100000 AS player,
-          'session-' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS at,
+          'session-' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS "at",
           (g % 500) * 1.1::float8 AS amount, 'EUR'::text AS currency, 'sku' || g % 50 AS sku,
           g % 2 = 0 AS is_refund, (g % 1000)::int AS n, md5(g::text) AS hash
         FROM generate_series(1, {int(rows)}) g;
@@ -63,13 +63,13 @@ def make_studios(folder: Path, kind: str, studios: str) -> None:
             name = f"quiet{number}.{table}"
             statements += f"""
                 CREATE TABLE {name} AS SELECT g::bigint AS id, 'P' || g % 1000 AS player,
-                  's' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS at,
+                  's' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS "at",
                   (g % 500) * 1.1::float8 AS amount, 'EUR'::text AS currency
                 FROM generate_series(1, 50000) AS s(g);
-                CREATE INDEX {table}_at ON {name} (at);
+                CREATE INDEX {table}_at ON {name} ("at");
             """
         _execute(statements) if kind == "postgres" else _execute_in_file(
-            folder / f"quiet{number}.duckdb", statements
+            folder / f"studio-quiet{number}.duckdb", statements
         )
 
 
