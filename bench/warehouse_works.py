@@ -21,7 +21,7 @@ SCHEMA = "studio"
 # After every row there is.
 LATER = datetime(2027, 1, 1, tzinfo=UTC)
 # The rows of its last three windows are known, its own has none.
-QUIET = datetime(2026, 1, 1, 15, tzinfo=UTC)
+QUIET = datetime(2026, 1, 1, 6, tzinfo=UTC)
 QUIET_TABLES = 5
 COLUMNS = ("id", "player", "session", "at", "amount", "currency", "sku", "is_refund", "n", "hash")
 
@@ -65,7 +65,7 @@ def make_studios(folder: Path, kind: str, studios: str) -> None:
                 CREATE TABLE {name} AS SELECT g::bigint AS id, 'P' || g % 1000 AS player,
                   's' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS "at",
                   (g % 500) * 1.1::float8 AS amount, 'EUR'::text AS currency
-                FROM generate_series(1, 50000) AS s(g);
+                FROM generate_series(1, 20000) AS s(g);
                 CREATE INDEX {table}_at ON {name} ("at");
             """
         _execute(statements) if kind == "postgres" else _execute_in_file(
@@ -80,7 +80,7 @@ def quiet_hour(folder: Path, kind: str, studios: str) -> None:
     names = [f"quiet{number}" for number in range(int(studios))]
     files = None if kind == "postgres" else folder.parent / "studios"
     sources = bench_sources(*names, tables=QUIET_TABLES, folder=files)
-    for back in (15, *range(4, 0, -1)):
+    for back in (6, *range(3, 0, -1)):
         capture_hour(folder, sources, QUIET - back * timedelta(hours=1))
     with timed():
         capture_hour(folder, sources, QUIET)
