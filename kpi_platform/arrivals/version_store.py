@@ -28,7 +28,7 @@ from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 TABLE = "raw_studio_events"
 # What is held before it is committed; as much again is being committed meanwhile.
 ROWS_AT_A_TIME = 500_000
-BYTES_AT_A_TIME = 128 << 20
+BYTES_AT_A_TIME = 48 << 20
 
 
 class VersionStore:
@@ -47,7 +47,8 @@ class VersionStore:
         self._is_first: dict[str, bool] = {}
         self._at: int | None = -1
         self._comes_again = False
-        self._unseen_commits: dict[datetime, int] = {}
+        # Hours whose rows were not compared with each other.
+        self._unseen: set[datetime] = set()
 
     def add(self, versions: pl.DataFrame) -> None:
         """Take versions (columns of `raw_studio_events`); those known already are no news."""
@@ -65,11 +66,10 @@ class VersionStore:
         """Commit what was taken."""
         self._hand_over()
         self._wait()
-        several = [hour for hour, commits in self._unseen_commits.items() if commits > 1]
-        self._unseen_commits.clear()
-        if several:
+        if self._unseen:
             with lake_lock(self._lake.uri, CAPTURE_LOCK):
-                drop_copies(self._lake, TABLE, several)
+                drop_copies(self._lake, TABLE, sorted(self._unseen))
+        self._unseen.clear()
 
     def close(self) -> None:
         """End the thread; what was not flushed is left out."""
@@ -88,16 +88,16 @@ class VersionStore:
             writing.result()
 
     def _store(self, parts: list[pl.DataFrame]) -> None:
-        rows = _each_once(parts)
+        rows = pl.concat(parts)
         if rows.is_empty():
             return
         with lake_lock(self._lake.uri, CAPTURE_LOCK):
             if self._are_first(rows):
                 self._commit(rows, set())
                 self._at = self._lake.version(TABLE)
-                for hour in hours_in(rows):
-                    self._unseen_commits[hour] = self._unseen_commits.get(hour, 0) + 1
+                self._unseen |= set(hours_in(rows))
                 return
+            rows = rows.unique(VERSION)
             known = self._known(rows)
             new = rows.join(known, on=VERSION, how="anti", nulls_equal=True)
             if new.height:
@@ -121,6 +121,7 @@ class VersionStore:
         left that undone."""
         rows = self._lake.scan(TABLE).select(VERSION).filter(hours_expression(hours)).collect()
         if rows.height:
+            self._unseen |= set(hours_in(rows))
             known = self._known(rows).join(rows, on=VERSION, how="anti", nulls_equal=True)
             displaced = set(hours_in(touched_hours(rows, known)))
             self._touch(displaced, set())
@@ -142,13 +143,6 @@ class VersionStore:
         keys = rows.select(ROW).unique().lazy()
         stored = self._lake.scan(TABLE).select(VERSION)
         return stored.join(keys, on=ROW, how="semi").collect()
-
-
-def _each_once(parts: list[pl.DataFrame]) -> pl.DataFrame:
-    """The versions without copies; where no two contents are alike nothing else is compared."""
-    rows = pl.concat(parts)
-    is_plain = rows["content_hash"].n_unique() == rows.height
-    return rows if is_plain else rows.unique(VERSION)
 
 
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:
