@@ -63,7 +63,8 @@ def make_studios(folder: Path, kind: str, studios: str) -> None:
             name = f"quiet{number}.{table}"
             statements += f"""
                 CREATE TABLE {name} AS SELECT g::bigint AS id, 'P' || g % 1000 AS player,
-                  's' || g / 10 AS session, timestamp '2026-01-01' + g * interval '1 second' AS "at",
+                  's' || g / 10 AS session,
+                  timestamp '2026-01-01' + g * interval '1 second' AS "at",
                   (g % 500) * 1.1::float8 AS amount, 'EUR'::text AS currency
                 FROM generate_series(1, 20000) AS s(g);
                 CREATE INDEX {table}_at ON {name} ("at");
@@ -101,7 +102,11 @@ def adbc(folder: Path) -> None:
     import adbc_driver_postgresql.dbapi as driver
     from deltalake import write_deltalake
 
-    with timed(), driver.connect(os.environ["BENCH_DSN"]) as connection, connection.cursor() as cursor:
+    with (
+        timed(),
+        driver.connect(os.environ["BENCH_DSN"]) as connection,
+        connection.cursor() as cursor,
+    ):
         cursor.execute(f"SELECT {', '.join(COLUMNS)} FROM {SCHEMA}.events")
         write_deltalake(str(folder), cursor.fetch_arrow_table())
 

@@ -46,7 +46,13 @@ def comparisons(folder: Path) -> list[Comparison]:
         quiet.append(Comparison(title, work("quiet-hour", kind, str(STUDIOS)), None, STUDIOS))
     ours, adbc = work("capture"), work("adbc")
     return [
-        Comparison(f"{ROWS:,} rows into raw_studio_events, beside ADBC and a plain write", ours, adbc, 1.3, MEBIBYTES),
+        Comparison(
+            f"{ROWS:,} rows into raw_studio_events, beside ADBC and a plain write",
+            ours,
+            adbc,
+            1.3,
+            MEBIBYTES,
+        ),
         Comparison("beside dlt with pyarrow", ours, work("dlt-pyarrow"), 1.0),
         Comparison("beside dlt with connectorx", ours, work("dlt-connectorx"), 1.0),
         Comparison(f"catalog of {TABLES:,} x {COLUMNS} columns", work("discover"), None, 10),

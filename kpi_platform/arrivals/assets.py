@@ -78,8 +78,8 @@ def raw_console_feed(
 @dg.multi_asset(
     name="raw_stream_feed",
     specs=[
-        hourly_spec("raw_stream_feed", "arrivals", [], FEED_VERSION),
-        hourly_spec("stream_stats", "arrivals", [], FEED_VERSION),
+        hourly_spec("raw_stream_feed", "arrivals", ["raw_studio_events"], FEED_VERSION),
+        hourly_spec("stream_stats", "arrivals", ["raw_studio_events"], FEED_VERSION),
     ],
     check_specs=check_specs(STREAM_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),

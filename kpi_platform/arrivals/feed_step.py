@@ -75,7 +75,7 @@ class _Tally:
 
 
 @dataclass
-class _HourRead:
+class HourRead:
     """What was read of one hour: rows, bad lines, and a tally per source."""
 
     good: list[pl.DataFrame] = field(default_factory=list)
@@ -164,14 +164,14 @@ class FeedStep(ABC):
             self._feeds = self._open()
         return self._feeds
 
-    def _read(self, hour: datetime) -> _HourRead:
-        done = _HourRead()
+    def _read(self, hour: datetime) -> HourRead:
+        done = HourRead()
         for folder in self._folders:
-            part = _HourRead()
+            part = HourRead()
             try:
                 self._read_folder(hour, folder, part)
             except _UNREADABLE as error:
-                part = _HourRead()
+                part = HourRead()
                 for _, _, source in folder.sources:
                     part.tally(source.key).error = error_line(error)
             done.good += part.good
@@ -179,7 +179,7 @@ class FeedStep(ABC):
             done.tallies |= part.tallies
         return done
 
-    def _read_folder(self, hour: datetime, folder: FeedFolder, into: _HourRead) -> None:
+    def _read_folder(self, hour: datetime, folder: FeedFolder, into: HourRead) -> None:
         if folder.name in self._errors:
             raise LandingError(self._errors[folder.name])
         for file in self._files[hour].get(folder.name, []):
@@ -190,7 +190,7 @@ class FeedStep(ABC):
                 continue
 
     def _read_file(
-        self, hour: datetime, folder: FeedFolder, file: LandingFile, into: _HourRead
+        self, hour: datetime, folder: FeedFolder, file: LandingFile, into: HourRead
     ) -> None:
         form = TextForm(folder.feed.encoding, folder.feed.separator)
         read = FeedRead(self._landing().stream(file.path), file.path, form)
@@ -219,7 +219,7 @@ class FeedStep(ABC):
         rows: pl.DataFrame,
         bad: pl.DataFrame,
         hour: datetime,
-        into: _HourRead,
+        into: HourRead,
     ) -> None:
         """Part the rows among the folder's sources; the first answers for what nobody takes."""
         for owner in folder.sources:
@@ -240,7 +240,7 @@ class FeedStep(ABC):
         self._count(into, folder.sources[0][2].key, hour, made.clear(), rest)
 
     def _count(
-        self, into: _HourRead, source: str, hour: datetime, made: pl.DataFrame, bad: pl.DataFrame
+        self, into: HourRead, source: str, hour: datetime, made: pl.DataFrame, bad: pl.DataFrame
     ) -> None:
         tally = into.tally(source)
         tally.lines += made.height + bad.height

@@ -32,13 +32,20 @@ BYTES_AT_A_TIME = 48 << 20
 
 
 class VersionStore:
-    """What one run adds. `own`: the hours that the run brings up to date itself."""
+    """What one run adds. `own`: the hours that the run brings up to date itself; `followers`: the
+    tables that are made of the versions that count."""
 
-    def __init__(self, lake: Lake, own: Collection[datetime]) -> None:
+    def __init__(
+        self,
+        lake: Lake,
+        own: Collection[datetime],
+        followers: Collection[str] = ("cleaned_events",),
+    ) -> None:
         self.changed: set[datetime] = set()
         self.added = 0
         self._lake = lake
         self._own = set(own)
+        self._followers = followers
         self._buffer: list[pl.DataFrame] = []
         self._rows = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "versions")
@@ -54,7 +61,7 @@ class VersionStore:
         """Take versions (columns of `raw_studio_events`); those known already are no news."""
         self._buffer.append(versions)
         self._rows += versions.height
-        self._bytes += versions.estimated_size()
+        self._bytes += int(versions.estimated_size())
         if self._rows >= ROWS_AT_A_TIME or self._bytes >= BYTES_AT_A_TIME:
             self._hand_over()
 
@@ -125,19 +132,24 @@ class VersionStore:
             known = self._known(rows).join(rows, on=VERSION, how="anti", nulls_equal=True)
             displaced = set(hours_in(touched_hours(rows, known)))
             self._touch(displaced, set())
-            forget_consumed(self._lake, "cleaned_events", sorted(displaced))
+            self._forget(displaced)
 
     def _commit(self, new: pl.DataFrame, displaced: set[datetime]) -> None:
         hours = set(hours_in(new))
         self._touch(displaced, hours - self._own)
         # What an own hour has to show may change though its rows do not: it loses an event.
-        forget_consumed(self._lake, "cleaned_events", sorted(hours | displaced))
+        self._forget(hours | displaced)
         self._lake.append(TABLE, new)
         self.changed |= hours
         self.added += new.height
 
     def _touch(self, displaced: set[datetime], landed: set[datetime]) -> None:
-        enqueue_hours(self._lake, "cleaned_events", displaced | landed)
+        for table in self._followers:
+            enqueue_hours(self._lake, table, displaced | landed)
+
+    def _forget(self, hours: Collection[datetime]) -> None:
+        for table in self._followers:
+            forget_consumed(self._lake, table, sorted(hours))
 
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
         keys = rows.select(ROW).unique().lazy()

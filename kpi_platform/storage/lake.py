@@ -67,7 +67,10 @@ def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl
 def hours_in(rows: pl.DataFrame) -> list[datetime]:
     """The distinct ingest hours of the rows, sorted."""
     hours = rows.select(INGEST_HOUR)
-    if hours.height and hours.select((pl.all().min() == pl.all().max()).all()).row(0) == (True,) * 2:
+    if (
+        hours.height
+        and hours.select((pl.all().min() == pl.all().max()).all()).row(0) == (True,) * 2
+    ):
         # Very many rows are most often of one hour.
         hours = hours.head(1)
     return sorted(

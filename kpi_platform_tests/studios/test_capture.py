@@ -231,5 +231,8 @@ def test_a_source_that_is_added_later_is_captured_like_the_first(world: StudioWo
     world.sources = parse_sources(SOURCES + second.lstrip("\n"), "sources.yaml")
     world.run([hour(0)])
     stored = world.lake.scan("raw_studio_events").collect()
-    assert stored["source"].value_counts().sort("source").rows() == [("comet-db", 3), ("nova-db", 3)]
+    assert stored["source"].value_counts().sort("source").rows() == [
+        ("comet-db", 3),
+        ("nova-db", 3),
+    ]
     assert accounted(world, 0)

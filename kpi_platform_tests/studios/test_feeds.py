@@ -13,7 +13,7 @@ from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import SourcesError, parse_sources
+from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.hour_steps import HourReport, work_through
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
@@ -228,13 +228,3 @@ def test_feeds_that_cannot_be_reached_fail_alone(feeds: Feeds) -> None:
     feeds.put("shop", START, "sales.csv", SALES.encode("latin-1"))
     feeds.run(START)
     assert set(feeds.lake.read_hours("hour_ledger", [START])["status"]) == {"processed"}
-
-
-def test_a_stream_feed_that_is_a_table_is_refused_in_one_line(feeds: Feeds) -> None:
-    told = "{kind: stream, schema: s, table: t, hour: h, average_viewers: a}"
-    text = (
-        "studios: [{key: k, warehouse: {kind: duckdb, path: p}, games:"
-        f" [{{key: g, sources: [{{key: s, feed: {told}}}]}}]}}]"
-    )
-    with pytest.raises(SourcesError, match="source s: a stream feed needs a folder"):
-        StreamStep(feeds.lake, lambda: Landing("."), parse_sources(text, "x"), LIMIT)
