@@ -66,10 +66,12 @@ def raw_console_feed(
     """Read what console platforms delivered in each hour; quarantine what is no row."""
     with naming_the_setting():
         parts = platform.platform
+        step = ConsoleStep(parts.lake, parts.open_feeds, parts.sources)
+        step.request_failed_hours()
         yield from record_hours(
             context,
             parts.lake,
-            ConsoleStep(parts.lake, parts.open_feeds, parts.sources),
+            step,
             lambda hours: check_console(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )
@@ -90,10 +92,13 @@ def raw_stream_feed(
     """Read what stream platforms stated in each hour, and fold it to one row per game and hour."""
     with naming_the_setting():
         parts = platform.platform
+        limit = parts.settings.future_limit
+        step = StreamStep(parts.lake, parts.open_feeds, parts.sources, limit)
+        step.request_failed_hours()
         yield from record_hours(
             context,
             parts.lake,
-            StreamStep(parts.lake, parts.open_feeds, parts.sources, parts.settings.future_limit),
+            step,
             lambda hours: check_stream(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )

@@ -1,4 +1,4 @@
-"""Which windows of which tables a run reads: its own hours, the last three again, and what failed.
+"""Which windows of which tables a run reads: its own hours, the last ones again, and what failed.
 
 Belongs here: the plan. Does not: reading.
 """
@@ -13,7 +13,6 @@ from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed, TableMapping
 from kpi_platform.schemas.sources import Source, Sources, Studio
 
-REREAD = 3
 Range = tuple[datetime | None, datetime]
 
 
@@ -38,12 +37,14 @@ class CapturedSource:
         failed: Collection[datetime],
     ) -> list[Range]:
         """The windows to read for the `own` hours: those, hours that failed before, and of the
-        last three those that were `captured`. Only a run of the first hour, or one that mends it,
+        last ones (three, or `reread_hours`) those that were `captured`. Only a run of the first hour, or one that mends it,
         takes what is older."""
         wanted = {hour for hour in own if self.source.active_in(hour)}
         if not wanted:
             return []
-        again = {hour - back * HOUR for hour in wanted for back in range(1, REREAD + 1)}
+        again = {
+            hour - back * HOUR for hour in wanted for back in range(1, self.source.reread_hours + 1)
+        }
         whole = wanted | set(failed)
         hours = whole | {h for h in again if h in captured and self.source.active_in(h)}
         return [

@@ -20,8 +20,9 @@ from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.storage.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.storage.hour_steps import Done, error_line
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of
 from kpi_platform.storage.landing import Landing, LandingError, LandingFile
 
 VERSION = "1"
@@ -119,8 +120,18 @@ class FeedStep(ABC):
                 self._errors[folder.name] = error_line(error)
                 continue
             for hour, files in listed.items():
-                self._files[hour][folder.name] = [file for file in files if _is_readable(file)]
+                found = sorted(files, key=lambda file: file.path)
+                self._files[hour][folder.name] = [file for file in found if is_feed_file(file)]
         return {hour: self._input(hour) for hour in hours}
+
+    def request_failed_hours(self) -> None:
+        """Queue the hours in which a folder could not be read: they come along with the next."""
+        failed = self._lake.scan("hour_ledger").filter(
+            pl.col("kind") == self.kind, pl.col("source_error").is_not_null()
+        )
+        hours = set(hours_in(failed.collect()))
+        _, waiting = waiting_hours(self._lake, self.table)
+        enqueue_hours(self._lake, self.table, hours.difference(waiting))
 
     def weight(self, hour: datetime) -> int:
         """Bytes of the hour's files."""

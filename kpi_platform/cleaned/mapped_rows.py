@@ -137,7 +137,7 @@ class MappedRows:
 
 
 def _mark(source: Source) -> str:
-    return source.model_dump_json(exclude={"since", "until", "player_ids"})
+    return source.model_dump_json(exclude={"since", "until", "player_ids", "reread_hours"})
 
 
 # No column says yes to this: every row is suppressed.

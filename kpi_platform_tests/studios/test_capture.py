@@ -236,3 +236,16 @@ def test_a_source_that_is_added_later_is_captured_like_the_first(world: StudioWo
         ("nova-db", 3),
     ]
     assert accounted(world, 0)
+
+
+def test_rows_stamped_long_ago_are_found_where_more_hours_are_read_again(
+    world: StudioWorld,
+) -> None:
+    world.sources = parse_sources(
+        SOURCES.replace("schema: game", "schema: game\n            reread_hours: 6"), "sources.yaml"
+    )
+    world.run([hour(n) for n in range(6)])
+    world.warehouse.tables["purchases"] = purchases([purchase(1, at(1, 5)), purchase(2, at(0, 5))])
+    world.run([hour(6)])
+    assert [row[:2] for row in events(world)] == [(hour(0), "2"), (hour(1), "1")]
+    assert accounted(world, *range(7))

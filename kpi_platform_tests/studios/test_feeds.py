@@ -83,10 +83,14 @@ class Feeds:
             return Landing(str(self.folder / "feeds"), "KPI_FEEDS_URI")
 
         limits = ArrivalLimits(timedelta(days=30), LIMIT)
+        console = ConsoleStep(self.lake, feeds, SOURCES)
+        stream = StreamStep(self.lake, feeds, SOURCES, LIMIT)
+        for step in (console, stream):
+            step.request_failed_hours()
         steps = (
             RawStep(self.lake, Landing(str(self.folder / "landing")), SOURCES, limits),
-            ConsoleStep(self.lake, feeds, SOURCES),
-            StreamStep(self.lake, feeds, SOURCES, LIMIT),
+            console,
+            stream,
             EventsStep(self.lake, SOURCES),
         )
         return {
@@ -228,3 +232,15 @@ def test_feeds_that_cannot_be_reached_fail_alone(feeds: Feeds) -> None:
     feeds.put("shop", START, "sales.csv", SALES.encode("latin-1"))
     feeds.run(START)
     assert set(feeds.lake.read_hours("hour_ledger", [START])["status"]) == {"processed"}
+
+
+def test_a_feed_that_returns_heals_with_the_next_hour(feeds: Feeds) -> None:
+    (feeds.folder / "feeds").rmdir()
+    feeds.run(hour(0), hour(1))
+    (feeds.folder / "feeds").mkdir()
+    feeds.put("live", hour(0), "a.csv", state(0, "10", "20", "1"))
+    reports = feeds.run(hour(2))
+    assert {r.hour for r in reports["raw_stream_feed"]} == {hour(n) for n in range(3)}
+    assert feeds.stats() == [("comet", hour(0), 10.0, 20, 1.0)]
+    ledger = feeds.lake.scan("hour_ledger").collect()
+    assert set(ledger["status"]) == {"processed"} and not ledger["rows"].has_nulls()
