@@ -37,8 +37,8 @@ class CapturedSource:
         failed: Collection[datetime],
     ) -> list[Range]:
         """The windows to read for the `own` hours: those, hours that failed before, and of the
-        last ones (three, or `reread_hours`) those that were `captured`. Only a run of the first hour, or one that mends it,
-        takes what is older."""
+        last ones (three, or `reread_hours`) those that were `captured`. Only a run of the first
+        hour, or one that mends it, takes what is older."""
         wanted = {hour for hour in own if self.source.active_in(hour)}
         if not wanted:
             return []

@@ -314,7 +314,8 @@ def _print_of(tally: _Tally) -> str:
     return fingerprint(*tally.prints) if tally.prints else ""
 
 
-def _is_readable(file: LandingFile) -> bool:
+def is_feed_file(file: LandingFile) -> bool:
+    """Whether a file is one that feeds are made of."""
     name = file.path.rsplit("/", 1)[-1]
     return not name.startswith((".", "_")) and READABLE.search(name) is not None
 

@@ -47,6 +47,6 @@ def test_the_same_rows_are_captured_from_postgres_as_from_files(
     assert from_files.height > 50
     assert from_server.equals(from_files)
     # A world is never written over another.
-    with pytest.raises(SimulatedServerError, match="SIMULATED_DSN.*already exists") as error:
+    with pytest.raises(SimulatedServerError, match=r"SIMULATED_DSN.*already exists") as error:
         simulate(tmp_path / "again", START, 2, 60, 3, place)
     assert database.password not in str(error.value)
