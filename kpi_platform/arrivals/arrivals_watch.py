@@ -18,6 +18,7 @@ from kpi_platform.schemas.sources import Kind, Sources
 from kpi_platform.storage.landing import LandingFile
 
 NO_FILES = ""
+TELEMETRY: tuple[Kind, ...] = ("telemetry",)
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def feeds_fingerprint(files: Iterable[LandingFile], sources: Mapping[str, Sequen
 
 
 def read_fingerprints(
-    ledger: pl.DataFrame, kinds: Collection[Kind] = ("telemetry",)
+    ledger: pl.DataFrame, kinds: Collection[Kind] = TELEMETRY
 ) -> dict[datetime, str]:
     """The same fingerprint, per hour, of the files that sources of these kinds were read from,
     from rows of `hour_ledger`.

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 import dagster as dg
 
 from kpi_platform.arrivals.arrivals_watch import (
+    TELEMETRY,
     HourRange,
     Memory,
     changed_hours,
@@ -109,7 +110,7 @@ def feed_arrivals_sensor(
 class Telemetry:
     """What telemetry's sensor looks at."""
 
-    kinds: tuple[Kind, ...] = ("telemetry",)
+    kinds = TELEMETRY
 
     def __init__(self, parts: Platform) -> None:
         self._sources = parts.sources
