@@ -9,6 +9,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -25,7 +26,8 @@ from kpi_platform.demo import run_demo
 from kpi_platform.published.dashboard import make_dashboard, read_inputs
 from kpi_platform.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.schemas.sources import SourcesError
-from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings
+from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings, secret
+from kpi_platform.simulator import PostgresPlace, SimulatedServerError
 from kpi_platform.simulator import simulate as simulate_world
 from kpi_platform.storage.dbt_manifest import DbtProjectError, read_manifest
 from kpi_platform.storage.lake import Lake, LakeError
@@ -49,6 +51,7 @@ _MISTAKES = (
     LakeError,
     LocalServerError,
     QueryError,
+    SimulatedServerError,
     DbtProjectError,
     VerifyError,
 )
@@ -109,6 +112,20 @@ def demo(
     raise typer.Exit(run_demo(load_settings(), hours, players, seed, on_s3=s3))
 
 
+class WarehouseKind(StrEnum):
+    """Where a simulated studio keeps its tables."""
+
+    DUCKDB = "duckdb"
+    POSTGRES = "postgres"
+
+
+def _postgres_place(dsn_env: str) -> PostgresPlace:
+    dsn = secret(dsn_env)
+    if dsn is None:
+        raise typer.BadParameter(f"{dsn_env} is not set: it holds the database's address")
+    return PostgresPlace(dsn_env, dsn)
+
+
 @app.command(
     epilog="Example: kpi simulate --out world --start 2026-01-01-00:00 --hours 48 --players 400"
 )
@@ -118,13 +135,20 @@ def simulate(
     hours: Annotated[int, typer.Option(min=1, help="How many hours.")] = 48,
     players: Annotated[int, typer.Option(min=1, help="How many players.")] = 400,
     seed: Annotated[int, typer.Option(help="Equal arguments make equal files.")] = 7,
+    warehouse: Annotated[
+        WarehouseKind, typer.Option(help="Where the studios' tables are written.")
+    ] = WarehouseKind.DUCKDB,
+    dsn_env: Annotated[
+        str, typer.Option(help="With postgres: the variable that holds the database's address.")
+    ] = "KPI_SIMULATED_DSN",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
     first = _hour(start)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{out} is not empty")
-    summary = simulate_world(out, first, hours, players, seed)
+    place = _postgres_place(dsn_env) if warehouse is WarehouseKind.POSTGRES else None
+    summary = simulate_world(out, first, hours, players, seed, place)
     figures = {name: value for name, value in vars(summary).items() if name != "out"}
     if as_json:
         typer.echo(json.dumps({"out": str(out), **figures}))

@@ -18,7 +18,11 @@ from kpi_platform.arrivals.schedules import (
     landing_listing,
     landing_listing_schedule,
 )
-from kpi_platform.arrivals.sensors import landing_listing_sensor, telemetry_arrivals_sensor
+from kpi_platform.arrivals.sensors import (
+    feed_arrivals_sensor,
+    landing_listing_sensor,
+    telemetry_arrivals_sensor,
+)
 from kpi_platform.cleaned.assets import cleaned_events, sessions
 from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
@@ -50,7 +54,7 @@ defs = dg.Definitions(
     asset_checks=[list_landing, newest_hour_is_recent, dashboard_opens, dashboard_is_recent],
     jobs=[everything, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
-    sensors=[telemetry_arrivals_sensor, landing_listing_sensor],
+    sensors=[telemetry_arrivals_sensor, feed_arrivals_sensor, landing_listing_sensor],
     resources={"platform": PlatformResource(), "dbt": dbt_command},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.
     executor=dg.in_process_executor,

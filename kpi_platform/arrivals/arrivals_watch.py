@@ -6,7 +6,7 @@ not: listing files, the clock, and how Dagster is asked for runs.
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -14,10 +14,11 @@ import polars as pl
 
 from kpi_platform.partitions import HOUR, fold_ranges, hour_of, key_of
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources import Kind, Sources
 from kpi_platform.storage.landing import LandingFile
 
 NO_FILES = ""
+TELEMETRY: tuple[Kind, ...] = ("telemetry",)
 
 
 @dataclass(frozen=True)
@@ -98,15 +99,33 @@ def hour_fingerprint(files: Iterable[LandingFile], sources: Sources) -> str:
     return _over_sources({key: files_fingerprint(group) for key, group in by_source.items()})
 
 
-def read_fingerprints(ledger: pl.DataFrame) -> dict[datetime, str]:
-    """The same fingerprint, per hour, of the files that were read, from rows of `hour_ledger`.
+def feeds_fingerprint(files: Iterable[LandingFile], sources: Mapping[str, Sequence[str]]) -> str:
+    """The same of feeds' files; `sources` has those that share each folder."""
+    by_folder: dict[str, list[LandingFile]] = defaultdict(list)
+    for file in files:
+        by_folder[file.folder].append(file)
+    return _over_sources(
+        {
+            source: files_fingerprint(sorted(found, key=lambda file: file.path))
+            for folder, found in by_folder.items()
+            for source in sources[folder]
+        }
+    )
+
+
+def read_fingerprints(
+    ledger: pl.DataFrame, kinds: Collection[Kind] = TELEMETRY
+) -> dict[datetime, str]:
+    """The same fingerprint, per hour, of the files that sources of these kinds were read from,
+    from rows of `hour_ledger`.
 
     An hour that failed, or was read but never decoded, is absent: its files still wait.
     """
     columns = ("p_ingest_date_utc", "p_ingest_hour_utc", "status", "rows", "source", "fingerprint")
     hours: dict[datetime, dict[str, str]] = defaultdict(dict)
     unfinished = set()
-    for day, number, status, rows, source, value in ledger.select(columns).iter_rows():
+    of_kinds = ledger.filter(pl.col("kind").fill_null("telemetry").is_in(sorted(kinds)))
+    for day, number, status, rows, source, value in of_kinds.select(columns).iter_rows():
         hour = hour_of(f"{day:%Y-%m-%d}-{number:02d}:00")
         if status != "processed" or rows is None:
             unfinished.add(hour)

@@ -66,10 +66,12 @@ def raw_console_feed(
     """Read what console platforms delivered in each hour; quarantine what is no row."""
     with naming_the_setting():
         parts = platform.platform
+        step = ConsoleStep(parts.lake, parts.open_feeds, parts.sources)
+        step.request_failed_hours()
         yield from record_hours(
             context,
             parts.lake,
-            ConsoleStep(parts.lake, parts.open_feeds, parts.sources),
+            step,
             lambda hours: check_console(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )
@@ -78,8 +80,8 @@ def raw_console_feed(
 @dg.multi_asset(
     name="raw_stream_feed",
     specs=[
-        hourly_spec("raw_stream_feed", "arrivals", [], FEED_VERSION),
-        hourly_spec("stream_stats", "arrivals", [], FEED_VERSION),
+        hourly_spec("raw_stream_feed", "arrivals", ["raw_studio_events"], FEED_VERSION),
+        hourly_spec("stream_stats", "arrivals", ["raw_studio_events"], FEED_VERSION),
     ],
     check_specs=check_specs(STREAM_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -90,10 +92,13 @@ def raw_stream_feed(
     """Read what stream platforms stated in each hour, and fold it to one row per game and hour."""
     with naming_the_setting():
         parts = platform.platform
+        limit = parts.settings.future_limit
+        step = StreamStep(parts.lake, parts.open_feeds, parts.sources, limit)
+        step.request_failed_hours()
         yield from record_hours(
             context,
             parts.lake,
-            StreamStep(parts.lake, parts.open_feeds, parts.sources, parts.settings.future_limit),
+            step,
             lambda hours: check_stream(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )

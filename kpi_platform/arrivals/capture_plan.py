@@ -1,4 +1,4 @@
-"""Which windows of which tables a run reads: its own hours, the last three again, and what failed.
+"""Which windows of which tables a run reads: its own hours, the last ones again, and what failed.
 
 Belongs here: the plan. Does not: reading.
 """
@@ -10,10 +10,9 @@ from datetime import datetime, timedelta
 from kpi_platform.arrivals.captured_rows import CapturedTable
 from kpi_platform.partitions import HOUR, fold_ranges
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.source_tables import ConsoleFeed, TableMapping
+from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed, TableMapping
 from kpi_platform.schemas.sources import Source, Sources, Studio
 
-REREAD = 3
 Range = tuple[datetime | None, datetime]
 
 
@@ -38,12 +37,14 @@ class CapturedSource:
         failed: Collection[datetime],
     ) -> list[Range]:
         """The windows to read for the `own` hours: those, hours that failed before, and of the
-        last three those that were `captured`. Only a run of the first hour, or one that mends it,
-        takes what is older."""
+        last ones (three, or `reread_hours`) those that were `captured`. Only a run of the first
+        hour, or one that mends it, takes what is older."""
         wanted = {hour for hour in own if self.source.active_in(hour)}
         if not wanted:
             return []
-        again = {hour - back * HOUR for hour in wanted for back in range(1, REREAD + 1)}
+        again = {
+            hour - back * HOUR for hour in wanted for back in range(1, self.source.reread_hours + 1)
+        }
         whole = wanted | set(failed)
         hours = whole | {h for h in again if h in captured and self.source.active_in(h)}
         return [
@@ -77,7 +78,7 @@ def captured_sources(sources: Sources, start_hour: datetime) -> list[CapturedSou
 
 def _tables(source: Source, first: datetime) -> list[CapturedTable]:
     feed = source.feed
-    if isinstance(feed, ConsoleFeed) and feed.table is not None and feed.schema_ is not None:
+    if feed is not None and feed.table is not None and feed.schema_ is not None:
         return [_table(source.key, feed.schema_, feed.table, feed, first)]
     schema = source.schema_
     if schema is None:
@@ -86,9 +87,15 @@ def _tables(source: Source, first: datetime) -> list[CapturedTable]:
 
 
 def _table(
-    source: str, schema: str, table: str, mapping: TableMapping | ConsoleFeed, first: datetime
+    source: str,
+    schema: str,
+    table: str,
+    mapping: TableMapping | ConsoleFeed | StreamFeed,
+    first: datetime,
 ) -> CapturedTable:
-    needed = frozenset[str]().union(*mapping.columns_by_use().values(), mapping.key)
-    if mapping.watermark is not None:
-        needed |= {mapping.watermark.column}
-    return CapturedTable(source, schema, table, mapping, mapping.ignore, needed, first)
+    captured = mapping if isinstance(mapping, TableMapping) else mapping.as_captured()
+    ignored = () if isinstance(mapping, StreamFeed) else mapping.ignore
+    needed = frozenset[str]().union(*mapping.columns_by_use().values(), captured.key)
+    if captured.watermark is not None:
+        needed |= {captured.watermark.column}
+    return CapturedTable(source, schema, table, captured, ignored, needed, first)

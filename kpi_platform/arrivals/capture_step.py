@@ -6,7 +6,7 @@ are new (`version_store.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import datetime
 
 import polars as pl
@@ -23,7 +23,7 @@ from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed, record_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_expression
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.warehouses import StudioWarehouseError
 
 VERSION = "1"
@@ -41,6 +41,8 @@ class CaptureStep:
         self._lake = lake
         self._plan = captured_sources(sources, start_hour)
         self._ledger = CaptureLedger(lake)
+        has_streams = any(each.source.kind == "stream" for each in self._plan)
+        self._followers = ("cleaned_events", *(["raw_stream_feed"] if has_streams else []))
         self._readers = {
             each.studio.key: StudioReader(each.studio, open_warehouse) for each in self._plan
         }
@@ -79,11 +81,10 @@ class CaptureStep:
         Windows of other hours that are read again add to those hours, which are queued for the
         tables after this one.
         """
-        store = VersionStore(self._lake, hours)
-        killed = [hour for hour in hours if hour not in self._known]
-        store.touch_stored(killed)
-        errors = dict(self._read_all(hours, store.add, store.read_again))
-        store.flush()
+        with closing(VersionStore(self._lake, hours, self._followers)) as store:
+            store.touch_stored([hour for hour in hours if hour not in self._known])
+            errors = dict(self._read_all(hours, store.add, store.read_again))
+            store.flush()
         self._ledger.write(self._plan, hours, errors)
         self._refresh_dimensions()
         touched = {*hours, *store.changed}
@@ -179,7 +180,8 @@ class CaptureStep:
                 for rows in reader.read(table, window):
                     versions = table.versions(rows)
                     # What lies in an hour that never ran is left to that hour's own run.
-                    take(versions.filter(hours_expression(kept)))
+                    left = set(hours_in(versions)) - kept
+                    take(versions.filter(~hours_expression(left)) if left else versions)
         except StudioWarehouseError as error:
             yield str(error)
 

@@ -69,6 +69,8 @@ class CapturedTable:
             return texts.alias("row_key")
         columns = text_columns(rows, set(names))
         whole = columns[names[0]] if len(names) == 1 else row_texts(columns)
+        if not any(column.null_count() for column in columns):
+            return whole.alias("row_key")
         is_null = columns.select(pl.any_horizontal(pl.all().is_null())).to_series()
         own = pl.DataFrame({"text": texts}).select(pl.lit(_KEYLESS) + pl.col("text")).to_series()
         return whole.zip_with(~is_null, own).alias("row_key")

@@ -20,8 +20,9 @@ from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.storage.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.storage.hour_steps import Done, error_line
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of
 from kpi_platform.storage.landing import Landing, LandingError, LandingFile
 
 VERSION = "1"
@@ -75,7 +76,7 @@ class _Tally:
 
 
 @dataclass
-class _HourRead:
+class HourRead:
     """What was read of one hour: rows, bad lines, and a tally per source."""
 
     good: list[pl.DataFrame] = field(default_factory=list)
@@ -119,8 +120,18 @@ class FeedStep(ABC):
                 self._errors[folder.name] = error_line(error)
                 continue
             for hour, files in listed.items():
-                self._files[hour][folder.name] = [file for file in files if _is_readable(file)]
+                found = sorted(files, key=lambda file: file.path)
+                self._files[hour][folder.name] = [file for file in found if is_feed_file(file)]
         return {hour: self._input(hour) for hour in hours}
+
+    def request_failed_hours(self) -> None:
+        """Queue the hours in which a folder could not be read: they come along with the next."""
+        failed = self._lake.scan("hour_ledger").filter(
+            pl.col("kind") == self.kind, pl.col("source_error").is_not_null()
+        )
+        hours = set(hours_in(failed.collect()))
+        _, waiting = waiting_hours(self._lake, self.table)
+        enqueue_hours(self._lake, self.table, hours.difference(waiting))
 
     def weight(self, hour: datetime) -> int:
         """Bytes of the hour's files."""
@@ -164,14 +175,14 @@ class FeedStep(ABC):
             self._feeds = self._open()
         return self._feeds
 
-    def _read(self, hour: datetime) -> _HourRead:
-        done = _HourRead()
+    def _read(self, hour: datetime) -> HourRead:
+        done = HourRead()
         for folder in self._folders:
-            part = _HourRead()
+            part = HourRead()
             try:
                 self._read_folder(hour, folder, part)
             except _UNREADABLE as error:
-                part = _HourRead()
+                part = HourRead()
                 for _, _, source in folder.sources:
                     part.tally(source.key).error = error_line(error)
             done.good += part.good
@@ -179,7 +190,7 @@ class FeedStep(ABC):
             done.tallies |= part.tallies
         return done
 
-    def _read_folder(self, hour: datetime, folder: FeedFolder, into: _HourRead) -> None:
+    def _read_folder(self, hour: datetime, folder: FeedFolder, into: HourRead) -> None:
         if folder.name in self._errors:
             raise LandingError(self._errors[folder.name])
         for file in self._files[hour].get(folder.name, []):
@@ -190,7 +201,7 @@ class FeedStep(ABC):
                 continue
 
     def _read_file(
-        self, hour: datetime, folder: FeedFolder, file: LandingFile, into: _HourRead
+        self, hour: datetime, folder: FeedFolder, file: LandingFile, into: HourRead
     ) -> None:
         form = TextForm(folder.feed.encoding, folder.feed.separator)
         read = FeedRead(self._landing().stream(file.path), file.path, form)
@@ -219,7 +230,7 @@ class FeedStep(ABC):
         rows: pl.DataFrame,
         bad: pl.DataFrame,
         hour: datetime,
-        into: _HourRead,
+        into: HourRead,
     ) -> None:
         """Part the rows among the folder's sources; the first answers for what nobody takes."""
         for owner in folder.sources:
@@ -240,7 +251,7 @@ class FeedStep(ABC):
         self._count(into, folder.sources[0][2].key, hour, made.clear(), rest)
 
     def _count(
-        self, into: _HourRead, source: str, hour: datetime, made: pl.DataFrame, bad: pl.DataFrame
+        self, into: HourRead, source: str, hour: datetime, made: pl.DataFrame, bad: pl.DataFrame
     ) -> None:
         tally = into.tally(source)
         tally.lines += made.height + bad.height
@@ -303,7 +314,8 @@ def _print_of(tally: _Tally) -> str:
     return fingerprint(*tally.prints) if tally.prints else ""
 
 
-def _is_readable(file: LandingFile) -> bool:
+def is_feed_file(file: LandingFile) -> bool:
+    """Whether a file is one that feeds are made of."""
     name = file.path.rsplit("/", 1)[-1]
     return not name.startswith((".", "_")) and READABLE.search(name) is not None
 

@@ -3,7 +3,7 @@
 Belongs here: holding mappings against a catalog. Does not: what changed since last time.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from kpi_platform.schemas.column_types import NUMBERS, TIMES, column_type
@@ -96,8 +96,8 @@ def schemas_of(sources: Sequence[Source]) -> list[str]:
 
 def _uses(source: str, table: str, mapping: Mapped) -> Iterator[Use]:
     if isinstance(mapping, StreamFeed):
-        for use, columns in _stream_columns(mapping).items():
-            for column in columns:
+        for use, columns in mapping.columns_by_use().items():
+            for column in sorted(columns):
                 yield Use(source, table, column, use, _STREAM_KPIS)
         return
     for use, columns in mapping.columns_by_use().items():
@@ -113,15 +113,6 @@ def _uses(source: str, table: str, mapping: Mapped) -> Iterator[Use]:
                 value=_value_of(mapping, use, column),
                 is_json=use == "json_columns",
             )
-
-
-def _stream_columns(feed: StreamFeed) -> Mapping[str, set[str]]:
-    values = ("average_viewers", "peak_viewers", "channels", "hours_streamed")
-    found = {name: getattr(feed, name) for name in values}
-    uses = {name: value.columns() for name, value in found.items() if value is not None}
-    uses["hour"] = {feed.hour.column}
-    uses["only"] = {feed.only.column} if feed.only else set()
-    return uses
 
 
 def _time_of(mapping: EventMapping, use: str) -> Time | None:

@@ -9,16 +9,18 @@ again, and half a minute later is too soon for anything else.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from kpi_platform.arrivals.arrivals_watch import (
+    TELEMETRY,
     HourRange,
     Memory,
     changed_hours,
     days_from,
+    feeds_fingerprint,
     hour_fingerprint,
     memory_of,
     read_fingerprints,
@@ -26,10 +28,11 @@ from kpi_platform.arrivals.arrivals_watch import (
     requested,
     window_hours,
 )
+from kpi_platform.arrivals.feed_step import feed_folders, is_feed_file
 from kpi_platform.arrivals.landing_checks import unread_ranges
 from kpi_platform.arrivals.schedules import everything, landing_listing
 from kpi_platform.resources import PlatformResource
-from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.schemas.sources import Kind, SourcesError
 from kpi_platform.storage.lake import LakeError
 from kpi_platform.storage.landing import LandingError, LandingFile
 from kpi_platform.storage.platform import Platform
@@ -81,11 +84,69 @@ def landing_listing_sensor(
     return dg.SensorResult(run_requests=[_request(name, run_id) for name in ranges])
 
 
+@dg.sensor(
+    name="feed_arrivals_sensor",
+    job=everything,
+    minimum_interval_seconds=60,
+    description="Requests the hours of the look-back window whose files of console and stream "
+    "platforms are new, late, rewritten or gone.",
+)
+def feed_arrivals_sensor(
+    context: dg.SensorEvaluationContext, platform: PlatformResource
+) -> dg.SensorResult | dg.SkipReason:
+    """List the window's hours of every feed's folder and request those that changed."""
+    try:
+        parts = platform.platform
+        found = watch(parts, memory_of(context.cursor), datetime.now(UTC), what=Feeds(parts))
+    except (LandingError, LakeError, SourcesError) as error:
+        return dg.SkipReason(str(error))
+    memory, ranges = found
+    if not ranges:
+        return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
+    requests = [_request(hours.name, f"feeds:{hours.fingerprint}") for hours in ranges]
+    return dg.SensorResult(run_requests=requests, cursor=memory.to_cursor())
+
+
+class Telemetry:
+    """What telemetry's sensor looks at."""
+
+    kinds = TELEMETRY
+
+    def __init__(self, parts: Platform) -> None:
+        self._sources = parts.sources
+        self.landing = parts.landing
+        self.folders = parts.landing.folders()
+
+    def fingerprint(self, files: Sequence[LandingFile]) -> str:
+        """Of an hour's files, as the ledger's rows of it have them."""
+        return hour_fingerprint(files, self._sources)
+
+
+class Feeds:
+    """What the sensor of console and stream platforms looks at."""
+
+    kinds: tuple[Kind, ...] = ("console", "stream")
+
+    def __init__(self, parts: Platform) -> None:
+        every = [*feed_folders(parts.sources, "console"), *feed_folders(parts.sources, "stream")]
+        self._sources = {
+            folder.name: [source.key for *_, source in folder.sources] for folder in every
+        }
+        self.folders = sorted(self._sources)
+        # Without feeds there need not be a place for them.
+        self.landing = parts.open_feeds() if self.folders else parts.landing
+
+    def fingerprint(self, files: Sequence[LandingFile]) -> str:
+        """Of an hour's files, as the ledger's rows of it have them."""
+        return feeds_fingerprint([file for file in files if is_feed_file(file)], self._sources)
+
+
 def watch(
     parts: Platform,
     memory: Memory,
     now: datetime,
     clock: Callable[[], float] = time.monotonic,
+    what: Telemetry | Feeds | None = None,
 ) -> tuple[Memory, list[HourRange]]:
     """One look at the window's files, newest day first: the memory after it and what to run.
 
@@ -94,7 +155,7 @@ def watch(
     """
     settings = parts.settings
     window = window_hours(now, settings.sensor_look_back_hours, settings.start_hour)
-    folders = parts.landing.folders()
+    what = what or Telemetry(parts)
     deadline = clock() + LISTING_SECONDS
     found: dict[datetime, str] = {}
     next_day = ""
@@ -103,13 +164,14 @@ def watch(
             next_day = f"{hours[0]:%Y-%m-%d}"
             break
         files: dict[datetime, list[LandingFile]] = {hour: [] for hour in hours}
-        for folder in folders:
-            for hour, listed in parts.landing.list_hours(folder, hours).items():
+        for folder in what.folders:
+            for hour, listed in what.landing.list_hours(folder, hours).items():
                 files[hour] += listed
-        found |= {hour: hour_fingerprint(files[hour], parts.sources) for hour in hours}
+        found |= {hour: what.fingerprint(files[hour]) for hour in hours}
     changed = changed_hours(memory, found)
     # The lake is asked only if something changed: ticks are many, arrivals few.
-    read = read_fingerprints(parts.lake.read_hours("hour_ledger", changed)) if changed else {}
+    ledger = parts.lake.read_hours("hour_ledger", changed) if changed else None
+    read = {} if ledger is None else read_fingerprints(ledger, what.kinds)
     ranges = requested(memory, found, read)
     return remembered(memory, found, window, ranges, next_day), ranges
 

@@ -1,25 +1,33 @@
 """The hourly work of `raw_stream_feed` and of `stream_stats`, which is folded from it.
 
-Belongs here: the order of commits that survives a crash. Does not: reading figures, and which of
-several statements counts (`stream_rows.py`).
+Belongs here: the order of commits that survives a crash, and rows of tables beside those of files.
+Does not: reading figures (`stream_figures.py`), which of several statements counts
+(`stream_stats.py`), capturing tables.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.arrivals.feed_step import FeedStep
-from kpi_platform.arrivals.stream_rows import stream_rows, stream_stats
+from kpi_platform.arrivals.feed_files import ROWS_AT_A_TIME
+from kpi_platform.arrivals.feed_step import FeedStep, HourRead
+from kpi_platform.arrivals.stream_stats import stream_stats
 from kpi_platform.schemas.diff import diff_rows
+from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.source_tables import StreamFeed
-from kpi_platform.schemas.sources import Source, Sources, SourcesError
+from kpi_platform.schemas.sources import Source, Sources
+from kpi_platform.schemas.stream_figures import captured_stream_rows, stream_rows
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.current_rows import TABLE as CAPTURED
+from kpi_platform.storage.current_rows import current_rows
+from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
-from kpi_platform.storage.locks import lake_lock
+from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "1"
 STATS = "stream_stats"
@@ -39,20 +47,46 @@ class StreamStep(FeedStep):
         sources: Sources,
         future_limit: timedelta,
     ) -> None:
-        """Raises SourcesError for a stream feed that is a table: only files are read."""
         super().__init__(lake, open_feeds, sources)
         self._future_limit = future_limit
-        for _, _, source in sources.walk():
-            if isinstance(source.feed, StreamFeed) and source.feed.folder is None:
-                raise SourcesError(
-                    f"KPI_SOURCES: source {source.key}: a stream feed needs a folder of files"
-                )
+        self._tables = {
+            source.key: (studio, game, source.feed)
+            for studio, game, source in sources.walk()
+            if isinstance(source.feed, StreamFeed) and source.feed.table is not None
+        }
+
+    def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
+        """As of every feed, and what was captured of tables."""
+        found = super().inputs(hours)
+        if not self._tables:
+            return found
+        captured = read_consumed(self._lake, CAPTURED, hours)
+        marks = [f"{key} {mapping!r}" for key, mapping in sorted(self._tables.items())]
+        return {
+            hour: fingerprint(mark, captured[hour].content, *marks) if hour in captured else mark
+            for hour, mark in found.items()
+        }
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' rows, and fold the hours that old or new rows speak of."""
-        with lake_lock(self._lake.uri, STATS):
+        with ExitStack() as locks:
+            locks.enter_context(lake_lock(self._lake.uri, STATS))
+            if self._tables:
+                # Which version of a row counts must not change while its hour is written.
+                locks.enter_context(lake_lock(self._lake.uri, CAPTURE_LOCK))
             done = super().run(hours)
             self._fold_waiting()
+        return done
+
+    def _read(self, hour: datetime) -> HourRead:
+        """As of files, and the rows of tables; these are accounted for when events are made."""
+        done = super()._read(hour)
+        if self._tables:
+            for part in current_rows(self._lake, [hour], self._tables).parts(ROWS_AT_A_TIME):
+                for (source,), rows in part.partition_by("source", as_dict=True).items():
+                    studio, game, feed = self._tables[source]
+                    good, *_ = captured_stream_rows(rows, feed, studio, game, self._future_limit)
+                    done.good.append(good)
         return done
 
     def _made(

@@ -6,6 +6,7 @@ was lost in the middle. Does not: what is kept of the rows.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -21,6 +22,7 @@ from kpi_platform.storage.warehouses import (
     TerminalWarehouseError,
     TransientWarehouseError,
     Window,
+    read_ahead,
 )
 
 OpenWarehouse = Callable[[Studio], StudioWarehouse]
@@ -92,8 +94,9 @@ class StudioReader:
         watermark = table.mapping.watermark
         asked = None if watermark is None else Window(watermark, *window)
         batches = self._open().read_window(table.schema, table.table, columns, asked)
-        for batch in batches:
-            yield pl.DataFrame(batch)
+        with closing(read_ahead(batches)) as ahead:
+            for batch in ahead:
+                yield pl.DataFrame(batch)
 
     def _columns_of(self, table: CapturedTable) -> list[str]:
         """The columns to read: all there are, without those the mapping ignores.

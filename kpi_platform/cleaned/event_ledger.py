@@ -11,7 +11,7 @@ from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 _KEY = [*INGEST_HOUR, "source"]
 _LEDGER = TABLES["hour_ledger"].polars_schema
 _COUNTED = ("rows", "duplicates", "undecoded", "min_event_at", "max_event_at")
-_MAPPED = ("lines", "suppressed", "duplicates")
+_MAPPED = ("lines", "figures", "suppressed", "duplicates")
 
 
 def completed_ledger(
@@ -41,7 +41,7 @@ def completed_ledger(
         "lines": pl.when(is_captured).then(_count("lines_mapped")).otherwise("lines"),
         "rows": pl.when(is_stream)
         .then(pl.col("lines") - pl.col("quarantined_on_read"))
-        .otherwise(_count("rows_counted")),
+        .otherwise(_count("rows_counted") + _count("figures_mapped")),
         "duplicates": _count("duplicates_counted") + _count("duplicates_mapped"),
         "suppressed": _count("suppressed_mapped"),
         "quarantined": pl.col("quarantined_on_read") + _count("undecoded_counted"),
@@ -61,7 +61,8 @@ def _unless(is_stream: pl.Expr, name: str) -> pl.Expr:
 
 def table_ledger(account: RowAccount) -> pl.DataFrame:
     """One row per ingest hour, source and warehouse table: columns of `table_ledger`."""
-    rows = account.table().filter(pl.col("table_name").is_not_null())
+    every = account.table().with_columns(pl.col("rows") + pl.col("figures"))
+    rows = every.filter(pl.col("table_name").is_not_null())
     return rows.select(
         pl.col(name).cast(dtype) for name, dtype in TABLES["table_ledger"].polars_schema.items()
     )

@@ -12,15 +12,19 @@ import polars as pl
 
 from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, superseded
-from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping
+from kpi_platform.schemas.row_versions import superseded
+from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
-from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.lake import Lake, hours_expression
+from kpi_platform.schemas.stream_figures import captured_stream_rows
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.current_rows import current_rows
+from kpi_platform.storage.lake import Lake
 
 ROWS_AT_A_TIME = 200_000
 CONSOLE, STUDIO = "raw_console_feed", "raw_studio_events"
 _GROUP = [*INGEST_HOUR, "source", "table_name"]
+_NO_LINES = TABLES["raw_telemetry"].polars_schema
+_QUARANTINED = TABLES["quarantined_events"].polars_schema
 _COUNTS = pl.Schema(
     {
         "p_ingest_date_utc": pl.Date(),
@@ -34,8 +38,8 @@ _COUNTS = pl.Schema(
 @dataclass
 class RowAccount:
     """What became of rows: one frame per piece with the ingest hour, `source`, `table_name` (null
-    for a feed's files), `what` (`rows`, `quarantined`, `suppressed`, `duplicates`, `lines`) and
-    `count`."""
+    for a feed's files), `what` (`rows`, `figures`, `quarantined`, `suppressed`, `duplicates`,
+    `lines`) and `count`. Rows of a stream platform's table are `figures`, no events."""
 
     counts: list[pl.DataFrame] = field(default_factory=list)
 
@@ -57,7 +61,7 @@ class RowAccount:
         every = pl.concat([_COUNTS.to_frame(), *self.counts])
         sums = [
             pl.col("count").filter(pl.col("what") == what).sum().alias(what)
-            for what in ("lines", "rows", "quarantined", "duplicates", "suppressed")
+            for what in ("lines", "rows", "figures", "quarantined", "duplicates", "suppressed")
         ]
         return every.group_by(_GROUP).agg(sums).sort(_GROUP)
 
@@ -68,8 +72,10 @@ class MappedRows:
     def __init__(self, lake: Lake, sources: Sources, future_limit: timedelta) -> None:
         self._lake = lake
         self._future_limit = future_limit
-        self._sources = {source.key: (game, source) for _, game, source in sources.walk()}
-        self._marks = {key: _mark(source) for key, (_, source) in self._sources.items()}
+        self._sources = {
+            source.key: (studio, game, source) for studio, game, source in sources.walk()
+        }
+        self._marks = {key: _mark(source) for key, (*_, source) in self._sources.items()}
 
     def fingerprint(self, sources: Sequence[str]) -> str:
         """A hash of the mappings of these sources."""
@@ -85,42 +91,44 @@ class MappedRows:
         yield from self._studio_rows(hours, account)
 
     def _studio_rows(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
-        is_own = hours_expression(hours)
-        versions = self._lake.scan(STUDIO).select(VERSION)
-        own = versions.filter(is_own).collect()
-        if own.is_empty():
-            return
-        rows = own.select(ROW).unique()
-        later = (
-            versions.filter(~is_own, pl.col("p_ingest_date_utc") >= min(hours).date())
-            .join(rows.lazy(), on=ROW, how="semi")
-            .collect()
-        )
-        current = current_versions(own, later)
-        account.add_counts(own.group_by(_GROUP).agg(count=pl.len()), "lines")
-        account.add_counts(superseded(own, current), "duplicates")
-        for part in self._lake.read_hours_in_parts(STUDIO, hours, ROWS_AT_A_TIME):
-            kept = part.join(current, on=VERSION, how="semi", nulls_equal=True)
-            place = pl.concat_str("table_name", pl.lit("#"), "row_key")
-            named = kept.with_columns(file_name=place, line_number=pl.lit(1, pl.Int64))
-            yield from self._through_mappings(named, account)
+        found = current_rows(self._lake, hours)
+        account.add_counts(found.own.group_by(_GROUP).agg(count=pl.len()), "lines")
+        account.add_counts(superseded(found.own, found.current), "duplicates")
+        for part in found.parts(ROWS_AT_A_TIME):
+            yield from self._through_mappings(part, account)
 
     def _through_mappings(self, rows: pl.DataFrame, account: RowAccount) -> Iterator[Conformed]:
         for (source, table), group in rows.partition_by(
             "source", "table_name", as_dict=True, include_key=True
         ).items():
-            mapping, origin = self._mapping(str(source), table)
-            made = conform(group, mapping, origin)
             name = None if table is None else str(table)
+            made = self._figures(str(source), group, account, name)
+            if made is None:
+                mapping, origin = self._mapping(str(source), table)
+                made = conform(group, mapping, origin)
             account.add(made.lines, "rows", str(source), name)
             account.add(made.quarantined, "quarantined", str(source), name)
             account.add(made.suppressed, "suppressed", str(source), name)
             yield made
 
+    def _figures(
+        self, key: str, rows: pl.DataFrame, account: RowAccount, table: str | None
+    ) -> Conformed | None:
+        """The account of a stream platform's table, whose rows are no events: `stream_stats` is
+        made of them. None if the source is no such table."""
+        studio, game, source = self._sources.get(key, ("", "", None))
+        feed = source.feed if source is not None else None
+        if not isinstance(feed, StreamFeed):
+            return None
+        good, bad, others = captured_stream_rows(rows, feed, studio, game, self._future_limit)
+        account.add(good, "figures", key, table)
+        quarantined = bad.with_columns(p_stage=pl.lit("decode")).select(_QUARANTINED.names())
+        return Conformed(_NO_LINES.to_frame(), quarantined.cast(_QUARANTINED), others)
+
     def _mapping(self, key: str, table: object) -> tuple[EventMapping, RowOrigin]:
         """The mapping of a table or feed, and what its rows share. A table that is no longer
         mapped has none: its rows are no events."""
-        game, source = self._sources.get(key, (key, None))
+        _, game, source = self._sources.get(key, ("", key, None))
         feed = source.feed if source is not None else None
         if isinstance(feed, ConsoleFeed):
             return feed, RowOrigin(game, "Console", self._future_limit, feed.decimal)
@@ -129,7 +137,7 @@ class MappedRows:
 
 
 def _mark(source: Source) -> str:
-    return source.model_dump_json(exclude={"since", "until", "player_ids"})
+    return source.model_dump_json(exclude={"since", "until", "player_ids", "reread_hours"})
 
 
 # No column says yes to this: every row is suppressed.

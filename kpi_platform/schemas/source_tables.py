@@ -14,6 +14,7 @@ from kpi_platform.schemas.source_values import (
     EventName,
     Name,
     Strict,
+    Time,
     Value,
     Watermark,
     as_list,
@@ -105,7 +106,8 @@ class _Feed(Captured):
     """Where a feed's rows come from: a folder of hourly files, or a table of the warehouse.
 
     `<KPI_FEEDS_URI>/<folder>/YYYY/MM/DD/HH/<any name>.csv`, `.jsonl` or `.parquet`. Where one
-    folder tells of several games, `only` says which rows are this game's.
+    folder tells of several games, `only` says which rows are this game's. A table that does not say
+    when its rows changed is captured by the time they speak of.
     """
 
     folder: Folder | None = None
@@ -123,7 +125,17 @@ class _Feed(Captured):
             raise ValueError("a table needs its schema, and a schema its table")
         if self.watermark is not None and not self.key:
             raise ValueError("a table with a watermark needs its key")
+        if self.table is not None and self.watermark is None:
+            comparable(self._time())
         return self
+
+    def _time(self) -> Time:
+        """When what a row speaks of happened."""
+        raise NotImplementedError
+
+    def as_captured(self) -> Captured:
+        """How the rows of its table are found again."""
+        return Captured(key=self.key, watermark=self.watermark or self._time())
 
 
 class ConsoleFeed(_Feed, EventMapping):
@@ -132,6 +144,9 @@ class ConsoleFeed(_Feed, EventMapping):
     kind: Literal["console"]
     event: EventName
     event_at: ColumnTime
+
+    def _time(self) -> Time:
+        return self.event_at
 
 
 class StreamFeed(_Feed):
@@ -144,6 +159,19 @@ class StreamFeed(_Feed):
     channels: ColumnValue | None = None
     hours_streamed: ColumnValue | None = None
     only: ColumnWhen | None = None
+
+    def _time(self) -> Time:
+        return self.hour
+
+    def columns_by_use(self) -> dict[str, set[str]]:
+        """The columns of each use."""
+        figures = ("average_viewers", "peak_viewers", "channels", "hours_streamed")
+        values = {name: getattr(self, name) for name in figures}
+        uses = {name: value.columns() for name, value in values.items() if value is not None}
+        uses |= {"hour": {self.hour.column}, "key": set(self.key)}
+        uses["watermark"] = {self.watermark.column} if self.watermark else set()
+        uses["only"] = {self.only.column} if self.only else set()
+        return {use: columns for use, columns in uses.items() if columns}
 
 
 Feed = Annotated[ConsoleFeed | StreamFeed, Field(discriminator="kind")]

@@ -27,7 +27,9 @@ class Source(Strict):
     """One source of a game's data, active from `since` until `until` (UTC, half-open).
 
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
-    warehouse with its `tables`; `feed`, a console or stream platform's data.
+    warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
+    many captured hours before an hour are read again with it, for rows that are stamped long before
+    they can be seen.
     """
 
     key: str = Field(min_length=1)
@@ -38,6 +40,7 @@ class Source(Strict):
     player_ids: Literal["global", "local"] = "global"
     since: datetime | None = None
     until: datetime | None = None
+    reread_hours: int = Field(3, ge=3, le=24 * 31)
 
     @field_validator("since", "until")
     @classmethod

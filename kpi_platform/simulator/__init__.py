@@ -5,5 +5,12 @@ Belongs here: making the world, its files and its truth. Does not: reading what 
 
 from kpi_platform.simulator.simulation import SimulationSummary, simulate
 from kpi_platform.simulator.sources_file import demo_sources_yaml
+from kpi_platform.simulator.studios_postgres import PostgresPlace, SimulatedServerError
 
-__all__ = ["SimulationSummary", "demo_sources_yaml", "simulate"]
+__all__ = [
+    "PostgresPlace",
+    "SimulatedServerError",
+    "SimulationSummary",
+    "demo_sources_yaml",
+    "simulate",
+]

@@ -21,8 +21,9 @@ from kpi_platform.simulator.outcome import Outcome, work_out
 from kpi_platform.simulator.players import DAY_MS, make_kits, make_memberships, make_players
 from kpi_platform.simulator.schedule import Schedule, make_schedule
 from kpi_platform.simulator.sessions import HOUR_MS, sessions_of_day, with_versions
-from kpi_platform.simulator.sources_file import demo_sources_yaml
+from kpi_platform.simulator.sources_file import demo_sources_yaml, duckdb_file
 from kpi_platform.simulator.studios import write_studios
+from kpi_platform.simulator.studios_postgres import PostgresPlace
 from kpi_platform.simulator.truth import Truth
 from kpi_platform.simulator.world import GAMES, releases_of
 from kpi_platform.simulator.write import cut_short, write_hours
@@ -64,13 +65,21 @@ class _World:
     under_way: list[pl.DataFrame] = field(default_factory=list)
 
 
-def simulate(out: Path, start: datetime, hours: int, players: int, seed: int) -> SimulationSummary:
+def simulate(
+    out: Path,
+    start: datetime,
+    hours: int,
+    players: int,
+    seed: int,
+    postgres: PostgresPlace | None = None,
+) -> SimulationSummary:
     """Write a world of `hours` ingest hours from `start` (UTC) to `out`: landing, warehouses,
     feeds, truth, sources.
 
-    The same arguments make the same bytes. Raises ValueError for a start that is no whole UTC
-    hour or for counts below one, FileExistsError if `out/landing` exists: two worlds in one
-    folder would have no truth.
+    Studios' warehouses are DuckDB files, or schemas of `postgres`. The same arguments make the
+    same bytes. Raises ValueError for a start that is no whole UTC hour or for counts below one,
+    FileExistsError if `out/landing` exists (two worlds in one folder would have no truth),
+    SimulatedServerError for a server that cannot be filled.
     """
     start = _checked(start, hours, players)
     landing = out / "landing"
@@ -86,8 +95,9 @@ def simulate(out: Path, start: datetime, hours: int, players: int, seed: int) ->
     world.truth.finish()
     outcome = work_out(world.truth, pl.concat(world.registry))
     _write_truth(out / "truth", world.truth, outcome, start)
-    write_studios(out, start, hours, players, seed)
-    (out / "sources.yaml").write_text(demo_sources_yaml(), encoding="utf-8")
+    write_studios(out, start, hours, players, seed, postgres)
+    connection = duckdb_file if postgres is None else postgres.connection
+    (out / "sources.yaml").write_text(demo_sources_yaml(connection), encoding="utf-8")
     return _summary(out, world.truth, outcome, hours, players, written)
 
 

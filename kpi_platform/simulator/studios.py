@@ -14,12 +14,21 @@ from kpi_platform.simulator.sources_file import WAREHOUSES
 from kpi_platform.simulator.studio_games import GAMES, StudioEvent, StudioGame, make_events
 from kpi_platform.simulator.studio_tables import Tables, tables_of
 from kpi_platform.simulator.studio_truth import truth_of
+from kpi_platform.simulator.studios_postgres import PostgresPlace
 
 Events = dict[StudioGame, list[StudioEvent]]
 
 
-def write_studios(out: Path, start: datetime, hours: int, players: int, seed: int) -> None:
-    """Write `warehouses/`, `feeds/` and `truth/source_*.parquet` below `out`.
+def write_studios(
+    out: Path,
+    start: datetime,
+    hours: int,
+    players: int,
+    seed: int,
+    postgres: PostgresPlace | None = None,
+) -> None:
+    """Write `warehouses/` (or the tables in `postgres`), `feeds/` and `truth/source_*.parquet`
+    below `out`.
 
     `truth/source_hours`, `source_sessions`, `source_intervals` continue the tables without the
     prefix; `source_events` has every usable event of warehouses and console feeds, and
@@ -27,7 +36,10 @@ def write_studios(out: Path, start: datetime, hours: int, players: int, seed: in
     """
     start_ms = round(start.timestamp() * 1000)
     events = {game: make_events(game, seed, start_ms, hours, players) for game in GAMES}
-    write_duckdb(out / WAREHOUSES, events)
+    if postgres is None:
+        write_duckdb(out / WAREHOUSES, events)
+    else:
+        postgres.fill({game.schema: tables_of(game, told) for game, told in events.items()})
     studios = truth_of(events, start_ms, hours)
     feeds = feed_tables(write_feeds(out / "feeds", seed, start, hours, players), hours)
     told = ["source", "studio", "game", "event_name", "event_at", "player_id", "currency", "amount"]

@@ -29,7 +29,12 @@ FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowExcept
 
 
 # Whose hours have to follow when an hour beyond the run's own was touched.
-_NEXT = {"cleaned_events": "sessions", "sessions": "user_version_history"}
+_NEXT = {
+    "raw_console_feed": "cleaned_events",
+    "raw_stream_feed": "cleaned_events",
+    "cleaned_events": "sessions",
+    "sessions": "user_version_history",
+}
 
 Status = Literal["written", "unchanged", "failed", "left_out"]
 

@@ -67,9 +67,16 @@ def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl
 
 def hours_in(rows: pl.DataFrame) -> list[datetime]:
     """The distinct ingest hours of the rows, sorted."""
+    hours = rows.select(INGEST_HOUR)
+    if (
+        hours.height
+        and hours.select((pl.all().min() == pl.all().max()).all()).row(0) == (True,) * 2
+    ):
+        # Very many rows are most often of one hour.
+        hours = hours.head(1)
     return sorted(
         datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
-        for day, hour in rows.select(INGEST_HOUR).unique().iter_rows()
+        for day, hour in hours.unique().iter_rows()
     )
 
 
@@ -203,7 +210,12 @@ class Lake:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
         target = self._create(table)
-        retried(lambda: write_deltalake(target.table_uri, frame, mode="append"))
+        properties = _writer_properties(TABLES[table])
+        retried(
+            lambda: write_deltalake(
+                target.table_uri, frame, mode="append", writer_properties=properties
+            )
+        )
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""

@@ -20,7 +20,8 @@ from kpi_platform.arrivals.assets import raw_telemetry
 from kpi_platform.arrivals.landing_checks import list_landing
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
 from kpi_platform.arrivals.schedules import everything, hourly_schedule
-from kpi_platform.arrivals.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
+from kpi_platform.arrivals.sensors import LISTING_SECONDS, Feeds, telemetry_arrivals_sensor, watch
+from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.resources import PlatformResource
 from kpi_platform.settings import Settings
@@ -214,6 +215,41 @@ def tick(
     resources = {"platform": PlatformResource()}
     with dg.build_sensor_context(cursor=cursor, definitions=DEFS, resources=resources) as context:
         return telemetry_arrivals_sensor.evaluate_tick(context)
+
+
+FEED = """
+      - key: shunt
+        sources:
+          - key: live-shunt
+            feed: {kind: stream, folder: live, hour: hour, average_viewers: average}
+"""
+
+
+def test_files_of_feeds_that_are_late_or_rewritten_are_asked_for(parts: Platform) -> None:
+    Path(parts.settings.sources_file).write_text(SOURCES + FEED.lstrip("\n"))
+    place = Path(parts.settings.feeds) / "live" / f"{NEWEST - HOUR:%Y/%m/%d/%H}"
+    place.mkdir(parents=True)
+    memory, ranges = watch(parts, Memory(), NOW, what=Feeds(parts))
+    assert ranges == []
+    (place / "a.csv").write_text(f"hour,average\n{NEWEST - HOUR:%Y-%m-%dT%H:%M:%SZ},5\n")
+    (place / "notes.txt").write_text("no feed")
+    memory, ranges = watch(parts, memory, NOW, what=Feeds(parts))
+    assert names(ranges) == ["2026-03-10-10:00"]
+    assert watch(parts, memory, NOW, what=Feeds(parts))[1] == []
+    run_hours(parts, NEWEST - HOUR)
+    step = StreamStep(parts.lake, parts.open_feeds, parts.sources, timedelta(hours=24))
+    assert [
+        r.status for part in work_through(parts.lake, step, [NEWEST - HOUR], 10**9) for r in part
+    ] == ["written"]
+    # What was read is known, and telemetry's sensor has nothing to do with it.
+    assert watch(parts, Memory(), NOW, what=Feeds(parts))[1] == []
+    assert watch(parts, Memory(), NOW)[1] == []
+    (place / "a.csv").write_text("hour,average\n")
+    assert names(watch(parts, memory, NOW, what=Feeds(parts))[1]) == ["2026-03-10-10:00"]
+
+
+def test_without_feeds_there_is_nothing_to_look_for(parts: Platform) -> None:
+    assert watch(parts, Memory(), NOW, what=Feeds(parts))[1] == []
 
 
 def test_the_schedule_runs_the_hour_that_has_just_ended() -> None:

@@ -9,8 +9,10 @@ import pytest
 from kpi_platform.arrivals.checks import check_studios
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.schemas.attributes import attribute
+from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.warehouses import TerminalWarehouseError, TransientWarehouseError
 from kpi_platform_tests.studios.studio_world import (
+    SOURCES,
     START,
     StudioWorld,
     hour,
@@ -206,3 +208,44 @@ def test_a_table_without_a_watermark_is_replaced_by_what_it_is_now(world: Studio
     world.warehouse.tables["items"] = pl.DataFrame({"sku": ["b", "c"], "price": [2.5, 3.0]})
     world.run([hour(1)])
     assert world.lake.scan("studio_dimensions").collect()["row_key"].sort().to_list() == ["b", "c"]
+
+
+def test_rows_that_a_table_holds_twice_are_captured_once(
+    world: StudioWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpi_platform.arrivals.version_store.ROWS_AT_A_TIME", 2)
+    monkeypatch.setattr("kpi_platform.arrivals.version_copies._ROWS_AT_A_TIME", 3)
+    rows = [purchase(n % 4, at(0, n % 4)) for n in range(11)]
+    world.warehouse.tables["purchases"] = purchases([*rows, purchase(1, at(0, 9))])
+    world.run([hour(0)])
+    stored = world.lake.scan("raw_studio_events").collect()
+    assert stored["row_key"].sort().to_list() == ["0", "1", "1", "2", "3"]
+    assert len(events(world)) == 4
+    assert accounted(world, 0)
+
+
+def test_a_source_that_is_added_later_is_captured_like_the_first(world: StudioWorld) -> None:
+    world.warehouse.tables["purchases"] = purchases([purchase(n, at(0, n)) for n in range(3)])
+    world.run([hour(0)])
+    second = SOURCES.replace("comet", "nova").replace("aurora", "borealis").split("studios:")[1]
+    world.sources = parse_sources(SOURCES + second.lstrip("\n"), "sources.yaml")
+    world.run([hour(0)])
+    stored = world.lake.scan("raw_studio_events").collect()
+    assert stored["source"].value_counts().sort("source").rows() == [
+        ("comet-db", 3),
+        ("nova-db", 3),
+    ]
+    assert accounted(world, 0)
+
+
+def test_rows_stamped_long_ago_are_found_where_more_hours_are_read_again(
+    world: StudioWorld,
+) -> None:
+    world.sources = parse_sources(
+        SOURCES.replace("schema: game", "schema: game\n            reread_hours: 6"), "sources.yaml"
+    )
+    world.run([hour(n) for n in range(6)])
+    world.warehouse.tables["purchases"] = purchases([purchase(1, at(1, 5)), purchase(2, at(0, 5))])
+    world.run([hour(6)])
+    assert [row[:2] for row in events(world)] == [(hour(0), "2"), (hour(1), "1")]
+    assert accounted(world, *range(7))

@@ -13,7 +13,7 @@ from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import SourcesError, parse_sources
+from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.hour_steps import HourReport, work_through
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
@@ -83,10 +83,14 @@ class Feeds:
             return Landing(str(self.folder / "feeds"), "KPI_FEEDS_URI")
 
         limits = ArrivalLimits(timedelta(days=30), LIMIT)
+        console = ConsoleStep(self.lake, feeds, SOURCES)
+        stream = StreamStep(self.lake, feeds, SOURCES, LIMIT)
+        for step in (console, stream):
+            step.request_failed_hours()
         steps = (
             RawStep(self.lake, Landing(str(self.folder / "landing")), SOURCES, limits),
-            ConsoleStep(self.lake, feeds, SOURCES),
-            StreamStep(self.lake, feeds, SOURCES, LIMIT),
+            console,
+            stream,
             EventsStep(self.lake, SOURCES),
         )
         return {
@@ -230,11 +234,13 @@ def test_feeds_that_cannot_be_reached_fail_alone(feeds: Feeds) -> None:
     assert set(feeds.lake.read_hours("hour_ledger", [START])["status"]) == {"processed"}
 
 
-def test_a_stream_feed_that_is_a_table_is_refused_in_one_line(feeds: Feeds) -> None:
-    told = "{kind: stream, schema: s, table: t, hour: h, average_viewers: a}"
-    text = (
-        "studios: [{key: k, warehouse: {kind: duckdb, path: p}, games:"
-        f" [{{key: g, sources: [{{key: s, feed: {told}}}]}}]}}]"
-    )
-    with pytest.raises(SourcesError, match="source s: a stream feed needs a folder"):
-        StreamStep(feeds.lake, lambda: Landing("."), parse_sources(text, "x"), LIMIT)
+def test_a_feed_that_returns_heals_with_the_next_hour(feeds: Feeds) -> None:
+    (feeds.folder / "feeds").rmdir()
+    feeds.run(hour(0), hour(1))
+    (feeds.folder / "feeds").mkdir()
+    feeds.put("live", hour(0), "a.csv", state(0, "10", "20", "1"))
+    reports = feeds.run(hour(2))
+    assert {r.hour for r in reports["raw_stream_feed"]} == {hour(n) for n in range(3)}
+    assert feeds.stats() == [("comet", hour(0), 10.0, 20, 1.0)]
+    ledger = feeds.lake.scan("hour_ledger").collect()
+    assert set(ledger["status"]) == {"processed"} and not ledger["rows"].has_nulls()

@@ -11,6 +11,7 @@ from kpi_platform.storage.warehouses.errors import (
 )
 from kpi_platform.storage.warehouses.interface import CATALOG, StudioWarehouse, Window
 from kpi_platform.storage.warehouses.opening import open_warehouse
+from kpi_platform.storage.warehouses.reading_ahead import read_ahead
 
 __all__ = [
     "CATALOG",
@@ -20,4 +21,5 @@ __all__ = [
     "TransientWarehouseError",
     "Window",
     "open_warehouse",
+    "read_ahead",
 ]

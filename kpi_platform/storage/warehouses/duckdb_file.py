@@ -82,7 +82,7 @@ class DuckDBWarehouse:
         def ask(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
             types = _types(con, schema, table)
             texts = (f"{_read_as(sql.quoted(c), t)}::VARCHAR" for c, t in types.items())
-            source = f"{sql.quoted(schema)}.{sql.quoted(table)}"
+            source = sql.place(schema, table, _database(con))
             query = f"SELECT {', '.join(texts)} FROM {source} LIMIT {int(rows)}"
             found = con.execute(query).fetchall()
             return pl.DataFrame(found, schema=dict.fromkeys(types, pl.String), orient="row")
@@ -93,7 +93,9 @@ class DuckDBWarehouse:
         """How many rows the window has now."""
 
         def ask(con: duckdb.DuckDBPyConnection) -> int:
-            query = sql.count(schema, table, _types(con, schema, table), window)
+            query = sql.count(
+                schema, table, _types(con, schema, table), window, database=_database(con)
+            )
             return int(_column(con, query)[0])
 
         return retried(lambda: self._answer(ask), self._attempts)
@@ -106,7 +108,9 @@ class DuckDBWarehouse:
         try:
             with _translated():
                 types = _types(con, schema, table)
-                query = sql.select(schema, table, columns, types, window, _read_as)
+                query = sql.select(
+                    schema, table, columns, types, window, _read_as, database=_database(con)
+                )
                 with limited(self._silence, con.interrupt):
                     reader = con.sql(query).to_arrow_reader(rows_at_a_time(len(columns)))
             waiting = Waiting(reader, self._silence, con.interrupt, _translated)
@@ -145,6 +149,11 @@ def _types(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str,
     if catalog.is_empty():
         raise TerminalWarehouseError(f"table {table} is not in schema {schema}")
     return dict(catalog.select("column", "type").iter_rows())
+
+
+def _database(con: duckdb.DuckDBPyConnection) -> str:
+    """The file's own name, which one of its schemas may have too."""
+    return str(_column(con, "SELECT current_database()")[0])
 
 
 def _column(con: duckdb.DuckDBPyConnection, query: str) -> list[Any]:

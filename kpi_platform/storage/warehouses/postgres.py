@@ -76,7 +76,7 @@ class PostgresWarehouse:
         """Some rows of a table as text."""
         names = list(self._types(schema, table))
         text = ", ".join(f"{sql.quoted(name)}::text AS {sql.quoted(name)}" for name in names)
-        source = f"{sql.quoted(schema)}.{sql.quoted(table)}"
+        source = sql.place(schema, table)
         found = self._table(f"SELECT {text or '1'} FROM {source} LIMIT {int(rows)}")
         return pl.DataFrame({name: _texts(found.column(i)) for i, name in enumerate(names)})
 

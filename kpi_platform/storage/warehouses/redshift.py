@@ -65,7 +65,7 @@ class RedshiftWarehouse:
         """Some rows of a table as text."""
         types = self._types(schema, table)
         texts = (f"{_read_as(sql.quoted(c), t)}::varchar(65535)" for c, t in types.items())
-        source = f"{sql.quoted(schema)}.{sql.quoted(table)}"
+        source = sql.place(schema, table)
         found = self._ask(f"SELECT {', '.join(texts)} FROM {source} LIMIT {int(rows)}")
         return pl.DataFrame(
             [tuple(row) for row in found], schema=dict.fromkeys(types, pl.String), orient="row"

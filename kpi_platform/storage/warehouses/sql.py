@@ -31,6 +31,11 @@ def literal(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def place(schema: str, table: str, database: str = "") -> str:
+    """A table's name, with its database's where a schema may be called as that is."""
+    return ".".join(quoted(name) for name in (database, schema, table) if name)
+
+
 def select(
     schema: str,
     table: str,
@@ -39,6 +44,7 @@ def select(
     window: Window | None,
     read_as: ReadAs,
     collation: str = "",
+    database: str = "",
 ) -> str:
     """The statement that reads a window; `types` has the database's type of every column.
 
@@ -49,17 +55,22 @@ def select(
     if missing:
         raise TerminalWarehouseError(f"table {table}: no column {', '.join(missing)}")
     read = [f"{read_as(quoted(c), types[c])} AS {quoted(c)}" for c in columns]
-    source = f"{quoted(schema)}.{quoted(table)}"
+    source = place(schema, table, database)
     # Without columns there is still one row per row.
     return f"SELECT {', '.join(read) or '1'} FROM {source}{_where(table, types, window, collation)}"
 
 
 def count(
-    schema: str, table: str, types: dict[str, str], window: Window | None, collation: str = ""
+    schema: str,
+    table: str,
+    types: dict[str, str],
+    window: Window | None,
+    collation: str = "",
+    database: str = "",
 ) -> str:
     """The statement that counts a window's rows. Raises as `select`."""
     where = _where(table, types, window, collation)
-    return f"SELECT count(*) FROM {quoted(schema)}.{quoted(table)}{where}"
+    return f"SELECT count(*) FROM {place(schema, table, database)}{where}"
 
 
 def _where(table: str, types: dict[str, str], window: Window | None, collation: str) -> str:

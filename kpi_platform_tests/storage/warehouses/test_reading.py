@@ -2,13 +2,14 @@
 
 import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 
 from kpi_platform.schemas.source_values import Time
 from kpi_platform.storage.warehouses import TerminalWarehouseError, Window, sql
-from kpi_platform_tests.storage.warehouses.conftest import Studio
+from kpi_platform_tests.storage.warehouses.conftest import Studio, duckdb_studio
 
 HOUR = timedelta(hours=1)
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
@@ -119,6 +120,15 @@ def test_names_from_outside_are_only_names(studio: Studio) -> None:
     assert batch.schema.names == found["column"].to_list()
     assert warehouse.sample(schema, table).columns == found["column"].to_list()
     assert warehouse.discover("s")["table"].to_list() == ["x"]
+
+
+def test_a_schema_called_as_its_database_is(tmp_path: Path) -> None:
+    studio = duckdb_studio(tmp_path)
+    studio.execute("CREATE SCHEMA studio; CREATE TABLE studio.studio.events AS SELECT 1 AS n")
+    (batch,) = studio.warehouse.read_window("studio", "events", ["n"], None)
+    assert batch.to_pydict() == {"n": [1]}
+    assert studio.warehouse.count("studio", "events", None) == 1
+    assert studio.warehouse.sample("studio", "events")["n"].to_list() == ["1"]
 
 
 def test_what_arrow_cannot_hold_comes_as_text(studio: Studio) -> None:

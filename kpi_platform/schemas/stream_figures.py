@@ -1,31 +1,30 @@
-"""Rows of a stream platform -> a game's figures per hour, and those figures over all platforms.
+"""Rows of a stream platform -> a game's figures per hour, as they were stated.
 
-Belongs here: reading figures, however written, and which of several statements counts. Does not:
-reading or writing tables.
+Belongs here: reading figures, however written, and why a row is of no use. Does not: which of
+several statements counts, reading or writing tables.
 """
 
 from datetime import timedelta
 
 import polars as pl
 
-from kpi_platform.schemas.mapped_values import decode_rows, instant_of, origin_of, value_of
+from kpi_platform.schemas.mapped_values import decode_rows, holds, instant_of, origin_of, value_of
 from kpi_platform.schemas.source_tables import StreamFeed
 from kpi_platform.schemas.source_values import Value
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 
 _RAW = TABLES["raw_stream_feed"].polars_schema
-_STATS = TABLES["stream_stats"].polars_schema
-_FIGURES = ("average_viewers", "peak_viewers", "channels", "hours_streamed")
-_KEY = ["studio", "game", "hour"]
+FIGURES = ("average_viewers", "peak_viewers", "channels", "hours_streamed")
 
 
 def stream_rows(
     rows: pl.DataFrame, feed: StreamFeed, studio: str, game: str, future_limit: timedelta
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Rows (`row`, JSON of texts; `source`, `file_name`, `line_number`, ingest hour) as rows of
-    `raw_stream_feed`, and those of no use with `reason`, `raw_line`, `line_number`, `file_name`.
+    `raw_stream_feed`, and those of no use with `reason`, `raw_line`, `line_number`, `file_name`,
+    `source` and the ingest hour.
     """
-    values = {name: getattr(feed, name) for name in _FIGURES}
+    values = {name: getattr(feed, name) for name in FIGURES}
     named = [value for value in values.values() if value is not None]
     wanted = set().union(*(value.columns() for value in named), {feed.hour.column})
     fields = decode_rows(rows["row"], wanted)
@@ -48,9 +47,25 @@ def stream_rows(
         studio=pl.lit(studio), game=pl.lit(game)
     )
     bad = judged.filter(pl.col("reason").is_not_null()).select(
-        "reason", pl.col("row").alias("raw_line"), "line_number", "file_name"
+        "reason",
+        pl.col("row").alias("raw_line"),
+        "line_number",
+        "file_name",
+        "source",
+        *INGEST_HOUR,
     )
     return good.select(pl.col(name).cast(dtype) for name, dtype in _RAW.items()), bad
+
+
+def captured_stream_rows(
+    rows: pl.DataFrame, feed: StreamFeed, studio: str, game: str, future_limit: timedelta
+) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """As `stream_rows`, and the rows that the feed's `only` leaves to others."""
+    mine = pl.repeat(value=True, n=rows.height, eager=True)
+    if feed.only is not None and rows.height:
+        mine = decode_rows(rows["row"], {feed.only.column}).select(holds(feed.only)).to_series()
+    good, bad = stream_rows(rows.filter(mine), feed, studio, game, future_limit)
+    return good, bad, rows.filter(~mine)
 
 
 def _figure(value: Value | None, decimal: str) -> pl.Expr:
@@ -75,23 +90,4 @@ def _reason(future_limit: timedelta) -> pl.Expr:
         .then(pl.lit("bad_number"))
         .when(pl.col("hour") >= hour + future_limit)
         .then(pl.lit("future_timestamp"))
-    )
-
-
-def stream_stats(rows: pl.DataFrame) -> pl.DataFrame:
-    """Fold rows of `raw_stream_feed`, all there are of some hours, to rows of `stream_stats`.
-
-    Of several statements of one source about one game and hour the latest ingest hour's counts,
-    within it the greatest figures: neither depends on which arrived first.
-    """
-    order = ["source", *_KEY, "p_ingest_date_utc", "p_ingest_hour_utc", *_FIGURES]
-    valid = rows.sort(order, nulls_last=False).unique(
-        ["source", *_KEY], keep="last", maintain_order=True
-    )
-    sums = [
-        pl.when(pl.col(name).count() > 0).then(pl.col(name).sum()).alias(name) for name in _FIGURES
-    ]
-    folded = valid.group_by(_KEY, maintain_order=True).agg(sums)
-    return folded.with_columns(p_date_utc=pl.col("hour").dt.date()).select(
-        pl.col(name).cast(dtype) for name, dtype in _STATS.items()
     )
