@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, hour, hours, warehouses
+from bench import demo, hour, hours, marts, warehouses
 from bench.measure import run_group
 
 GROUPS = {
@@ -18,6 +18,7 @@ GROUPS = {
     "range": hours.comparisons,
     "demo": demo.comparisons,
     "warehouses": warehouses.comparisons,
+    "marts": marts.comparisons,
 }
 
 
