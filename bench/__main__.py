@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, history, hour, hours, warehouses
+from bench import demo, history, hour, hours, marts, warehouses
 from bench.measure import run_group
 
 GROUPS = {
@@ -21,6 +21,7 @@ GROUPS = {
     "history": history.hours,
     "history-rebuild": history.rebuilds,
     "history-questions": history.questions,
+    "marts": marts.comparisons,
 }
 
 

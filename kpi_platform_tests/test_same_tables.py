@@ -11,6 +11,7 @@ from polars.testing import assert_frame_equal
 
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.hour_ledger import mark_failed
+from kpi_platform.storage.platform import Platform
 from kpi_platform_tests.whole_platform import (
     PUBLISHED_TABLES,
     new_platform,
@@ -21,6 +22,8 @@ from kpi_platform_tests.whole_platform import (
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(30)]
+# The second day is over, and the first day's players had their day 1.
+LONGER = [START + timedelta(hours=number) for number in range(49)]
 CORRECTED = HOURS[14]
 EMPTY_UNTIL_LATE = HOURS[7]
 
@@ -90,11 +93,13 @@ def _telemetry_alone(sources: Path, to: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_the_tables_are_those_of_the_simulators_truth(world: Path, tmp_path: Path) -> None:
+def test_the_tables_are_those_of_the_simulators_truth(tmp_path: Path) -> None:
     """Of telemetry alone; the demo holds all sources together against their truth."""
-    sources = _telemetry_alone(world / "sources.yaml", tmp_path / "sources.yaml")
-    platform = new_platform(tmp_path / "home", world / "landing", sources)
-    run_hours(platform, HOURS)
+    longer = tmp_path / "world"
+    simulate(longer, START, len(LONGER), 60, 11)
+    sources = _telemetry_alone(longer / "sources.yaml", tmp_path / "sources.yaml")
+    platform = new_platform(tmp_path / "home", longer / "landing", sources)
+    run_hours(platform, LONGER)
     run_marts(platform)
     for table, name in (
         ("hours", "hour_ledger"),
@@ -102,16 +107,16 @@ def test_the_tables_are_those_of_the_simulators_truth(world: Path, tmp_path: Pat
         ("intervals", "user_version_intervals"),
         ("players", "user_version_history"),
     ):
-        truth = pl.read_parquet(world / "truth" / f"{table}.parquet")
+        truth = pl.read_parquet(longer / "truth" / f"{table}.parquet")
         found = platform.lake.scan(name).select(truth.columns).collect()
         assert_frame_equal(found, truth, check_row_order=False)
-    reasons = pl.read_parquet(world / "truth" / "quarantined.parquet")
+    reasons = pl.read_parquet(longer / "truth" / "quarantined.parquet")
     keys = ["source", "p_ingest_date_utc", "p_ingest_hour_utc", "reason"]
     counted = (
         platform.lake.scan("quarantined_events").group_by(keys).agg(count=pl.len().cast(pl.Int64))
     )
     assert_frame_equal(counted.collect(), reasons.select(*keys, "count"), check_row_order=False)
-    daily = pl.read_parquet(world / "truth" / "daily.parquet")
+    daily = pl.read_parquet(longer / "truth" / "daily.parquet")
     days = platform.lake.published("kpi_daily")
     assert days is not None
     totals = days.filter(pl.col("platform") == "all").select(daily.columns).collect()
@@ -128,6 +133,20 @@ def test_the_tables_are_those_of_the_simulators_truth(world: Path, tmp_path: Pat
         check_dtypes=False,
         abs_tol=1e-6,
     )
+    _assert_retention_is_true(platform, pl.read_parquet(longer / "truth" / "retention.parquet"))
+
+
+def _assert_retention_is_true(platform: Platform, truth: pl.DataFrame) -> None:
+    cohorts = platform.lake.published("kpi_retention")
+    assert cohorts is not None
+    found = cohorts.filter(pl.col("platform") == "all").select(truth.columns).collect()
+    # Of days that are not over nothing is known.
+    is_over = pl.col("cohort_date") + pl.duration(days=pl.col("day_n") + 1) <= LONGER[-1].date()
+    known = [
+        pl.when(is_over).then(name).alias(name) for name in ("retained_classic", "retained_rolling")
+    ]
+    assert truth.filter(is_over)["retained_classic"].sum() > 0
+    assert_frame_equal(found, truth.with_columns(known), check_row_order=False, check_dtypes=False)
 
 
 @pytest.mark.slow

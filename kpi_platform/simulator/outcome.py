@@ -4,6 +4,7 @@ Belongs here: the definitions of sessions, history and daily figures, worked out
 the rooms that build them. Does not: collecting events, writing files.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import polars as pl
@@ -25,6 +26,7 @@ class Outcome:
     intervals: pl.DataFrame
     players: pl.DataFrame
     daily: pl.DataFrame
+    retention: pl.DataFrame
 
 
 def work_out(truth: Truth, registry: pl.DataFrame) -> Outcome:
@@ -37,11 +39,15 @@ def work_out(truth: Truth, registry: pl.DataFrame) -> Outcome:
     sessions = _sessions(days, numbered, marks)
     blanks = _own_player(pl.concat(truth.blanks).join(registry, on="stretch", how="left"))
     sightings = _sightings(marks, sessions, blanks)
+    activity = _activity(days, numbered, sessions, blanks)
     return Outcome(
         sessions=_public_sessions(sessions),
         intervals=intervals_of(sightings),
         players=_players(sightings),
-        daily=_daily(days, numbered, sessions, blanks),
+        daily=_of_every_grain(_daily_of, activity, sessions).sort("date", "studio", "game"),
+        retention=_of_every_grain(_retention_of, activity, sessions).sort(
+            "cohort_date", "day_n", "studio", "game"
+        ),
     )
 
 
@@ -176,15 +182,12 @@ def _players(sightings: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _daily(
-    days: pl.DataFrame, numbered: pl.DataFrame, sessions: pl.DataFrame, blanks: pl.DataFrame
+def _of_every_grain(
+    table: Callable[[pl.DataFrame, pl.DataFrame], pl.DataFrame],
+    activity: pl.DataFrame,
+    sessions: pl.DataFrame,
 ) -> pl.DataFrame:
-    """One row per UTC date, studio and game, with totals named 'all'.
-
-    dau, new_players and payers (net spending above zero) count attributed players; sessions and
-    playtime_seconds are of all sessions that start on the date, identified or not.
-    """
-    activity = _activity(days, numbered, sessions, blanks)
+    """The table of each studio and game, with totals named 'all'; `activity`: see `_activity`."""
     started = sessions.with_columns(day=pl.col("first_ms") // DAY_MS)
     tables = []
     for studio, game in ((True, True), (True, False), (False, False)):
@@ -192,8 +195,8 @@ def _daily(
             (pl.col("studio") if studio else pl.lit("all")).alias("studio"),
             (pl.col("game") if game else pl.lit("all")).alias("game"),
         ]
-        tables.append(_daily_of(activity.with_columns(grain), started.with_columns(grain)))
-    return pl.concat(tables).sort("date", "studio", "game")
+        tables.append(table(activity.with_columns(grain), started.with_columns(grain)))
+    return pl.concat(tables)
 
 
 def _activity(
@@ -212,7 +215,51 @@ def _activity(
     return both.drop_nulls("player_id").with_columns(is_active=pl.col("active_count") > 0)
 
 
+def _date(day: str) -> pl.Expr:
+    return (pl.col(day) * DAY_MS).cast(pl.Datetime("ms")).cast(pl.Date)
+
+
+def _trailing(active: pl.DataFrame, days: int, name: str) -> pl.DataFrame:
+    """Distinct players of each day and the ones before it, `days` together."""
+    reached = pl.int_ranges(pl.col("day"), pl.col("day") + days)
+    seen = (
+        active.with_columns(day=reached)
+        .explode("day")
+        .unique(["day", "studio", "game", "player_id"])
+    )
+    return seen.group_by("day", "studio", "game").agg(pl.len().cast(pl.Int64).alias(name))
+
+
+def _retention_of(activity: pl.DataFrame, _: pl.DataFrame) -> pl.DataFrame:
+    """One row per first active date, N, studio and game: size, and players back so far.
+
+    `retained_classic` came on exactly day N, `retained_rolling` then or later.
+    """
+    grain = ["studio", "game"]
+    active = activity.filter("is_active").unique(["day", *grain, "player_id"])
+    lives = active.group_by(*grain, "player_id").agg(
+        pl.col("day"), first=pl.col("day").min(), last=pl.col("day").max()
+    )
+    tables = []
+    for n in (1, 7, 30):
+        nth = pl.col("first") + n
+        counts = lives.group_by("first", *grain).agg(
+            cohort_size=pl.len().cast(pl.Int64),
+            retained_classic=pl.col("day").list.contains(nth).sum().cast(pl.Int64),
+            retained_rolling=(pl.col("last") >= nth).sum().cast(pl.Int64),
+        )
+        tables.append(counts.with_columns(day_n=pl.lit(n, pl.Int64)))
+    figures = ["cohort_size", "retained_classic", "retained_rolling"]
+    return pl.concat(tables).select(_date("first").alias("cohort_date"), "day_n", *grain, *figures)
+
+
 def _daily_of(activity: pl.DataFrame, started: pl.DataFrame) -> pl.DataFrame:
+    """One row per UTC date, studio and game.
+
+    dau, wau, mau, new_players, returning_players and payers (net spending above zero) count
+    attributed players; sessions, playtime_seconds and crash_free_sessions are of all sessions that
+    start on the date, identified or not.
+    """
     key = ["day", "studio", "game"]
     per_player = activity.group_by(*key, "player_id").agg(
         pl.col("is_active").any(), pl.col("spent_minor").sum()
@@ -227,12 +274,19 @@ def _daily_of(activity: pl.DataFrame, started: pl.DataFrame) -> pl.DataFrame:
         first_day.group_by(key).agg(new_players=pl.len().cast(pl.Int64)),
         payers.group_by(key).agg(payers=pl.len().cast(pl.Int64)),
         started.group_by(key).agg(
-            sessions=pl.len().cast(pl.Int64), playtime_seconds=playtime_ms / 1000
+            sessions=pl.len().cast(pl.Int64),
+            playtime_seconds=playtime_ms / 1000,
+            session_length_mean_seconds=playtime_ms / 1000 / pl.len(),
+            crash_free_sessions=(pl.col("crash_count") == 0).mean(),
         ),
     ]
     whole = tables[0]
     for table in tables[1:]:
         whole = whole.join(table, on=key, how="full", coalesce=True)
-    date = (pl.col("day") * DAY_MS).cast(pl.Datetime("ms")).cast(pl.Date).alias("date")
-    figures = ["dau", "new_players", "payers", "sessions", "playtime_seconds"]
-    return whole.select(date, "studio", "game", pl.col(figures).fill_null(0))
+    for days, name in ((7, "wau"), (30, "mau")):
+        whole = whole.join(_trailing(active, days, name), on=key, how="left")
+    figures = ["dau", "wau", "mau", "new_players", "payers", "sessions", "playtime_seconds"]
+    means = ["session_length_mean_seconds", "crash_free_sessions"]
+    filled = whole.with_columns(pl.col(figures).fill_null(0))
+    returning = (pl.col("dau") - pl.col("new_players")).alias("returning_players")
+    return filled.select(_date("day").alias("date"), "studio", "game", *figures, returning, *means)

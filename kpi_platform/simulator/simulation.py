@@ -192,6 +192,7 @@ def _write_truth(folder: Path, truth: Truth, outcome: Outcome, start: datetime) 
         "intervals": outcome.intervals,
         "players": outcome.players,
         "daily": outcome.daily,
+        "retention": outcome.retention,
     }
     for name, table in tables.items():
         table.write_parquet(folder / f"{name}.parquet")

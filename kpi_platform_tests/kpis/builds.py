@@ -164,11 +164,11 @@ class Build:
 
 def dbt(*arguments: str) -> dbtRunnerResult:
     """Run dbt in this process on the one warehouse. Raises AssertionError naming what failed."""
-    return _invoke(dbtRunner(_manifest()), *arguments)
+    return _invoke(dbtRunner(parsed_project()), *arguments)
 
 
 @cache
-def _manifest() -> Manifest:
+def parsed_project() -> Manifest:
     """The parsed project, once for all runs of this process."""
     os.environ["KPI_WAREHOUSE_PATH"] = str(WAREHOUSE)
     found = _invoke(dbtRunner(), "parse").result

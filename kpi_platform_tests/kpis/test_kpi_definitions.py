@@ -1,13 +1,15 @@
 """Every KPI column has exactly one definition of its meaning, and what repeats it is current."""
 
 import csv
+import re
 from typing import Any
 
 import pytest
 
 from kpi_platform.kpis.definition_files import Definition, files, read_definitions
 from kpi_platform.storage.dbt_manifest import read_manifest
-from kpi_platform_tests.kpis.builds import PROJECT
+from kpi_platform_tests.kpis.builds import PROJECT, parsed_project
+from kpi_platform_tests.kpis.fast_builds import fast_builds
 
 TABLES = ("kpi_hourly", "kpi_daily", "kpi_monthly", "kpi_retention")
 GRAIN = {"hour", "date", "month", "cohort_date", "day_n", "studio", "game", "platform"}
@@ -84,3 +86,23 @@ def test_what_a_kpi_requires_is_something_that_coverage_looks_for() -> None:
         required = {row["requires"] for row in csv.DictReader(file)}
     looked_for = (PROJECT / "models" / "activity" / "told_days.sql").read_text()
     assert [each for each in sorted(required) if f"'{each}'" not in looked_for] == []
+
+
+def test_every_value_carries_the_version_of_its_own_definition() -> None:
+    """Retention of days 1, 7 and 30 stands in one column, and a month's KPI has the day's name."""
+    with fast_builds() as make_build:
+        build = make_build()
+        metrics = parsed_project().flat_graph["metrics"].values()
+        # Were all versions 1, any mistake would look right.
+        versions = {metric["name"]: 100 + number for number, metric in enumerate(metrics)}
+        for metric in metrics:
+            metric["config"]["meta"]["version"] = versions[metric["name"]]
+        text = build.text("kpi_values")
+        parsed_project().build_flat_graph()
+    one = r"'(\w+)'::varchar as kpi,[^;]*?'(\d+)'::varchar as definition_version"
+    carried = {kpi: int(version) for kpi, version in re.findall(one, text)}
+
+    assert len(carried) > 40
+    assert carried == {
+        kpi: versions.get(kpi) or versions[kpi.removeprefix("monthly_")] for kpi in carried
+    }

@@ -44,14 +44,29 @@ running_hours as ({{ spread_hours(
     'running', 'studio, game, platform, player_id, started_minute, ended_minute',
     "date_trunc('hour', started_minute)", "date_trunc('hour', ended_minute)"
 ) }}),
-spans as (
-    select
-        hour, {{ grain_columns() }}, player_id,
+placed as (
+    select distinct
+        hour, studio, game, platform, player_id,
         greatest(started_minute, hour) as from_minute,
         least(ended_minute, hour + interval '59 minutes') as to_minute
     from running_hours
     where {{ in_window('hour', ref('affected_kpi_hours'), 'hour') }}
-    group by {{ grain_sets(['hour', 'player_id', 'started_minute', 'ended_minute']) }}
+),
+-- Nearly all players are in one session an hour, and there is nothing to put together.
+busy as (
+    select hour, player_id from placed group by hour, player_id having count(*) > 1
+),
+lone as (
+    select p.hour, p.studio, p.game, p.platform, p.from_minute, p.to_minute
+    from placed p
+    left join busy b on b.hour = p.hour and b.player_id = p.player_id
+    where b.player_id is null
+),
+spans as (
+    select p.hour, {{ grain_columns() }}, p.player_id, p.from_minute, p.to_minute
+    from placed p
+    join busy b on b.hour = p.hour and b.player_id = p.player_id
+    group by {{ grain_sets(['p.hour', 'p.player_id', 'p.from_minute', 'p.to_minute']) }}
 ),
 -- A player in two sessions at once is one player: spans that meet become one.
 marked as (
@@ -81,9 +96,26 @@ stays as (
     group by hour, studio, game, platform, player_id, span_number
 ),
 steps as (
-    select hour, studio, game, platform, from_minute as minute, 1 as players from stays
+    select hour, {{ grain_columns() }}, from_minute as minute, count(*) as players
+    from lone group by {{ grain_sets(['hour', 'from_minute']) }}
+    union all
+    select hour, {{ grain_columns() }}, to_minute + interval '1 minute', -count(*)
+    from lone group by {{ grain_sets(['hour', 'to_minute']) }}
+    union all
+    select hour, studio, game, platform, from_minute, 1 from stays
     union all
     select hour, studio, game, platform, end_minute, -1 from stays
+),
+minutes as (
+    select
+        hour, {{ grain_columns() }},
+        sum((extract(epoch from (to_minute - from_minute)) / 60)::integer + 1) as player_minutes
+    from lone group by {{ grain_sets(['hour']) }}
+    union all
+    select
+        hour, studio, game, platform,
+        sum((extract(epoch from (end_minute - from_minute)) / 60)::integer)
+    from stays group by hour, studio, game, platform
 ),
 levels as (
     select
@@ -111,10 +143,7 @@ parts as (
     select hour, studio, game, platform, 0, 0, 0, 0, max(players), 0
     from levels group by hour, studio, game, platform
     union all
-    select
-        hour, studio, game, platform, 0, 0, 0, 0, 0,
-        sum((extract(epoch from (end_minute - from_minute)) / 60)::integer)
-    from stays group by hour, studio, game, platform
+    select hour, studio, game, platform, 0, 0, 0, 0, 0, player_minutes from minutes
 ),
 measured as (
     select

@@ -1,0 +1,212 @@
+"""The dbt models without dbt's runs: compiled by dbt's own machinery, run in one connection.
+
+Belongs here: building all models, incrementally or from scratch, in a second instead of ten. Does
+not: what is loaded, and what should come out.
+
+What runs is dbt's text: the models and the macros of the project, rendered by dbt with the real
+connection behind them, the incremental strategy included. Left out are dbt's books around it.
+"""
+
+import os
+from argparse import Namespace
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from dbt.adapters.factory import get_adapter, register_adapter, reset_adapters
+from dbt.clients.jinja import get_rendered
+from dbt.config.runtime import RuntimeConfig
+from dbt.context.providers import generate_runtime_macro_context, generate_runtime_model_context
+from dbt.flags import set_from_args
+from dbt.mp_context import get_mp_context
+from dbt_common.context import set_invocation_context
+
+from kpi_platform.kpis.load import load
+from kpi_platform.storage.warehouse import clear_published, mark_built, pending, prepare
+from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
+from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
+
+# What they hold is of the build that goes on, and empty when nothing is affected.
+_NOT_COMPARED = "affected_"
+
+
+class FastBuild:
+    """An emptied warehouse; `changed` models have another text than the project's."""
+
+    def __init__(
+        self, adapter: Any, config: RuntimeConfig, changed: Mapping[str, tuple[str, str]]
+    ) -> None:
+        self._adapter = adapter
+        self._config = config
+        self._changed = changed
+        self._is_new = True
+        self._con: duckdb.DuckDBPyConnection = (
+            adapter.connections.get_thread_connection().handle.cursor()._cursor
+        )
+        for schema in ("lake", "staging", "marts", "fresh_staging", "fresh_marts"):
+            self._con.execute(f"drop schema if exists {schema} cascade")
+        prepare(self._con)
+        for schema in ("staging", "marts", "fresh_staging", "fresh_marts"):
+            self._con.execute(f"create schema {schema}")
+        for seed in (PROJECT / "seeds").glob("*.csv"):
+            self._con.execute(f"create table staging.{seed.stem} as from read_csv('{seed}')")
+
+    def load(self, lake: Lake) -> None:
+        """Load what changed."""
+        load(self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    def run(self) -> None:
+        """Build what is pending, the first time everything; forget what is published."""
+        if not pending(self._con):
+            return
+        fresh = self._is_new
+        for node in _models():
+            if fresh:
+                self._create(node, _full_text(self, node.unique_id))
+            elif node.config.materialized == "incremental":
+                self._replace_affected(node)
+            elif node.config.materialized == "table":
+                self._create(node, self._rendered(node))
+        self._is_new = False
+        mark_built(self._con, "project", full_refresh=fresh)
+        clear_published(self._con)
+
+    def text(self, model: str) -> str:
+        """What a full refresh runs for a model, rendered now."""
+        node = next(node for node in _models() if node.name == model)
+        return self._rendered(node, full_refresh=True)
+
+    def differences(self) -> dict[str, int]:
+        """Per table the rows that a full refresh, made beside it, has otherwise; only where any."""
+        found: dict[str, int] = {}
+        for node in _models() if not self._is_new else ():
+            text = _full_text(self, node.unique_id)
+            for schema in ("staging", "marts"):
+                text = text.replace(f'"warehouse"."{schema}"', f'"warehouse"."fresh_{schema}"')
+            # Seeds are no models.
+            for seed in (PROJECT / "seeds").glob("*.csv"):
+                text = text.replace(f'"fresh_staging"."{seed.stem}"', f'"staging"."{seed.stem}"')
+            kind = "view" if node.config.materialized == "view" else "table"
+            name = f"{node.schema}.{node.name}"
+            self._con.execute(f"create or replace {kind} fresh_{name} as {text}")
+            if not node.name.startswith(_NOT_COMPARED):
+                found[node.name] = self._different_rows(name, f"fresh_{name}")
+        return {name: rows for name, rows in found.items() if rows}
+
+    def _different_rows(self, one: str, other: str) -> int:
+        [(rows,)] = self._con.execute(
+            f"select (select count(*) from (from {one} except all from {other}))"
+            f" + (select count(*) from (from {other} except all from {one}))"
+        ).fetchall()
+        return int(rows)
+
+    def _create(self, node: Any, text: str) -> None:
+        kind = "view" if node.config.materialized == "view" else "table"
+        self._con.execute(f"create or replace {kind} {node.schema}.{node.name} as {text}")
+
+    def _replace_affected(self, node: Any) -> None:
+        set_from_args(_arguments(full_refresh=False), None)
+        context = self._context(node)
+        text = self._rendered(node)
+        self._con.execute(f"create or replace temp table {node.name}__new as {text}")
+        target = context["this"]
+        replace = context["get_incremental_replace_affected_sql"](
+            {
+                "target_relation": target,
+                "temp_relation": f"{node.name}__new",
+                "unique_key": node.config.unique_key,
+                "dest_columns": self._adapter.get_columns_in_relation(target),
+                "incremental_predicates": node.config.get("incremental_predicates"),
+            }
+        )
+        self._adapter.commit_if_has_connection()
+        self._con.execute(f"begin; {replace}; commit")
+
+    def _rendered(self, node: Any, *, full_refresh: bool = False) -> str:
+        set_from_args(_arguments(full_refresh=full_refresh), None)
+        text = node.raw_code
+        if node.name in self._changed:
+            right, wrong = self._changed[node.name]
+            assert right in text, f"{node.name} no longer says: {right}"
+            text = text.replace(right, wrong)
+        # What dbt believes to be there may be of another build.
+        self._adapter.cache.clear()
+        rendered = str(get_rendered(text, self._context(node), node))
+        # What dbt asked the warehouse meanwhile began a transaction.
+        self._adapter.commit_if_has_connection()
+        return rendered
+
+    def _context(self, node: Any) -> dict[str, Any]:
+        return generate_runtime_model_context(node, self._config, parsed_project())
+
+
+_FULL_TEXTS: dict[str, str] = {}
+
+
+def _full_text(build: FastBuild, name: str) -> str:
+    """What a full refresh runs for a model: always the same."""
+    if name not in _FULL_TEXTS:
+        node = parsed_project().nodes[name]
+        _FULL_TEXTS[name] = FastBuild._rendered(build, node, full_refresh=True)
+    return _FULL_TEXTS[name]
+
+
+@contextmanager
+def fast_builds() -> Iterator[Any]:
+    """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}."""
+    parsed_project().build_flat_graph()
+    set_invocation_context(os.environ)
+    arguments = _arguments(full_refresh=False)
+    set_from_args(arguments, None)
+    config = RuntimeConfig.from_args(arguments)
+    reset_adapters()
+    register_adapter(config, get_mp_context())
+    adapter: Any = get_adapter(config)
+    adapter.set_macro_resolver(parsed_project())
+    adapter.set_macro_context_generator(generate_runtime_macro_context)
+
+    def build(changed: Mapping[str, tuple[str, str]] | None = None) -> FastBuild:
+        return FastBuild(adapter, config, changed or {})
+
+    try:
+        with adapter.connection_named("laws"):
+            yield build
+    finally:
+        adapter.cleanup_connections()
+        reset_adapters()
+
+
+@cache
+def _models() -> list[Any]:
+    """The models, each after those it reads."""
+    nodes = parsed_project().nodes
+    found: dict[str, Any] = {}
+
+    def add(name: str) -> None:
+        if name in found or not name.startswith("model."):
+            return
+        for parent in nodes[name].depends_on.nodes:
+            add(parent)
+        found[name] = nodes[name]
+
+    for name in nodes:
+        add(name)
+    return list(found.values())
+
+
+def _arguments(*, full_refresh: bool) -> Namespace:
+    return Namespace(
+        project_dir=str(PROJECT),
+        profiles_dir=str(PROJECT),
+        target=None,
+        profile=None,
+        vars={},
+        threads=1,
+        full_refresh=full_refresh,
+        which="run",
+        target_path=str(Path(WAREHOUSE).parent / "target"),
+        log_path=str(Path(WAREHOUSE).parent / "logs"),
+    )

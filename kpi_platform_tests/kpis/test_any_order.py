@@ -1,0 +1,155 @@
+"""Whatever order hours come in, again, late and corrected: every table equals a full refresh.
+
+Belongs here: worlds in which windows, cohorts and sessions collide, and the moves on them. Does
+not: how the models are run (`fast_builds`), and what they should hold (`test_order_law`).
+"""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kpi_platform_tests.kpis.builds import Lake, utc
+from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
+from kpi_platform_tests.reference import Event
+
+MakeBuild = Callable[..., FastBuild]
+STUDIOS = {"one": ("alpha", "one"), "two": ("beta", "two")}
+# Days apart as windows are: the day after, a week, 28 to 30 days, a month's end, and beyond.
+DAYS = [0, 1, 2, 7, 8, 27, 28, 29, 30, 31, 59]
+HOURS = st.builds(
+    lambda day, hour: utc(1) + timedelta(days=day, hours=hour),
+    st.sampled_from(DAYS),
+    st.sampled_from([0, 23]),
+)
+LATE = st.sampled_from([0, 0, 0, 1, 24, 7 * 24, 29 * 24]).map(lambda hours: timedelta(hours=hours))
+PLAYERS = st.sampled_from(["p1", "p2", "p3"])
+VERSIONS = st.sampled_from(["1.9", "1.10"])
+NAMED: dict[str, st.SearchStrategy[dict[str, str]]] = {
+    "SessionStart": st.fixed_dictionaries(
+        {"PlayerId": PLAYERS}, optional={"Platform": st.sampled_from(["pc", "all"])}
+    ),
+    "SoftwareVersion": st.fixed_dictionaries({"PlayerId": PLAYERS, "Version": VERSIONS}),
+    "Purchase": st.fixed_dictionaries(
+        {"Amount": st.sampled_from(["5", "-5"]), "Currency": st.just("USD")}
+    ),
+    "FeatureUsed": st.fixed_dictionaries({"PlayerId": PLAYERS, "Feature": st.just("map")}),
+    "Crash": st.just({"Code": "C1"}),
+    "Install": st.fixed_dictionaries({"PlayerId": PLAYERS, "Source": st.just("ad")}),
+    "ExperimentAssigned": st.fixed_dictionaries(
+        {"PlayerId": PLAYERS, "Experiment": st.just("shop"), "Variant": st.sampled_from(["a", "b"])}
+    ),
+    "Notification": st.fixed_dictionaries(
+        {"PlayerId": PLAYERS, "Kind": st.just("VersionUpgrade"), "TargetVersion": VERSIONS}
+    ),
+}
+PLAYED = ["SessionStart", "SessionStart", "SoftwareVersion", "Purchase", *NAMED]
+
+
+@dataclass(frozen=True)
+class Move:
+    """An hour now contains these events; and whether a build finished before the next move."""
+
+    hour: datetime
+    events: Sequence[Event]
+    is_built: bool = True
+
+
+@st.composite
+def moves(draw: st.DrawFn) -> Move:
+    """An hour comes, new, late, corrected, emptied or once more as it was, as it falls."""
+    hour = draw(HOURS)
+    events = []
+    for number in range(draw(st.integers(0, 4))):
+        name = draw(st.sampled_from(PLAYED))
+        at = hour + timedelta(minutes=10 * number) - draw(LATE)
+        session = draw(st.sampled_from(["s1", "s2", " "]))
+        source = draw(st.sampled_from(["one", "two"]))
+        events.append(Event(session, at, name, hour, draw(NAMED[name]), number, source, source))
+    return Move(hour, events, draw(st.sampled_from([True, True, False])))
+
+
+def play(build: FastBuild, played: Sequence[Move]) -> dict[str, int]:
+    """Make the moves; per table the rows in which it then differs from a full refresh."""
+    hours: dict[datetime, list[Event]] = {}
+    for move in played:
+        hours[move.hour] = list(move.events)
+        build.load(Lake(hours, STUDIOS))
+        if move.is_built:
+            build.run()
+    build.run()
+    return build.differences()
+
+
+@pytest.fixture(scope="module")
+def make_build() -> Iterator[MakeBuild]:
+    with fast_builds() as make:
+        yield make
+
+
+IS_SOAK = os.environ.get("KPI_LAWS") == "soak"
+
+
+@settings(
+    max_examples=int(os.environ.get("KPI_LAWS_EXAMPLES", "20000" if IS_SOAK else "12")),
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    print_blob=True,
+)
+@given(played=st.lists(moves(), min_size=2, max_size=20 if IS_SOAK else 7))
+def test_every_table_equals_a_full_refresh(make_build: MakeBuild, played: list[Move]) -> None:
+    assert play(make_build(), played) == {}
+
+
+def at_day(day: int, *players: str) -> Move:
+    """A day on whose first hour these players start a session."""
+    hour = utc(1) + timedelta(days=day)
+    return Move(
+        hour,
+        [
+            Event(f"s-{p}-{day}", hour, "SessionStart", hour, {"PlayerId": p}, 0, "one", "one")
+            for p in players
+        ],
+    )
+
+
+# Models that are wrong in one place, and moves that they get wrong: the right ones get them right.
+BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] = {
+    "the trailing month is cut short by a day": (
+        {"affected_kpi_dates": ("numbers(30)", "numbers(29)")},
+        [at_day(0, "p1"), at_day(29, "p1"), at_day(0, "p1", "p2")],
+        "kpi_daily",
+    ),
+    "the cohort of a changed first day is forgotten": (
+        {
+            "affected_cohort_dates": (
+                "select first_active_date as date from {{ source('lake', 'changed_first_days') }}",
+                "select date '1970-01-01' as date",
+            )
+        },
+        [at_day(0, "p1"), at_day(1, "p1", "p2"), at_day(29, "p1"), at_day(0, "p1", "p2")],
+        "kpi_retention",
+    ),
+    "churn does not look back": (
+        {"affected_kpi_dates": ("numbers(28)", "numbers(1)")},
+        [at_day(0, "p1"), at_day(40, "p1"), at_day(20, "p1")],
+        "kpi_daily",
+    ),
+    "a last day only ever comes later": (
+        {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},
+        [at_day(0, "p1", "p2"), at_day(7, "p1", "p2"), at_day(31, "p2"), at_day(7, "p2")],
+        "last_days",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_a_broken_model_does_not_get_past(make_build: MakeBuild, how: str) -> None:
+    changed, played, table = BROKEN[how]
+
+    assert play(make_build(), played) == {}
+    assert table in play(make_build(changed), played)
