@@ -29,6 +29,7 @@ from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings, secret
 from kpi_platform.simulator import PostgresPlace, SimulatedServerError
 from kpi_platform.simulator import simulate as simulate_world
+from kpi_platform.storage.complete_lake import CompleteLake
 from kpi_platform.storage.dbt_manifest import DbtProjectError, read_manifest
 from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.storage.lake_query import QueryError, lake_tables, run_query
@@ -194,12 +195,19 @@ def query(
         int, typer.Option(min=1, help="Rows of a printed table; CSV and JSON have them all.")
     ] = 100,
     tables: Annotated[bool, typer.Option("--tables", help="List the tables there are.")] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="No provisional figures: published tables as they were last complete.",
+        ),
+    ] = False,
 ) -> None:
     """Ask the lake and the published tables in SQL; nothing is written.
 
     Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC.
     """
-    lake = Lake(load_settings().lake)
+    lake = (CompleteLake if complete else Lake)(load_settings().lake)
     form = OutputFormat.JSON if as_json else output
     if tables:
         rows: list[Row] = [

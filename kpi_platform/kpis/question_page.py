@@ -58,7 +58,8 @@ EXAMPLES = {
         " ({share_of_players_remaining:.0%}) would have to move and {players_without_upgrade} of"
         " them has no newer version on its device. At most {share_of_dau:.0%} of DAU,"
         " {share_of_playtime:.0%} of playtime and {share_of_revenue:.0%} of revenue"
-        " ({revenue_usd:.2f} USD) would be lost. Verdict: `{verdict}`.",
+        " ({revenue_usd:.2f} USD) would be lost; the {players_remaining} themselves account for"
+        " {remaining_revenue_usd:.2f} USD. Verdict: `{verdict}`.",
     ),
     "version_distribution": Example(
         _IRONVALE | {"device": "Windows PC"},

@@ -15,6 +15,7 @@ import polars as pl
 
 from kpi_platform.published.dashboard_data import (
     DAYS,
+    FEED_TABLES,
     HOURS,
     OTHER_TABLES,
     QUESTION_TABLES,
@@ -33,7 +34,7 @@ from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.dbt_manifest import PROJECT_DIR
 from kpi_platform.storage.lake import Lake
 
-SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention")
+SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention", *FEED_TABLES)
 LEDGER = "hour_ledger"
 _DEFINITIONS = PROJECT_DIR / "seeds" / "kpi_definitions.csv"
 # Tables that grow with time: the column of their period, and how many days of it are read.
@@ -41,6 +42,7 @@ _PERIODS = {
     "kpi_daily": ("date", DAYS),
     "kpi_retention": ("cohort_date", DAYS),
     "version_adoption": ("date", DAYS),
+    **dict.fromkeys(FEED_TABLES, ("date", DAYS)),
     LEDGER: ("p_ingest_date_utc", DAYS),
     "kpi_hourly": ("hour", HOURS // 24),
 }

@@ -40,6 +40,16 @@ OTHER_TABLES: dict[str, tuple[str, ...]] = {
     "kpi_restatements": (),
     "publications": (),
 }
+# What console and stream platforms tell of games; columns are named as their KPIs are.
+FEED_TABLES: dict[str, dict[str, str]] = {
+    "kpi_console_daily": {
+        "players": "console_players",
+        "purchases": "console_purchases",
+        "revenue_usd": "console_revenue_usd",
+        "payers": "console_payers",
+    },
+    "kpi_stream_daily": {},
+}
 _RESTATEMENTS = 2000
 Block = dict[str, Any]
 Tables = Mapping[str, pl.DataFrame]
@@ -65,7 +75,10 @@ def platforms(kpi_daily: pl.DataFrame | None) -> list[str]:
 
 
 def platform_block(tables: Tables, platform: str, first: date, days: int) -> Block:
-    """What the page shows of one platform: `daily`, `hourly` and `retention`; absent if unknown."""
+    """What the page shows of one platform: `daily`, `hourly` and `retention`; absent if unknown.
+
+    The block of all platforms also has `console` and `stream`, what feeds tell.
+    """
     block: Block = {}
     start = datetime(first.year, first.month, first.day, tzinfo=UTC)
     daily = _of(tables, "kpi_daily", platform)
@@ -77,7 +90,20 @@ def platform_block(tables: Tables, platform: str, first: date, days: int) -> Blo
     retention = _of(tables, "kpi_retention", platform)
     if retention is not None:
         block["retention"] = _retention(retention, start, days)
+    if platform == "all":
+        block |= _feeds(tables, start, days)
     return block
+
+
+def _feeds(tables: Tables, start: datetime, days: int) -> Block:
+    """`console` and `stream`: feeds tell of games, whatever the platform of their players."""
+    return {
+        name.split("_")[1]: _series(
+            tables[name].rename(columns, strict=False), "date", start, timedelta(days=1), days
+        )
+        for name, columns in FEED_TABLES.items()
+        if name in tables
+    }
 
 
 def _of(tables: Tables, table: str, platform: str) -> pl.DataFrame | None:

@@ -15,13 +15,13 @@ Definition = Mapping[str, str]
 class Kpi:
     """A KPI on a page.
 
-    `aggregate`: how days make a period: `sum`, `mean` of days, or the `last` day's value. A ratio
-    is a mean weighted by `weight`, its denominator, which is the ratio of the sums.
+    `aggregate`: how days make a period: `sum`, `mean` or `max` of days, or the `last` day's value.
+    A ratio is a mean weighted by `weight`, its denominator, which is the ratio of the sums.
     """
 
     label: str
-    unit: Literal["number", "share", "usd", "seconds", "ratio"]
-    aggregate: Literal["sum", "mean", "last"] = "mean"
+    unit: Literal["number", "share", "usd", "seconds", "hours", "ratio"]
+    aggregate: Literal["sum", "mean", "last", "max"] = "mean"
     weight: str = ""
     better: Literal["more", "less", "neither"] = "more"
     short: str = ""
@@ -67,9 +67,33 @@ KPIS: dict[str, Kpi] = {
     "active_players": Kpi("Active players of the hour", "number"),
     "peak_concurrent_players": Kpi("Peak concurrent players", "number"),
     "average_concurrent_players": Kpi("Mean concurrent players", "number"),
+    "installs": Kpi("Installs", "number", "sum", short="Installs"),
+    "trophy_earned_rate": Kpi("Trophy earned rate", "share", "last", short="Trophy rate"),
+    "subscriber_share": Kpi("Subscriber share", "share", "last", short="Subscribers"),
+    "console_players": Kpi("Console players so far", "number", "last", short="Players so far"),
+    "trophies": Kpi("Trophies earned", "number", "sum", short="Trophies"),
+    "trophy_players": Kpi("Players with a trophy so far", "number", "last"),
+    "subscriptions": Kpi("Subscriptions taken out", "number", "sum", short="Subscriptions"),
+    "subscribers": Kpi("Subscribers so far", "number", "last"),
+    "console_purchases": Kpi("Console purchases", "number", "sum", short="Purchases"),
+    "console_revenue_usd": Kpi("Console revenue", "usd", "sum", short="Revenue"),
+    "console_payers": Kpi("Console payers of the day", "number", short="Payers"),
+    "hours_watched": Kpi("Hours watched", "hours", "sum", short="Watched"),
+    "average_viewers": Kpi("Average viewers", "number", short="Viewers"),
+    "peak_viewers": Kpi("Peak viewers", "number", "max", short="Peak"),
+    "hours_streamed": Kpi("Hours streamed", "hours", "sum", short="Streamed"),
+    "viewer_ratio": Kpi(
+        "Viewer ratio", "ratio", weight="hours_streamed", better="neither", short="Ratio"
+    ),
+    "peak_channels": Kpi("Peak channels", "number", "max", short="Channels"),
+    "adoption": Kpi("Adoption", "share", better="neither"),
+    "hours_to_half_adoption": Kpi("Hours to half adoption", "hours", better="less"),
 }
 
-_UNITS = {"share": "share", "usd": "USD", "seconds": "seconds", "ratio": "ratio", "number": "count"}
+_UNITS = {
+    **{"share": "share", "usd": "USD", "seconds": "seconds", "hours": "hours", "ratio": "ratio"},
+    "number": "count",
+}
 _WORDS = ("label", "sentence", "formula", "definition_version", "source", "grain")
 
 

@@ -82,7 +82,7 @@ def report_figures(
     lines = [
         Line(
             studio_names.get(studio) or studio,
-            _figures(_grain(rows, studio, "all"), day, BY_STUDIO),
+            _figures(_told(_grain(rows, studio, "all"), studio, tables), day, BY_STUDIO),
         )
         for studio in studios
     ]
@@ -100,6 +100,15 @@ def _grain(rows: pl.DataFrame, studio: str, game: str) -> pl.DataFrame:
     return rows.filter(
         pl.col("studio") == studio, pl.col("game") == game, pl.col("platform") == "all"
     )
+
+
+def _told(rows: pl.DataFrame, studio: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
+    """The rows of a studio without the KPIs that none of its games tells: no crash is no 100 %."""
+    coverage = tables.get("kpi_coverage")
+    if coverage is None:
+        return rows
+    silent = _grain(coverage, studio, "all").filter(~pl.col("is_available"))["kpi"]
+    return rows.with_columns(pl.lit(None).alias(n) for n in rows.columns if n in set(silent))
 
 
 def _figures(rows: pl.DataFrame, day: date, names: tuple[str, ...]) -> tuple[Figure, ...]:
@@ -138,7 +147,8 @@ def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
     found = []
     for row in by_source.sort("source").iter_rows(named=True):
         if row["failed"]:
-            found.append(f"{row['source']}: {row['failed']} hours of {row['day']} failed")
+            hours = "1 hour" if row["failed"] == 1 else f"{row['failed']} hours"
+            found.append(f"{row['source']}: {hours} of {row['day']} failed")
         if not row["lines"]:
             found.append(f"{row['source']}: no data on {row['day']}")
     return found

@@ -22,6 +22,7 @@ from obstore.exceptions import BaseError
 from obstore.fsspec import FsspecStore
 from obstore.store import from_url
 
+from kpi_platform.storage.complete_lake import CompleteLake
 from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.storage.landing import RETRIES, first_line
 
@@ -72,8 +73,8 @@ def run_query(lake: Lake, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Answer one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, PIVOT): yields the open result.
 
     Tables are named with or without their schema; `published` goes before `lake`. Times are UTC.
-    Reads only the lake and writes nothing. Raises QueryError for anything that DuckDB refuses,
-    LakeError if the lake cannot be read.
+    Reads only the lake, of a CompleteLake only what is complete, and writes nothing. Raises
+    QueryError for anything that DuckDB refuses, LakeError if the lake cannot be read.
     """
     con = _connect(lake)
     try:
@@ -165,7 +166,9 @@ def _select(
         raise QueryError(f"there is no table {name!r}")
     files = _newest_first(f"{_root(lake)}/{table}", snapshot)
     if files:
-        return _scan(snapshot, files, by_name=by_name)
+        rows = _scan(snapshot, files, by_name=by_name)
+        condition = lake.condition(table) if isinstance(lake, CompleteLake) else ""
+        return f"{rows} where {condition}" if condition else rows
     empty = f"{schema}_{name}_without_files"
     con.register(empty, pl.scan_delta(snapshot).collect().to_arrow())
     return f"from {_quoted(empty)}"

@@ -261,6 +261,9 @@ class Questions:
             for d in remaining
             if d.device != "unknown" and self.newest_on(service, label(d.device)) == version
         ]
+        still_there = {d.player for d in remaining}
+        theirs = [d for d in everyone if d.player in still_there]
+        stake = round(sum(d.revenue for d in theirs), 6)
         days = [sum(d.active for d in found) for found in (mine, everyone)]
         revenue = [round(sum(d.revenue for d in found), 6) for found in (mine, everyone)]
         playtime = [sum(d.playtime for d in found) for found in (mine, everyone)]
@@ -272,6 +275,7 @@ class Questions:
             costs = (quotient(*days) or 0) > CHEAP or (share_of_revenue or 0) > CHEAP
             verdict = "costly" if costs else "cheap"
             verdict = "strands_players" if stuck else verdict
+            verdict = verdict if remaining else "unused"
             verdict = "newest" if is_newest else verdict
 
         def actives(days: int, back: int = 0) -> int:
@@ -297,6 +301,9 @@ class Questions:
             "share_of_playtime": quotient(*playtime),
             "revenue_usd": revenue[0],
             "share_of_revenue": share_of_revenue,
+            "remaining_share_of_dau": quotient(sum(d.active for d in theirs), days[1]),
+            "remaining_revenue_usd": stake,
+            "remaining_share_of_revenue": quotient(stake, revenue[1]) if revenue[1] > 0 else None,
             "players_last_7_days": actives(7),
             "players_previous_7_days": actives(7, 7),
             "verdict": verdict,
@@ -932,7 +939,10 @@ class Questions:
         rows = []
         for kpi in {kpi for kpi, _ in requirements}:
             needs = sorted(need for name, need in requirements if name == kpi)
+            of_feed = any(need == "stream" or need.startswith("console") for need in needs)
             for grain in grains:
+                if of_feed and grain[2] != "all":
+                    continue
                 dates_ = [told.get((grain, need)) for need in needs]
                 missing = [n for n, day in zip(needs, dates_, strict=True) if day is None]
                 rows.append(

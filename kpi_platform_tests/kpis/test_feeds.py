@@ -28,7 +28,9 @@ SOURCES = pl.DataFrame(
     orient="row",
 )
 STUDIOS = dict.fromkeys(("game", "console", "stream"), ("s", "g"))
-TABLES_OF_FEEDS = ("kpi_stream_daily", "kpi_console_daily", "kpi_daily")
+TABLES_OF_FEEDS = (
+    *("kpi_stream_daily", "kpi_console_daily", "kpi_daily", "kpi_values", "kpi_coverage"),
+)
 
 
 class FeedLake(Lake):
@@ -92,6 +94,24 @@ def test_feeds_out_of_order_equal_a_build_from_scratch() -> None:
     assert scratch.rows(console) == [
         (date(2026, 1, 1), 1, 1, 0, 0.0, 2, 0.5, 0.0),
         (date(2026, 1, 2), 0, 0, 1, 10.0, 3, 1 / 3, 1 / 3),
+    ]
+    values = (
+        "select kpi, value from marts.kpi_values where studio = 's' and game = 'g'"
+        " and period = '2026-01-01' and kpi in ('viewer_ratio', 'trophy_earned_rate', 'installs')"
+        " order by kpi"
+    )
+    assert scratch.rows(values) == [
+        ("installs", 1.0),
+        ("trophy_earned_rate", 0.5),
+        ("viewer_ratio", 120.0),
+    ]
+    told = (
+        "select kpi, is_available, available_since from marts.kpi_coverage where game = 'g'"
+        " and kpi in ('hours_watched', 'subscriber_share') order by kpi"
+    )
+    assert scratch.rows(told) == [
+        ("hours_watched", True, date(2026, 1, 1)),
+        ("subscriber_share", True, date(2026, 1, 2)),
     ]
     # Trophies make nobody active; whoever pays is, and the revenue is the game's.
     daily = (

@@ -118,6 +118,41 @@ def ledger(days: int = 40) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
+def feed(columns: Mapping[str, object], days: int = 40) -> pl.DataFrame:
+    """A feed's days of one game and its totals, of the columns given; all but the newest whole."""
+    grains = [("all", "all"), ("kumo", "all"), ("kumo", "mochi-dash")]
+    rows = [
+        {"date": FIRST + timedelta(days=i), "studio": studio, "game": game}
+        | dict(columns)
+        | {"is_complete": i < days - 1}
+        for studio, game in grains
+        for i in range(days)
+    ]
+    return pl.DataFrame(rows)
+
+
+def console() -> pl.DataFrame:
+    """`kpi_console_daily` of one game."""
+    figures = {"installs": 3, "players": 50, "trophies": 4, "trophy_earned_rate": 0.25}
+    return feed(figures | {"revenue_usd": 10.0, "payers": 2, "subscriber_share": 0.5})
+
+
+def streams() -> pl.DataFrame:
+    """`kpi_stream_daily` of one game."""
+    figures = {"hours_watched": 2400.0, "average_viewers": 100.0, "peak_viewers": 400}
+    return feed(figures | {"hours_streamed": 24.0, "viewer_ratio": 100.0})
+
+
+def coverage() -> pl.DataFrame:
+    """`kpi_coverage`: ironvale tells of no crashes; everything else is told."""
+    rows = [
+        ("crash_free_sessions", "northlight", "ironvale", "all", False, "Crash"),
+        ("crash_free_sessions", "northlight", "all", "all", True, None),
+    ]
+    columns = ["kpi", "studio", "game", "platform", "is_available", "missing"]
+    return pl.DataFrame(rows, columns, orient="row")
+
+
 def active_versions() -> pl.DataFrame:
     """`active_versions` of one service."""
     seen = datetime(2026, 2, 1, 12, tzinfo=UTC)
@@ -128,6 +163,18 @@ def active_versions() -> pl.DataFrame:
 
 
 VERSIONS = (("1.8", 10), ("1.9", 30), (HOSTILE, 60))
+
+
+def adoption() -> pl.DataFrame:
+    """`version_adoption`: two versions on two days, then nothing, then a day."""
+    return pl.DataFrame(
+        {
+            "date": [FIRST + timedelta(days=n) for n in (10, 10, 11, 11, 20, 20)],
+            "service_name": "Client",
+            "version": ["1.8", "1.9"] * 3,
+            "share_of_players": [0.9, 0.1, 0.6, 0.4, 0.2, 0.8],
+        }
+    )
 
 
 def shutdown_impact() -> pl.DataFrame:

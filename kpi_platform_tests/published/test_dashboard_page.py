@@ -15,14 +15,20 @@ from kpi_platform_tests.published.page_world import (
     HOSTILE,
     NOW,
     active_versions,
+    adoption,
+    console,
+    coverage,
     daily,
     from_contract,
     inputs,
     sources,
+    streams,
 )
 
 OTHERS = ("version_adoption", "dim_service", "kpi_coverage")
-VIEWS = ("overview", "trends", "retention", "versions", "questions", "data", "definitions")
+VIEWS = (
+    *("overview", "trends", "retention", "versions", "feeds", "questions", "data", "definitions"),
+)
 
 
 @dataclass
@@ -45,7 +51,9 @@ class Opened:
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The dashboard of the small hostile world."""
     path = tmp_path_factory.mktemp("page") / "kpi dashboard.html"
-    path.write_text(make_dashboard(inputs(), sources(), read_manifest(), NOW), encoding="utf-8")
+    feeds = {"kpi_console_daily": console(), "kpi_stream_daily": streams()}
+    found = inputs(kpi_coverage=coverage(), version_adoption=adoption(), **feeds)
+    path.write_text(make_dashboard(found, sources(), read_manifest(), NOW), encoding="utf-8")
     return path
 
 
@@ -153,6 +161,69 @@ def test_the_calculator_says_what_a_shutdown_loses(opened: Opened) -> None:
     page.keyboard.press("End")
     assert figures.all_inner_texts()[:3] == ["40", "7", "20.5 %"]
     assert "Old phone (7)" in page.locator(".shutdown").inner_text()
+
+
+def test_what_feeds_tell_is_shown_whatever_the_platform(opened: Opened) -> None:
+    page = opened.show("feeds", platform="pc")
+    assert _figure(page, "installs") == str(27 * 3)
+    assert _figure(page, "trophy_earned_rate") == "25.0 %"
+    assert _figure(page, "hours_watched") == "64.8K h"
+    assert _figure(page, "peak_viewers") == "400"
+    assert _figure(page, "viewer_ratio") == "100.00"
+    assert "figures of all platforms" in page.locator(".view-head").inner_text()
+    page = opened.show("feeds", studio="northlight")
+    assert page.locator(".empty").all_inner_texts() == ["Nobody tells of this selection."] * 2
+    page = opened.show("trends", kpi="hours_watched")
+    assert page.locator(".card h3").first.inner_text() == "Hours watched"
+    assert opened.complaints == []
+
+
+def test_what_a_game_never_tells_is_no_figure(opened: Opened) -> None:
+    """Without a crash event nothing crashes: that is no 100 %."""
+    page = opened.show("overview", studio="northlight", game="ironvale")
+    assert _figure(page, "crash_free_sessions") == "–"
+    card = page.locator(".kpi[data-kpi=crash_free_sessions]")
+    assert "not told: Crash" in card.inner_text()
+    page = opened.show("overview")
+    assert _figure(page, "crash_free_sessions") == "97.0 %"
+    assert "1 game does not tell it" in card.inner_text()
+    cells = page.locator("table.compare tbody tr", has_text="Ironvale").locator("td")
+    assert cells.last.inner_text() == "–"
+    assert cells.last.get_attribute("title") == "not told: Crash"
+
+
+def test_days_of_which_nothing_is_told_are_gaps_of_adoption(opened: Opened) -> None:
+    """Two versions on two days, nothing, then one day: two areas of each, and none across."""
+    page = opened.show("versions", days="all")
+    areas = page.locator(".chart polygon.area")
+    assert areas.count() == 4
+    ends = areas.evaluate_all("found => found.map(one => one.points[one.points.length - 1].x)")
+    assert len({round(end) for end in ends}) == 2
+
+
+def test_curves_of_the_same_cohorts_compare_like_with_like(opened: Opened) -> None:
+    page = opened.show("retention", days="all", cohorts="same")
+    row = page.locator("table", has_text="Day 30").first.locator("tbody tr").first
+    shares = ["40.0 % of 1,000", "20.0 % of 1,000", "10.0 % of 1,000"]
+    assert row.locator("td").all_inner_texts() == shares
+
+
+def test_a_narrow_screen_scrolls_down_only(opened: Opened) -> None:
+    opened.page.set_viewport_size({"width": 390, "height": 844})
+    for view in VIEWS:
+        page = opened.show(view)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390, view
+    small = opened.show("trends").locator(".chart .tick").first
+    assert small.evaluate("e => e.getBoundingClientRect().height") >= 9
+
+
+def test_paper_is_white_whatever_the_screen_is(opened: Opened) -> None:
+    page = opened.show("overview")
+    page.emulate_media(color_scheme="dark", media="print")
+    colour = "getComputedStyle(document.querySelector('.card')).backgroundColor"
+    assert page.evaluate(colour) == "rgb(255, 255, 255)"
+    page.emulate_media(color_scheme="dark", media="screen")
+    assert page.evaluate(colour) != "rgb(255, 255, 255)"
 
 
 def test_missing_tables_are_said_to_be_missing(opened: Opened) -> None:

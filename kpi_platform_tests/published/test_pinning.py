@@ -8,7 +8,9 @@ import duckdb
 import polars as pl
 
 from kpi_platform.published.publish import Publication, publication_rows, publish
+from kpi_platform.storage.complete_lake import CompleteLake
 from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake_query import run_query
 from kpi_platform.storage.marts import EmbeddedMarts
 
 PAGE = Path(__file__).parents[2] / "docs" / "completeness.md"
@@ -28,6 +30,12 @@ def test_the_documented_lines_read_what_was_complete(tmp_path: Path) -> None:
     con.execute("update marts.kpi_daily set dau = 50")
     publish(lake, EmbeddedMarts(con), [DAILY], {"*": []})
 
+    sql = "select date, dau from kpi_daily"
+    with run_query(CompleteLake(str(tmp_path)), sql) as result:
+        assert result.fetchall() == [(date(2026, 1, 1), 5)]
+    with run_query(lake, sql) as result:
+        assert len(result.fetchall()) == 2
+
     [lines] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
     names: dict[str, object] = {"pl": pl, "lake": str(tmp_path)}
     exec(lines, names)
@@ -35,3 +43,15 @@ def test_the_documented_lines_read_what_was_complete(tmp_path: Path) -> None:
     days = names["days"]
     assert isinstance(days, pl.DataFrame)
     assert days.select("date", "dau").rows() == [(date(2026, 1, 1), 5)]
+
+
+def test_what_was_never_complete_has_no_rows_and_what_has_no_periods_has_all(
+    tmp_path: Path,
+) -> None:
+    lake = Lake(str(tmp_path))
+    day = pl.DataFrame({"date": [date(2026, 1, 1)], "dau": [5], "is_complete": [False]})
+    lake.publish("kpi_daily", day, None)
+    lake.publish("dim_device", pl.DataFrame({"device": ["PC"]}), None)
+    for sql, rows in (("from kpi_daily", 0), ("from dim_device", 1)):
+        with run_query(CompleteLake(str(tmp_path)), sql) as result:
+            assert len(result.fetchall()) == rows, sql

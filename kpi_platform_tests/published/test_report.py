@@ -42,7 +42,17 @@ def test_what_failed_or_is_silent_needs_attention() -> None:
         }
     )
     found = report_figures({}, ledger, None, {}).attention
-    assert found == ("a: 1 hours of 2026-01-02 failed", "b: no data on 2026-01-02")
+    assert found == ("a: 1 hour of 2026-01-02 failed", "b: no data on 2026-01-02")
+
+
+def test_what_a_studio_never_tells_is_no_figure() -> None:
+    rows = [("crash_free_sessions", "kumo", "all", "all", False)]
+    columns = ["kpi", "studio", "game", "platform", "is_available"]
+    coverage = pl.DataFrame(rows, columns, orient="row")
+    report = make_report(inputs(kpi_coverage=coverage), sources())
+    crash_free = {line.name: line.figures[3].value for line in report.figures.studios}
+    assert crash_free == {"kumo": None, "Northlight Studio": 0.97}
+    assert "Hatched days are provisional" in report.html
 
 
 def test_restatements_since_the_day_are_counted() -> None:

@@ -3,7 +3,9 @@
     meta={
         'publish': {
             'period': 'date', 'column': 'period',
-            'follows': ['kpi_daily', 'kpi_monthly', 'kpi_retention']
+            'follows': [
+                'kpi_daily', 'kpi_monthly', 'kpi_retention', 'kpi_console_daily', 'kpi_stream_daily'
+            ]
         }
     }
 ) }}
@@ -29,9 +31,26 @@
     ('ltv_d7_usd', 7, 'ltv_usd'),
     ('ltv_d30_usd', 30, 'ltv_usd'),
 ] %}
+{%- set feeds = [
+    ('kpi_console_daily', [
+        ('installs', 'installs'), ('trophies', 'trophies'), ('subscriptions', 'subscriptions'),
+        ('console_players', 'players'), ('trophy_players', 'trophy_players'),
+        ('subscribers', 'subscribers'), ('trophy_earned_rate', 'trophy_earned_rate'),
+        ('subscriber_share', 'subscriber_share'), ('console_purchases', 'purchases'),
+        ('console_revenue_usd', 'revenue_usd'), ('console_payers', 'payers'),
+    ]),
+    ('kpi_stream_daily', [
+        ('hours_watched', 'hours_watched'), ('average_viewers', 'average_viewers'),
+        ('peak_viewers', 'peak_viewers'), ('peak_channels', 'peak_channels'),
+        ('hours_streamed', 'hours_streamed'), ('viewer_ratio', 'viewer_ratio'),
+    ]),
+] %}
 with days as (select * from {{ ref('kpi_daily') }}),
 months as (select * from {{ ref('kpi_monthly') }}),
 retention as (select * from {{ ref('kpi_retention') }}),
+-- Feeds tell of games, not of platforms.
+console as (select *, 'all'::varchar as platform from {{ ref('kpi_console_daily') }}),
+stream as (select *, 'all'::varchar as platform from {{ ref('kpi_stream_daily') }}),
 -- Churn is complete when all its 28 days are; a grain has a row for every date.
 churn as (
     select
@@ -64,6 +83,13 @@ long as (
     {% for kpi in monthly -%}
     union all
     select {{ value_of('monthly_' ~ kpi, 'month', 'kpi_monthly', kpi) }}, is_complete from months
+    {% endfor -%}
+    {% for model, columns in feeds -%}
+    {% for kpi, column in columns -%}
+    union all
+    select {{ value_of(kpi, 'date', model, column) }}, is_complete
+    from {{ 'console' if model == 'kpi_console_daily' else 'stream' }}
+    {% endfor -%}
     {% endfor %}
 )
 select kpi, period, studio, game, platform, value, is_complete, definition_version

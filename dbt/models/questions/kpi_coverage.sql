@@ -7,9 +7,29 @@ with told as (
     from {{ ref('told_days') }}
     group by {{ grain_sets(['told']) }}
 ),
+-- Feeds tell of games, not of platforms; their tables have the totals already.
+feeds as (
+    select studio, game, 'stream' as told, min(date) as first_date
+    from {{ ref('kpi_stream_daily') }}
+    group by studio, game
+    union all
+    select studio, game, 'console', min(date)
+    from {{ ref('kpi_console_daily') }} where players > 0
+    group by studio, game
+    {%- for event, column in [
+        ('Install', 'installs'), ('Trophy', 'trophies'), ('Subscription', 'subscriptions'), ('Purchase', 'purchases'),
+    ] %}
+    union all
+    select studio, game, 'console {{ event }}', min(date)
+    from {{ ref('kpi_console_daily') }} where {{ column }} > 0
+    group by studio, game
+    {%- endfor %}
+),
 -- Games that are configured and never told anything are there too.
 grains as (
     select studio, game, platform from told
+    union
+    select studio, game, 'all' from feeds
     union
     select studio, game, 'all' from {{ ref('source_arrivals') }}
     union
@@ -17,11 +37,13 @@ grains as (
 ),
 asked as (
     select
-        r.kpi, g.studio, g.game, g.platform, r.requires, t.first_date
+        r.kpi, g.studio, g.game, g.platform, r.requires, coalesce(t.first_date, f.first_date) as first_date
     from {{ ref('kpi_requirements') }} r
     cross join grains g
     left join told t
         on t.studio = g.studio and t.game = g.game and t.platform = g.platform and t.told = r.requires
+    left join feeds f on f.studio = g.studio and f.game = g.game and f.told = r.requires
+    where g.platform = 'all' or not (r.requires = 'stream' or r.requires like 'console%')
 )
 select
     kpi, studio, game, platform,

@@ -50,6 +50,17 @@ remaining as (
     where l.days_ago = 1
     group by l.service_name, l.version
 ),
+-- What those who remain did in all these days, on whatever version: at stake if all of them leave.
+stakes as (
+    select
+        l.service_name, l.version,
+        count(case when r.is_active then 1 end) as player_days,
+        sum(r.revenue_usd) as revenue_usd
+    from latest l
+    join recent r on r.service_name = l.service_name and r.player_id = l.player_id
+    where l.days_ago = 1
+    group by l.service_name, l.version
+),
 service_players as (
     select service_name, cast(sum(players_remaining) as bigint) as players
     from remaining group by service_name
@@ -67,6 +78,8 @@ measured as (
         coalesce(u.players_last_7_days, 0) as players_last_7_days,
         coalesce(u.players_previous_7_days, 0) as players_previous_7_days,
         coalesce(p.players, 0) as service_players,
+        coalesce(k.player_days, 0) as remaining_player_days,
+        coalesce(k.revenue_usd, 0) as remaining_revenue_usd,
         s.player_days as service_player_days,
         s.sessions as service_sessions,
         s.playtime_seconds as service_playtime_seconds,
@@ -76,6 +89,7 @@ measured as (
     left join used u on u.service_name = a.service_name and u.version = a.version
     left join services s on s.service_name = a.service_name
     left join remaining r on r.service_name = a.service_name and r.version = a.version
+    left join stakes k on k.service_name = a.service_name and k.version = a.version
     left join service_players p on p.service_name = a.service_name
 )
 select
@@ -93,11 +107,15 @@ select
     {{ ratio('playtime_seconds', 'service_playtime_seconds') }} as share_of_playtime,
     cast(revenue_usd as double precision) as revenue_usd,
     {{ ratio('revenue_usd', 'service_revenue_usd') }} as share_of_revenue,
+    {{ ratio('remaining_player_days', 'service_player_days') }} as remaining_share_of_dau,
+    cast(remaining_revenue_usd as double precision) as remaining_revenue_usd,
+    {{ ratio('remaining_revenue_usd', 'service_revenue_usd') }} as remaining_share_of_revenue,
     players_last_7_days,
     players_previous_7_days,
     case
         when not {{ is_enough('service_players') }} then null
         when is_newest then 'newest'
+        when players_remaining = 0 then 'unused'
         when players_without_upgrade > 0 then 'strands_players'
         when {{ ratio('player_days', 'service_player_days') }} > {{ var('cheap_shutdown_share') }}
             or coalesce({{ ratio('revenue_usd', 'service_revenue_usd') }}, 0) > {{ var('cheap_shutdown_share') }}

@@ -48,7 +48,8 @@ function show(value, unit, exact) {
     case "share": return d1.format(value * 100) + " %";
     case "usd": return (value < 0 ? "−$" : "$") + (abs < 100 || (exact && abs < 1e6) ? d2.format(abs) : exact || abs < 10000 ? whole.format(abs) : compact.format(abs));
     case "seconds": return duration(value);
-    case "hours": return d1.format(value) + " h";
+    case "hours": return (abs < 10000 || exact ? d1 : compact).format(value) + " h";
+    case "points": return (value > 0 ? "+" : value < 0 ? "−" : "") + d1.format(Math.abs(value) * 100) + " points";
     case "days": return d1.format(value) + " d";
     case "ratio": return d2.format(value);
     default:

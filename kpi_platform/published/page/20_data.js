@@ -26,9 +26,12 @@ function index(data) {
 }
 
 let daily, hourly, retention;
+const feeds = {}; // What console and stream platforms tell, of all platforms.
 async function loadPlatform(platform) {
   const data = await block(1 + core.platforms.indexOf(platform));
   daily = index(data.daily); hourly = index(data.hourly); retention = index(data.retention);
+  const all = platform === "all" ? data : await block(1);
+  feeds.console ??= index(all.console); feeds.stream ??= index(all.stream);
 }
 
 function grain(data, studio, game) {
@@ -48,21 +51,33 @@ function aggregate(found, kpi, a, b, withProvisional) {
   const rule = core.kpis[kpi], values = found.values(kpi);
   if (!values) return null;
   const weights = rule.weight ? found.values(rule.weight) : null;
-  let sum = 0, weight = 0, last = null;
+  let sum = 0, weight = 0, last = null, most = -Infinity;
   for (let i = Math.max(a, 0); i <= b; i++) {
     const value = values[i];
     if (value === null || value === undefined) continue;
     if (!withProvisional && found.complete[i] !== "1") continue;
     const w = weights ? weights[i] || 0 : 1;
-    sum += value * w; weight += w; last = value;
+    sum += value * w; weight += w; last = value; most = Math.max(most, value);
   }
   if (last === null) return null;
   if (rule.aggregate === "sum") return sum;
   if (rule.aggregate === "last") return last;
+  if (rule.aggregate === "max") return most;
   return weight ? sum / weight : null;
 }
-const AGGREGATES = { sum: "sum of the period", last: "at the end of the period", mean: "mean per day" };
+const AGGREGATES = { sum: "sum of the period", last: "at the end of the period", mean: "mean per day", max: "highest of the period" };
 const aggregateText = (rule) => rule.weight ? "over the period" : AGGREGATES[rule.aggregate];
+
+// What a game would have to tell for a KPI and never did; "" if it tells everything, or if nobody knows.
+let coverageIndex;
+function missing(kpi, studio, game, platform = state.platform) {
+  const key = (...parts) => parts.join("\u0000");
+  if (!coverageIndex) coverageIndex = new Map((rows("kpi_coverage") || []).filter((r) => !r.is_available).map((r) => [key(r.kpi, r.studio, r.game, r.platform), r.missing]));
+  return coverageIndex.get(key(kpi, studio, game, platform)) || coverageIndex.get(key(kpi, studio, game, "all")) || "";
+}
+// The games of a selection that do not tell a KPI: its total is of the others, or dilutes it.
+const silentGames = (kpi) => core.studios.filter((x) => state.studio === "all" || x.key === state.studio)
+  .flatMap((x) => x.games.map((g) => [x.key, g.key])).filter(([studio, game]) => missing(kpi, studio, game, "all"));
 
 // A published table as objects; null where it does not exist (yet).
 function rows(table) {

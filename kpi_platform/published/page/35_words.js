@@ -34,7 +34,8 @@ function unitOf(column) {
   if (/_usd(_low|_high)?$/.test(column)) return "usd";
   if (/_seconds$/.test(column)) return "seconds";
   if (/^hours_|_hours$/.test(column)) return "hours";
-  if (/(^|_)(share|retention|churn|rate|stickiness|concern)(_|$)/.test(column) || /_change$/.test(column)) return "share";
+  if (/_change(_|$)|^concern|^retention_.*_difference/.test(column)) return "points";
+  if (/(^|_)(share|retention|churn|rate|stickiness)(_|$)/.test(column)) return "share";
   if (/^correlation$/.test(column)) return "ratio";
   return "number";
 }
@@ -56,21 +57,29 @@ function viewHead(title, sentence) {
 // columns: [{name, label, unit, interval, cell}]; the first stays in sight. Headings sort.
 function dataTable(table, found, columns, options = {}) {
   const limit = options.limit || 12, id = "t-" + table + (options.id || "");
-  const scale = {};
-  for (const c of columns.filter((c) => c.interval)) {
-    const all = found.flatMap((r) => [r[c.name], r[c.name + "_low"], r[c.name + "_high"]]).filter((v) => typeof v === "number");
-    scale[c.name] = [Math.min(0, ...all), Math.max(...all, 0) || 1];
-  }
+  // One scale per column and, where a column holds several measures, per measure. Samples too small
+  // for a verdict do not stretch it: their intervals run out of the picture.
+  const scales = new Map(), kindOf = (r, c) => c.name + (c.scaleBy ? "\u0000" + r[c.scaleBy] : "");
+  const scaleOf = (r, c) => {
+    const kind = kindOf(r, c);
+    if (!scales.has(kind)) {
+      const alike = found.filter((o) => kindOf(o, c) === kind), solid = alike.filter((o) => options.rowClass?.(o) !== "thin");
+      const bounds = (solid.length ? solid : alike).flatMap((o) => [o[c.name], o[c.name + "_low"], o[c.name + "_high"]]);
+      const all = [...bounds, ...alike.map((o) => o[c.name])].filter((v) => typeof v === "number");
+      scales.set(kind, [Math.min(0, ...all), Math.max(...all, 0) || 1]);
+    }
+    return scales.get(kind);
+  };
   let sort = null, all = false;
   const box = h("div", { class: "scroll", id, tabindex: "0", role: "region", "aria-label": options.title || spoken(table) });
   const cell = (r, c) => {
-    const unit = c.unit || unitOf(c.name);
+    const unit = typeof c.unit === "function" ? c.unit(r) : c.unit || unitOf(c.name);
     if (c.cell) return c.cell(r);
     const text = show(r[c.name], unit, true);
     if (!c.interval || r[c.name] === null || r[c.name] === undefined) return text;
     const low = r[c.name + "_low"], high = r[c.name + "_high"];
     const range = low === null || low === undefined ? "" : `${show(low, unit)} to ${show(high, unit)}`;
-    return [h("span", { class: "value", title: range ? `95 %: ${range}` : "" }, text), intervalBar(r[c.name], low, high, scale[c.name]), h("span", { class: "sr" }, range ? ` (95 %: ${range})` : "")];
+    return [h("span", { class: "value", title: range ? `95 %: ${range}` : "" }, text), intervalBar(r[c.name], low, high, scaleOf(r, c)), h("span", { class: "sr" }, range ? ` (95 %: ${range})` : "")];
   };
   const draw = () => {
     const sorted = sort === null ? found : [...found].sort((p, q) => {

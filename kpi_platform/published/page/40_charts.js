@@ -1,6 +1,8 @@
 // Charts as SVG: lines with provisional parts marked, stacked areas, intervals. Each has a tooltip,
 // can be walked through with the arrow keys, and says its values to screen readers.
 const WIDTH = 640;
+// On a narrow screen a chart is drawn narrower, not smaller: its words stay readable.
+const fitting = (wide) => Math.max(300, Math.min(wide, innerWidth - 60));
 const color = (i) => `var(--c${i % 8})`;
 const DASHES = ["", "7 3", "2 3", "9 3 2 3"]; // With shapes beside colours, lines differ in print too.
 const MARKS = ["M-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0", "M-3-3h6v6h-6z", "M0-4l4 7h-8z", "M0-4l4 4l-4 4l-4-4z"];
@@ -33,9 +35,9 @@ function extent(series, unit) {
 // series: [{name, values, complete}], times: ms of each value. options: unit, height, title, hourly, labels.
 function lineChart(series, times, options) {
   if (!series.some((one) => one.values.some((v) => v !== null && v !== undefined))) return nothing("No value yet: its days are not over, or nothing happened.");
-  const { unit, title, height = 240, hourly: byHour = false, wide = WIDTH } = options;
+  const { unit, title, height = 240, hourly: byHour = false } = options, wide = fitting(options.wide || WIDTH);
   const n = times.length, labelled = series.length > 1;
-  const box = { left: 52, right: labelled ? 120 : 16, top: 12, bottom: 26 };
+  const box = { left: 52, right: labelled ? Math.min(144, wide * 0.34) : 16, top: 12, bottom: 26 };
   const [low, high] = extent(series, unit);
   const inner = wide - box.left - box.right;
   const x = (i) => box.left + (n < 2 ? inner / 2 : (i / (n - 1)) * inner);
@@ -50,7 +52,7 @@ function lineChart(series, times, options) {
   for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": n < 2 ? "middle" : i === n - 1 && !labelled ? "end" : "middle" },
     byHour ? hourText(times[i]).slice(11) + (new Date(times[i]).getUTCHours() < every ? " " + shortDay.format(times[i]) : "") : shortDay.format(times[i])));
   series.forEach((one, k) => drawLine(root, one, k, x, y, n));
-  if (labelled) endLabels(root, series, y, wide - box.right + 8, height - box.bottom);
+  if (labelled) endLabels(root, series, y, wide - box.right + 8, height - box.bottom, box.right - 8);
   return walkable(root, { n, x, top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
     text: (i) => [byHour ? hourText(times[i]) + " UTC" : longDay.format(times[i]),
       ...series.map((one, k) => ({ color: color(one.color ?? k), mark: one.color ?? k, name: one.name, value: show(one.values[i], unit, true), note: one.complete && one.complete[i] === "0" ? "provisional" : "" }))] });
@@ -91,17 +93,18 @@ function drawLine(root, one, k, x, y, n) {
 }
 
 // The names at the ends of their lines, moved apart where they would lie on each other.
-function endLabels(root, series, y, left, bottom) {
+function endLabels(root, series, y, left, bottom, room = 136) {
+  const most = Math.max(6, Math.floor((room - 8) / 6.4));
   const found = series.map((one, k) => {
     const last = [...one.values].reverse().find((v) => v !== null && v !== undefined);
     return { k: one.color ?? k, name: one.name, y: last === undefined ? bottom : y(last) };
   }).sort((a, b) => a.y - b.y);
-  for (let i = 1; i < found.length; i++) found[i].y = Math.max(found[i].y, found[i - 1].y + 13);
+  for (let i = 1; i < found.length; i++) found[i].y = Math.max(found[i].y, found[i - 1].y + 15);
   const over = found.length ? found[found.length - 1].y - bottom : 0;
   for (const label of found) {
     const at = label.y - Math.max(0, over);
     root.append(s("path", { d: MARKS[label.k % 4], transform: `translate(${left} ${at})`, style: { fill: color(label.k), stroke: color(label.k) } }),
-      s("text", { class: "label", x: left + 8, y: at + 4 }, label.name.length > 16 ? label.name.slice(0, 15) + "…" : label.name, s("title", {}, label.name)));
+      s("text", { class: "label", x: left + 8, y: at + 4 }, label.name.length > most ? label.name.slice(0, most - 1) + "…" : label.name, s("title", {}, label.name)));
   }
 }
 
@@ -158,27 +161,38 @@ function intervalBar(value, low, high, scale) {
 
 // layers: [{name, values}] of shares that add up to at most 1 per day.
 function stackedArea(layers, times, options) {
-  const { height = 260, title, wide = WIDTH, notes = [] } = options;
-  const n = times.length, box = { left: 46, right: 130, top: 12, bottom: 26 };
+  const { height = 260, title, notes = [] } = options, wide = fitting(options.wide || WIDTH);
+  const n = times.length, box = { left: 46, right: Math.min(130, wide * 0.34), top: 12, bottom: 26 };
   const x = (i) => box.left + (n < 2 ? 0.5 : i / (n - 1)) * (wide - box.left - box.right);
   const y = (v) => box.top + (1 - v) * (height - box.top - box.bottom);
   const root = s("svg", { viewBox: `0 0 ${wide} ${height}`, class: "chart", role: "img", tabindex: "0", "aria-label": title + ". Arrow keys read the values." });
-  const below = new Array(n).fill(0), labels = [];
-  const half = n < 2 ? (wide - box.left - box.right) / 2 : 0;
+  const below = new Array(n).fill(0), labels = [], inside = [];
+  const half = (wide - box.left - box.right) / (n < 2 ? 2 : 4 * (n - 1));
+  // Days of which nothing is told are gaps: an area across them would tell of shares that nobody had.
+  const told = [];
+  for (let i = 0; i < n; i++) if (layers.some((l) => (l.values[i] ?? null) !== null)) {
+    if (told.length && told[told.length - 1][1] === i - 1) told[told.length - 1][1] = i; else told.push([i, i]);
+  }
   layers.forEach((layer, k) => {
     const top = layer.values.map((v, i) => below[i] + (v || 0));
-    const up = top.map((v, i) => `${(x(i) + (half && i === 0 ? -half : 0)).toFixed(1)},${y(v).toFixed(1)}`);
-    const down = below.map((v, i) => `${(x(i) + half).toFixed(1)},${y(v).toFixed(1)}`).reverse();
-    if (half) { up.push(`${x(0) + half},${y(top[0])}`); down.push(`${x(0) - half},${y(below[0])}`); }
-    root.append(s("polygon", { points: [...up, ...down].join(" "), class: "area", style: { fill: color(layer.color ?? k) } }));
+    for (const [from, to] of told) {
+      const days = Array.from({ length: to - from + 1 }, (_, i) => from + i), lone = from === to;
+      const edge = (values, way) => (lone ? [[from, -half * way], [from, half * way]] : (way > 0 ? days : [...days].reverse()).map((i) => [i, 0]))
+        .map(([i, shift]) => `${(x(i) + shift).toFixed(1)},${y(values[i]).toFixed(1)}`);
+      root.append(s("polygon", { points: [...edge(top, 1), ...edge(below, -1)].join(" "), class: "area", style: { fill: color(layer.color ?? k) } }));
+    }
     labels.push({ name: layer.name, color: layer.color ?? k, mid: (below[n - 1] + top[n - 1]) / 2, size: top[n - 1] - below[n - 1] });
+    const widest = top.reduce((best, v, i) => (v - below[i] > top[best] - below[best] ? i : best), 0);
+    const inner = told.some(([from, to]) => from < widest && widest < to);
+    if (inner && top[widest] - below[widest] > 0.3 && x(1) - x(0) > 9 * layer.name.length / 2) inside.push({ name: layer.name, x: x(widest), y: y((top[widest] + below[widest]) / 2) + 4 });
     top.forEach((v, i) => { below[i] = v; });
   });
   for (const t of [0, 0.25, 0.5, 0.75, 1]) root.append(s("line", { class: t === 0.5 ? "grid half" : "grid over", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
     s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, t * 100 + " %"));
-  const every = Math.max(1, Math.ceil(n / 8));
+  const every = Math.max(1, Math.ceil((n * 64) / (wide - box.left - box.right)));
   for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": "middle" }, shortDay.format(times[i])));
   for (const note of notes) root.append(s("line", { class: "release", x1: x(note.at), x2: x(note.at), y1: box.top, y2: height - box.bottom }, s("title", {}, note.text)));
+  for (const label of inside) root.append(s("text", { class: "label inside", x: label.x, y: label.y, "text-anchor": "middle" }, label.name));
   let floor = Infinity;
   for (const label of labels.filter((l) => l.size > 0.02)) {
     const at = Math.min(y(label.mid) + 4, floor - 12);

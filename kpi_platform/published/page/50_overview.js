@@ -19,11 +19,11 @@ function changeText(kpi, delta, long) {
 }
 
 function kpiCard(found, kpi, a, b) {
-  const rule = core.kpis[kpi], value = aggregate(found, kpi, a, b, state.provisional);
-  const values = found ? found.values(kpi) : null;
+  const rule = core.kpis[kpi], lacks = missing(kpi, state.studio, state.game), value = lacks ? null : aggregate(found, kpi, a, b, state.provisional);
+  const values = found && !lacks ? found.values(kpi) : null, silent = lacks || state.game !== "all" ? [] : silentGames(kpi);
   return h("article", { class: "kpi", "data-kpi": kpi }, h("h3", {}, term(kpi)),
-    h("p", { class: "big" }, show(value, rule.unit)), h("p", { class: "small" }, aggregateText(rule)),
-    changeText(kpi, change(found, kpi, a, b), true), values ? sparkline(values.slice(a, b + 1), found.complete.slice(a, b + 1)) : "");
+    h("p", { class: "big" }, show(value, rule.unit)), h("p", { class: "small" }, lacks ? "not told: " + lacks : aggregateText(rule)),
+    lacks ? "" : changeText(kpi, change(found, kpi, a, b), true), silent.length ? h("p", { class: "small silent", title: silent.map(([, game]) => gameName(game)).join(", ") }, of(silent.length, "game does", "games do") + " not tell it") : "", values ? sparkline(values.slice(a, b + 1), found.complete.slice(a, b + 1)) : "");
 }
 
 function retentionCard(day, a, b) {
@@ -41,13 +41,13 @@ function overviewView() {
     provisional ? h("p", { class: "notice" }, h("span", { class: "swatch provisional-swatch" }), `${of(provisional, "day")} of the period ${provisional === 1 ? "is" : "are"} provisional: data may still arrive. ${provisional === 1 ? "It is" : "They are"} ${state.provisional ? "counted" : "left out of the figures"} and marked in the charts.`) : "",
     h("div", { class: "kpis" }, kpis.map((k) => kpiCard(found, k, a, b)), [1, 7].map((n) => retentionCard(n, a, b))),
     h("div", { class: "two" }, sideBySide("dau", a, b), sideBySide("revenue_usd", a, b)),
-    card("Studios and games side by side", h("p", { class: "small" }, "Choose a row to look at it alone. Bars compare within games and within studios; players are counted once per row, so rows do not add up."), compareTable(a, b))];
+    card("Studios and games side by side", h("p", { class: "small" }, "Choose a row to look at it alone. Bars compare within games and within studios; players are counted once per row, so rows do not add up. A dash: the game does not tell it, or its day is not over."), compareTable(a, b))];
 }
 
 // The parts of the selection as lines: studios, or the games of a studio.
-function sideBySide(kpi, a, b) {
-  const byHour = hourly && core.days <= 3, measure = byHour && kpi === "dau" ? "active_players" : kpi;
-  const data = byHour ? hourly : daily, [p, q] = byHour ? [0, data.length - 1] : [a, b];
+function sideBySide(kpi, a, b, source = daily) {
+  const byHour = source === daily && hourly && core.days <= 3, measure = byHour && kpi === "dau" ? "active_players" : kpi;
+  const data = byHour ? hourly : source, [p, q] = byHour ? [0, data.length - 1] : [a, b];
   if (!data?.measures[measure] || !core.kpis[measure]) return "";
   const parts = state.game !== "all" ? [[state.studio, state.game]] : state.studio !== "all"
     ? core.studios.find((x) => x.key === state.studio).games.map((g) => [state.studio, g.key]) : core.studios.map((x) => [x.key, "all"]);
@@ -57,13 +57,14 @@ function sideBySide(kpi, a, b) {
     series.length ? lineChart(series, timesOf(data, p, q), { unit: rule.unit, title: rule.label, hourly: byHour, wide: 620, height: 250 }) : nothing("Nothing happened in this selection."));
 }
 
-function compareTable(a, b) {
-  const kpis = COMPARED.filter((k) => core.kpis[k]);
+// `data`: the series of all grains; `columns`: KPIs; `first`: what it is sorted by unless chosen.
+function compareTable(a, b, data = daily, columns = COMPARED, first = "dau") {
+  const kpis = columns.filter((k) => core.kpis[k] && data.measures[k]);
   const line = (studio, game, level) => {
-    const found = grain(daily, studio, game);
-    return { studio, game, level, found, name: grainName(studio, game), values: Object.fromEntries(kpis.map((k) => [k, aggregate(found, k, a, b, state.provisional)])) };
+    const found = grain(data, studio, game);
+    return { studio, game, level, found, name: grainName(studio, game), values: Object.fromEntries(kpis.map((k) => [k, missing(k, studio, game) ? null : aggregate(found, k, a, b, state.provisional)])) };
   };
-  const by = state.sort || "dau", order = (p, q) => (q.values[by] ?? -Infinity) - (p.values[by] ?? -Infinity);
+  const by = kpis.includes(state.sort) ? state.sort : first, order = (p, q) => (q.values[by] ?? -Infinity) - (p.values[by] ?? -Infinity);
   const studios = core.studios.filter((x) => state.studio === "all" || x.key === state.studio).map((x) => ({
     head: line(x.key, "all", 1), games: x.games.filter((g) => state.game === "all" || g.key === state.game).map((g) => line(x.key, g.key, 2)).filter((l) => l.found).sort(order) }))
     .filter((x) => x.head.found).sort((p, q) => order(p.head, q.head));
@@ -76,7 +77,7 @@ function compareTable(a, b) {
     h("tbody", {}, lines.map((l) => h("tr", { class: "level" + l.level },
       h("th", { scope: "row" }, h("button", { type: "button", class: "pick", onclick: () => choose({ studio: l.studio, game: l.game }) }, l.name)),
       h("td", { class: "trend" }, l.found ? sparkline((l.found.values(by) || []).slice(a, b + 1), l.found.complete.slice(a, b + 1)) : ""),
-      kpis.map((k) => h("td", { class: "num" }, h("span", { class: "value" }, show(l.values[k], core.kpis[k].unit)),
+      kpis.map((k) => h("td", { class: "num", title: missing(k, l.studio, l.game) ? "not told: " + missing(k, l.studio, l.game) : null }, h("span", { class: "value" }, show(l.values[k], core.kpis[k].unit)),
         l.level && core.kpis[k].unit !== "share" ? h("span", { class: "bar", "aria-hidden": "true", style: { width: Math.max(0, (l.values[k] || 0) / tops[k][l.level] * 100) + "%" } }) : "",
-        changeText(k, change(l.found, k, a, b)))))))));
+        missing(k, l.studio, l.game) ? "" : changeText(k, change(l.found, k, a, b)))))))));
 }

@@ -1,11 +1,12 @@
 // Retention: curves over the days since a player's first, and cohorts as a heat map.
-function retentionOf(studio, game, day, kind, a, b) {
+function retentionOf(studio, game, day, kind, a, b, upTo = day) {
   const found = grain(retention, studio, game);
   if (!found) return null;
   const sizes = found.values("cohort_size"), kept = found.values(`${kind}_${day}`);
   if (!kept) return null;
+  const reached = found.values(`${kind}_${upTo}`) || kept;
   let size = 0, sum = 0;
-  for (let i = a; i <= b; i++) if (kept[i] !== null && kept[i] !== undefined) { size += sizes[i] || 0; sum += kept[i]; }
+  for (let i = a; i <= b; i++) if ((reached[i] ?? null) !== null && kept[i] !== null && kept[i] !== undefined) { size += sizes[i] || 0; sum += kept[i]; }
   return size ? { share: sum / size, size } : null;
 }
 
@@ -17,19 +18,23 @@ function retentionView() {
   const [a, b] = period(), kind = state.retention;
   const lines = [[state.studio, state.game], ...(state.game !== "all" ? [] : state.studio === "all" ? core.studios.map((x) => [x.key, "all"])
     : (core.studios.find((x) => x.key === state.studio)?.games || []).map((g) => [state.studio, g.key]))];
+  // Young cohorts have a day 1 and no day 30: to compare days, the same cohorts must be behind both.
+  const same = state.cohorts === "same", shared = Math.max(0, ...retention.horizons.filter((n) => retentionOf(state.studio, state.game, n, kind, a, b)));
+  const days = same ? retention.horizons.filter((n) => n <= shared) : retention.horizons;
   const series = lines.map(([studio, game]) => ({ name: grainName(studio, game),
-    points: retention.horizons.map((n) => [n, retentionOf(studio, game, n, kind, a, b)]).filter(([, v]) => v) })).filter((x) => x.points.length);
+    points: days.map((n) => [n, retentionOf(studio, game, n, kind, a, b, same ? shared : n)]).filter(([, v]) => v) })).filter((x) => x.points.length);
   // A curve of a handful of players says nothing; the table still has them.
   const drawn = series.filter((x, i) => !i || x.points[0][1].size >= FEWEST).slice(0, 8);
   return [head,
-    h("div", { class: "row controls" }, select("Counted as back", kind, [["classic", "on exactly day N (classic)"], ["rolling", "on day N or later (rolling)"]], (v) => choose({ retention: v }), { id: "r-kind" })),
-    card("Curves", h("p", { class: "small" }, `All cohorts of the period whose day N is over, weighted by their size. Lines are drawn from ${FEWEST} new players on${drawn.length < series.length ? `; ${series.length - drawn.length} more in the table` : ""}.`), series.length ? retentionCurves(drawn) : nothing("No cohort of the period has reached day 1."),
+    h("div", { class: "row controls" }, select("Counted as back", kind, [["classic", "on exactly day N (classic)"], ["rolling", "on day N or later (rolling)"]], (v) => choose({ retention: v }), { id: "r-kind" }),
+      select("Cohorts", state.cohorts, [["all", "all that have reached the day"], ["same", "the same at every day"]], (v) => choose({ cohorts: v }), { id: "r-cohorts" })),
+    card("Curves", h("p", { class: "small" }, `${same ? `The cohorts of the period whose day ${shared} is over, at every day,` : "At each day all cohorts of the period that have reached it,"} weighted by their size.${same ? "" : " Later days rest on fewer, older cohorts, so a curve may rise; “the same at every day” compares like with like."} Lines are drawn from ${FEWEST} new players on${drawn.length < series.length ? `; ${series.length - drawn.length} more in the table` : ""}.`), series.length ? retentionCurves(drawn) : nothing("No cohort of the period has reached day 1."),
       series.length ? curveTable(series) : ""),
     card("Cohorts", cohortHeat(a, b, kind))];
 }
 
 function retentionCurves(series) {
-  const wide = 980, height = 300, box = { left: 52, right: 150, top: 12, bottom: 30 };
+  const wide = fitting(980), height = 300, box = { left: 52, right: Math.min(170, wide * 0.38), top: 12, bottom: 30 };
   const days = [0, ...retention.horizons], last = Math.sqrt(days[days.length - 1]);
   const x = (n) => box.left + (Math.sqrt(n) / last) * (wide - box.left - box.right), y = (v) => box.top + (1 - v) * (height - box.top - box.bottom);
   const root = s("svg", { viewBox: `0 0 ${wide} ${height}`, class: "chart", role: "img", tabindex: "0", "aria-label": "Retention curves. Arrow keys read the values." });
@@ -40,7 +45,7 @@ function retentionCurves(series) {
     root.append(s("path", { class: "line", d: all.map(([n, v], i) => (i ? "L" : "M") + x(n) + " " + y(v.share)).join(""), style: { stroke: color(k), strokeWidth: k ? 1.8 : 3 } }),
       ...all.map(([n, v]) => s("path", { d: MARKS[k % 4], class: "dot", transform: `translate(${x(n)} ${y(v.share)})`, style: { fill: color(k), stroke: color(k) } })));
   });
-  endLabels(root, series.map((one, k) => ({ name: one.name, color: k, values: [one.points[one.points.length - 1][1].share] })), y, wide - box.right + 10, height - box.bottom);
+  endLabels(root, series.map((one, k) => ({ name: one.name, color: k, values: [one.points[one.points.length - 1][1].share] })), y, wide - box.right + 10, height - box.bottom, box.right - 10);
   return walkable(root, { n: days.length, x: (i) => x(days[i]), top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
     text: (i) => ["Day " + days[i], ...series.map((one, k) => { const v = i ? one.points.find(([n]) => n === days[i])?.[1] : { share: 1 };
       return { color: color(k), name: one.name, value: show(v?.share, "share"), note: v?.size ? `of ${whole.format(v.size)}` : "" }; })] });

@@ -7,11 +7,14 @@ function servicesToChoose() {
 function versionsView() {
   const services = servicesToChoose(), head = viewHead("Versions", "Which versions players are on, how fast a release is taken up, and what it would cost to stop supporting old ones. Versions cover all platforms.");
   if (!services.length) return [head, nothing("No version was seen in this selection.")];
-  const players = (service) => (rows("active_versions") || []).filter((r) => r.service_name === service).reduce((sum, r) => sum + r.players, 0);
+  // Players are counted on the version they are on now: on every version they had, frequent releases would win.
+  const players = (service) => (rows("version_shutdown_impact") || []).filter((r) => r.service_name === service).reduce((sum, r) => sum + r.players_remaining, 0);
   const service = services.includes(state.service) ? state.service : [...services].sort((p, q) => players(q) - players(p))[0];
   return [head, h("div", { class: "row controls" }, select("Service", service, services.map((x) => [x, x]), (v) => choose({ service: v, cutoff: "" }), { id: "v-service" })),
     card("Adoption", adoption(service)), card("Shutdown calculator", shutdown(service))];
 }
+
+const LAYERS = 24;
 
 function adoption(service) {
   const all = rows("version_adoption");
@@ -27,10 +30,11 @@ function adoption(service) {
   if (!byVersion.size) return nothing("Nobody was active in this period.");
   const cadence = (rows("release_cadence") || []).filter((r) => r.service_name === service);
   const order = new Map(cadence.map((r) => [r.version, r.release_number]));
-  const sum = (v) => v.reduce((t, x) => t + (x || 0), 0);
-  const largest = [...byVersion].sort((p, q) => sum(q[1]) - sum(p[1]));
-  const kept = largest.slice(0, 7).sort((p, q) => (order.get(p[0]) ?? 0) - (order.get(q[0]) ?? 0)).map(([name, values], k) => ({ name, values, color: k }));
-  if (largest.length > 7) kept.unshift({ name: "other", color: 7, values: kept[0].values.map((_, i) => largest.slice(7).reduce((t, [, v]) => t + (v[i] || 0), 0)) });
+  // In the order of releases, neighbours in different colours; more than can be told apart are one layer at the bottom.
+  const place = ([name]) => order.get(name) ?? 0;
+  const ordered = [...byVersion].sort((p, q) => place(p) - place(q)), old = ordered.slice(0, -LAYERS);
+  const kept = ordered.slice(-LAYERS).map(([name, values], k) => ({ name, values, color: k % 7 }));
+  if (old.length) kept.unshift({ name: "older", color: 7, values: kept[0].values.map((_, i) => old.reduce((t, [, v]) => (v[i] === null ? t : (t || 0) + v[i]), null)) });
   const times = Array.from({ length: b - a + 1 }, (_, i) => dayAt(a + i));
   const notes = cadence.filter((r) => r.release_date).map((r) => ({ at: Math.round((parseDay(r.release_date) - times[0]) / DAY), text: "release day of " + r.version })).filter((x) => x.at >= 0 && x.at <= b - a);
   return [h("p", { class: "small" }, "Share of the day's active players by the version in effect at its end; older versions lie below. Dashed lines are release days."),
@@ -40,7 +44,7 @@ function adoption(service) {
 function activeNow(service) {
   const found = (rows("active_versions") || []).filter((r) => r.service_name === service).sort((p, q) => q.players - p.players);
   if (!found.length) return "";
-  return dataTable("active_versions", found, [{ name: "version" }, { name: "players" }, { name: "share_of_players", interval: true }, { name: "devices" }, { name: "sessions" }]);
+  return dataTable("active_versions", found, [{ name: "version" }, { name: "players" }, { name: "share_of_players" }, { name: "devices" }, { name: "sessions" }]);
 }
 
 function shutdown(service) {
@@ -65,7 +69,7 @@ function shutdown(service) {
     { name: "players_previous_7_days", label: "7 days before" }, { name: "players_last_7_days", label: "last 7 days" }, { name: "verdict", cell: (r) => verdict(r.verdict) }])];
 }
 
-const VERDICTS = { cheap: ["good", "cheap"], costly: ["bad", "costly"], strands_players: ["bad", "strands players"], newest: ["", "newest"] };
+const VERDICTS = { cheap: ["good", "cheap"], costly: ["bad", "costly"], strands_players: ["bad", "strands players"], newest: ["", "newest"], unused: ["good", "nobody is left on it"] };
 const verdict = (v) => v ? h("span", { class: "verdict " + (VERDICTS[v]?.[0] || "") }, VERDICTS[v]?.[1] || v) : "–";
 
 function shutdownResult(service, versions, cut) {
@@ -76,14 +80,19 @@ function shutdownResult(service, versions, cut) {
   // Somebody is stuck if even the newest version of the own device is shut down.
   const devices = (rows("version_distribution") || []).filter((r) => r.service_name === service && r.device !== "all" && number.get(r.version) < limit && number.get(r.newest_version_on_device) < limit);
   const stuck = rows("version_distribution") ? devices.reduce((t, r) => t + r.players, 0) : sum("players_without_upgrade");
+  // What those who are still there did, on whatever version: the most that goes if all of them go.
+  const stake = (column, unit) => off.some((r) => (r[column] ?? null) !== null) ? `those still there: ${show(sum(column), unit)}` : "";
   const figure = (label, value, note, bad) => h("div", { class: "figure" + (bad ? " bad" : "") }, h("b", {}, value), h("span", {}, label), h("span", { class: "small" }, note || ""));
   const byDevice = new Map();
   for (const r of devices) byDevice.set(r.device, (byDevice.get(r.device) || 0) + r.players);
-  return [h("p", {}, `Without ${off.map((r) => r.version).join(", ")}, of the last 28 days at most this would be lost:`),
+  const left = sum("players_remaining"), dropped = off.length > 6 ? `the ${off.length} versions before ${versions[cut].version}` : off.map((r) => r.version).join(", ");
+  return [h("p", { class: "answer" }, !left ? `Nobody's latest version is ${off.length > 1 ? "among " : ""}${dropped}: shutting ${off.length > 1 ? "them" : "it"} down would cost nobody anything.`
+      : `Without ${dropped}, ${of(left, "player")} would have to move${stuck ? ` and ${whole.format(stuck)} of them ${stuck === 1 ? "has" : "have"} no newer version on their device` : ", and every one of them can"}.`),
+    h("p", { class: "small" }, "Shares are of what happened in the last 28 days while these versions were in effect, by players who have since moved on too: the most that could be lost."),
     h("div", { class: "figures" }, figure("players would have to move", whole.format(sum("players_remaining")), show(sum("share_of_players_remaining"), "share") + " of the service's players"),
       figure("of them cannot", whole.format(stuck), stuck ? "their device has no newer version" : "every device has a newer version", stuck > 0),
-      figure("of DAU", show(sum("share_of_dau"), "share")), figure("of sessions", show(sum("share_of_sessions"), "share")), figure("of playtime", show(sum("share_of_playtime"), "share")),
-      figure("of revenue", off.some((r) => r.share_of_revenue !== null) ? show(sum("share_of_revenue"), "share") : "–", show(sum("revenue_usd"), "usd") + " in 28 days")),
+      figure(`of DAU was on ${off.length > 1 ? "them" : "it"}`, show(sum("share_of_dau"), "share"), stake("remaining_share_of_dau", "share")), figure("of sessions", show(sum("share_of_sessions"), "share")), figure("of playtime", show(sum("share_of_playtime"), "share")),
+      figure("of revenue", off.some((r) => r.share_of_revenue !== null) ? show(sum("share_of_revenue"), "share") : "–", stake("remaining_revenue_usd", "usd") || show(sum("revenue_usd"), "usd") + " in 28 days")),
     byDevice.size ? h("p", {}, "Who cannot move: ", [...byDevice].sort((p, q) => q[1] - p[1]).map(([d, n]) => `${d} (${whole.format(n)})`).join(", ") + ".") : "",
-    h("p", { class: "small" }, "Nothing says that those who can move would leave: this is the most that can be lost.")];
+    h("p", { class: "small" }, "Nothing says that those who can move would leave.")];
 }

@@ -6,7 +6,7 @@ function qualityView() {
   if (!ledger) return [head, notYet("Completeness", "hour_ledger")];
   const mine = ledger.sources.filter((x) => (state.studio === "all" || x.studio === state.studio) && (state.game === "all" || x.game === state.game));
   const [a, b] = ledgerDays();
-  return [head, h("div", { class: "legend" }, Object.values(HOUR_STATES).slice(0, 5).map(([name, text]) => h("span", {}, h("span", { class: "cell " + name, "aria-hidden": "true" }), text))),
+  return [head, h("div", { class: "legend" }, [...Object.values(HOUR_STATES).slice(0, 5), ["s-partly", "day in part"]].map(([name, text]) => h("span", {}, h("span", { class: "cell " + name, "aria-hidden": "true" }), text))),
     a > b ? nothing("No hour of this period was processed.") : [hoursOverview(mine, a, b), hoursDetail(mine, a, b)],
     card("Where every line went", h("p", { class: "small" }, "lines = rows + quarantined + duplicates + suppressed, over the days chosen."), accounting(mine, a, b)),
     card("Published tables", publications()), card("Restatements", restatements()), card("Which KPI is available where", coverage())];
@@ -39,14 +39,29 @@ function hoursOverview(mine, a, b) {
 
 function hoursDetail(mine, a, b) {
   if (!mine.length) return "";
-  const chosen = mine.find((x) => x.source === state.source), shown = chosen ? [chosen] : mine.slice(0, 6);
-  return card("Hours by day", h("p", { class: "small" }, chosen ? "" : mine.length > 6 ? `The first 6 of ${mine.length} sources; choose one above to see its hours. ` : "", "Stronger colour: more lines in the hour."),
+  const chosen = mine.find((x) => x.source === state.source), alone = state.studio !== "all" || mine.length < 4;
+  const shown = chosen ? [chosen] : alone ? mine.slice(0, 12) : byStudio(mine).slice(0, 12);
+  return card("Hours by day", h("p", { class: "small" }, chosen ? "" : alone ? "By source. " : "By studio: an hour has arrived when it has from every source. Choose a source above, or a studio, to see which. ", "Stronger colour: more lines in the hour."),
     chosen ? h("button", { type: "button", class: "tool", onclick: () => choose({ source: "" }) }, "All sources") : "",
-    h("div", { class: "hours-grid" }, shown.map((x) => h("figure", {}, h("figcaption", {}, x.source, " ", h("span", { class: "small" }, gameName(x.game))), hourCanvas(x, a, b)))));
+    h("div", { class: "hours-grid" }, shown.map((x) => h("figure", {}, h("figcaption", {}, x.name || x.source, " ", h("span", { class: "small" }, x.note || gameName(x.game))), hourCanvas(x, a, b)))));
+}
+
+// The sources of a studio as one: the worst state of an hour, the digits of its largest number of lines.
+const WORST = "f-wce ";
+function byStudio(mine) {
+  const studios = new Map();
+  for (const x of mine) studios.set(x.studio, [...(studios.get(x.studio) || []), x]);
+  return [...studios].map(([studio, sources]) => {
+    const at = (text, i, best) => sources.map((x) => x[text][i]).reduce(best);
+    const every = Array.from(sources[0].hours, (_, i) => i);
+    return { source: studioName(studio), name: studioName(studio), note: of(sources.length, "source"),
+      hours: every.map((i) => at("hours", i, (p, q) => (WORST.indexOf(p) <= WORST.indexOf(q) ? p : q))).join(""),
+      volume: every.map((i) => at("volume", i, (p, q) => (p > q ? p : q))).join("") };
+  });
 }
 
 function hourCanvas(source, a, b) {
-  const n = b - a + 1, size = Math.max(2, Math.min(44, Math.floor(480 / n))), tall = 7, left = 26, canvas = h("canvas", { class: "hours", role: "img", tabindex: "0" });
+  const n = b - a + 1, size = Math.max(2, Math.min(44, Math.floor(Math.min(480, innerWidth - 110) / n))), tall = 7, left = 26, canvas = h("canvas", { class: "hours", role: "img", tabindex: "0" });
   const hours = source.hours.slice(a * 24, (b + 1) * 24), volume = source.volume.slice(a * 24, (b + 1) * 24);
   const count = (c) => [...hours].filter((x) => x === c).length;
   canvas.setAttribute("aria-label", `Hours of ${source.source}: ${count("c")} complete, ${count("e")} empty, ${count("w")} waiting, ${count("f")} failed. Arrow keys read them.`);

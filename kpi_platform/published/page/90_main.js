@@ -1,5 +1,5 @@
 // Puts the page together: views, theme, keys, and what is said about the data's age.
-const VIEWS = { overview: ["Overview", overviewView], trends: ["Trends", trendsView], retention: ["Retention", retentionView], versions: ["Versions", versionsView],
+const VIEWS = { overview: ["Overview", overviewView], trends: ["Trends", trendsView], retention: ["Retention", retentionView], versions: ["Versions", versionsView], feeds: ["Console & streams", feedsView],
   questions: ["Questions", questionsView], data: ["Data", qualityView], definitions: ["Definitions", definitionsView] };
 
 function render() {
