@@ -108,7 +108,7 @@ class FastBuild:
         self._con.execute(f"create or replace {kind} {node.schema}.{node.name} as {text}")
 
     def _replace_affected(self, node: Any) -> None:
-        set_from_args(_arguments(full_refresh=False), None)
+        set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=False), None)
         context = self._context(node)
         text = self._rendered(node)
         self._con.execute(f"create or replace temp table {node.name}__new as {text}")
@@ -126,7 +126,7 @@ class FastBuild:
         self._con.execute(f"begin; {replace}; commit")
 
     def _rendered(self, node: Any, *, full_refresh: bool = False) -> str:
-        set_from_args(_arguments(full_refresh=full_refresh), None)
+        set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=full_refresh), None)
         text = node.raw_code
         if node.name in self._changed:
             right, wrong = self._changed[node.name]
@@ -159,7 +159,7 @@ def fast_builds() -> Iterator[Any]:
     """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
-    arguments = _arguments(full_refresh=False)
+    arguments = arguments_of(Path(WAREHOUSE).parent, full_refresh=False)
     set_from_args(arguments, None)
     config = RuntimeConfig.from_args(arguments)
     reset_adapters()
@@ -197,7 +197,8 @@ def _models() -> list[Any]:
     return list(found.values())
 
 
-def _arguments(*, full_refresh: bool) -> Namespace:
+def arguments_of(folder: Path, *, full_refresh: bool) -> Namespace:
+    """What `dbt run` is told, with what it writes in `folder`."""
     return Namespace(
         project_dir=str(PROJECT),
         profiles_dir=str(PROJECT),
@@ -207,6 +208,6 @@ def _arguments(*, full_refresh: bool) -> Namespace:
         threads=1,
         full_refresh=full_refresh,
         which="run",
-        target_path=str(Path(WAREHOUSE).parent / "target"),
-        log_path=str(Path(WAREHOUSE).parent / "logs"),
+        target_path=str(folder / "target"),
+        log_path=str(folder / "logs"),
     )

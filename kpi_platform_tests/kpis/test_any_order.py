@@ -134,11 +134,6 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
         [at_day(0, "p1"), at_day(1, "p1", "p2"), at_day(29, "p1"), at_day(0, "p1", "p2")],
         "kpi_retention",
     ),
-    "churn does not look back": (
-        {"affected_kpi_dates": ("numbers(28)", "numbers(1)")},
-        [at_day(0, "p1"), at_day(40, "p1"), at_day(20, "p1")],
-        "kpi_daily",
-    ),
     "a last day only ever comes later": (
         {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},
         [at_day(0, "p1", "p2"), at_day(7, "p1", "p2"), at_day(31, "p2"), at_day(7, "p2")],
