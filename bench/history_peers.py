@@ -46,9 +46,9 @@ WITH seen AS (
   WHERE s.event_at <= x.ended_at AND x.player_id IS NOT NULL
 ), kept AS (
   SELECT * FROM attributed
-  QUALIFY lead(event_at) OVER track IS DISTINCT FROM event_at
   WINDOW track AS (PARTITION BY player_id, service_name, device
     ORDER BY event_at, transaction_id, session_id, version)
+  QUALIFY lead(event_at) OVER track IS DISTINCT FROM event_at
 ), marked AS (
   SELECT *, CASE WHEN lag(version) OVER track IS DISTINCT FROM version THEN 1 ELSE 0 END AS starts
   FROM kept WINDOW track AS (PARTITION BY player_id, service_name, device ORDER BY event_at)
