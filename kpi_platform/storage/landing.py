@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlparse
 
 import obstore
 from obstore.exceptions import BaseError
@@ -112,11 +113,13 @@ class Landing:
             try:
                 pages = obstore.list(self._store, prefix, chunk_size=1000)
                 return [_file(meta) for page in pages for meta in page]
-            except (BaseError, OSError):
+            except (BaseError, OSError) as error:
                 # One name that is no valid object path must not hide every other file.
-                if not isinstance(self._store, LocalStore):
+                if isinstance(self._store, LocalStore):
+                    return list(_walk(Path(self.uri), Path(self.uri) / (prefix or "")))
+                if "invalid path" not in str(error):
                     raise
-                return list(_walk(Path(self.uri), Path(self.uri) / (prefix or "")))
+                return list(_keys(self.uri, prefix or ""))
 
         return iter(sorted(self._guarded(read), key=lambda file: file.path))
 
@@ -140,9 +143,29 @@ def _walk(root: Path, folder: Path) -> Iterator[LandingFile]:
         if path.is_file():
             found = path.stat()
             modified = datetime.fromtimestamp(found.st_mtime, UTC)
-            name = path.relative_to(root).as_posix()
-            shown = name if name.isprintable() else f"{ascii(name)[1:-1]} (unreadable name)"
-            yield LandingFile(shown, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}", modified)
+            name = _shown(path.relative_to(root).as_posix())
+            yield LandingFile(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}", modified)
+
+
+def _keys(uri: str, prefix: str) -> Iterator[LandingFile]:
+    """The objects below a prefix as S3 itself names them; folder markers are no files."""
+    import boto3  # Takes a second, and is hardly ever needed.
+
+    address = urlparse(uri)
+    root = f"{address.path.strip('/')}/".lstrip("/")
+    pages = boto3.client("s3").get_paginator("list_objects_v2")
+    for page in pages.paginate(Bucket=address.netloc, Prefix=root + prefix):
+        for found in page.get("Contents", []):
+            if not found["Key"].endswith("/"):
+                name = _shown(found["Key"].removeprefix(root))
+                yield LandingFile(name, found["Size"], found["ETag"], found["LastModified"])
+
+
+def _shown(name: str) -> str:
+    """A file's name; one that cannot be asked for is marked, so that it is listed but not read."""
+    if name.isprintable() and not {"", ".", ".."} & set(name.split("/")):
+        return name
+    return f"{ascii(name)[1:-1]} (unreadable name)"
 
 
 def first_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from kpi_platform.storage.landing import Landing, LandingError, LandingFile
+from kpi_platform.storage.local_s3 import S3Server
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
 
@@ -88,3 +89,22 @@ def test_a_name_that_is_no_object_path_hides_no_other_file(tmp_path: Path) -> No
     assert [file.path for file in files if not file.is_readable] == [
         "game/2026/01/01/05/tab\\there.tsv (unreadable name)"
     ]
+
+
+def test_in_s3_too_and_the_others_look_the_same_as_before(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    uri, client = s3_server.create_bucket("odd-names"), s3_server.client()
+    hour = "landing/game/2026/01/01/05"
+    client.put_object(Bucket="odd-names", Key=f"{hour}/a.tsv", Body=b"x\n")
+    client.put_object(Bucket="odd-names", Key=f"{hour}/", Body=b"")
+    landing = Landing(f"{uri}/landing")
+    before = landing.list_hours("game", [FIVE])[FIVE]
+    client.put_object(Bucket="odd-names", Key=f"{hour}/new\nline.tsv", Body=b"x\n")
+    odd, same = landing.list_hours("game", [FIVE])[FIVE][::-1]
+    assert [same] == before
+    assert odd.path == "game/2026/01/01/05/new\\nline.tsv (unreadable name)"
+    assert not odd.is_readable
+    assert [file.path for file in landing.list_all()] == [same.path, odd.path]
