@@ -161,7 +161,7 @@ def duckdb_as_of(folder: Path, players: str, *_: str) -> float:
     started = time.monotonic()
     query = _AS_OF.format(intervals=_files(folder, "user_version_intervals"))
     rows = connection.execute(query).to_arrow_table()
-    assert len(rows) == events.height
+    assert rows is not None and len(rows) == events.height
     return time.monotonic() - started
 
 
