@@ -6,12 +6,13 @@ what is measured.
 
 import argparse
 import signal
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from bench import demo, history, hour, hours, marts, warehouses
-from bench.measure import run_group
+from bench.measure import ROOT, run_group
 
 GROUPS = {
     "hour": hour.comparisons,
@@ -24,13 +25,20 @@ GROUPS = {
     "marts": marts.comparisons,
 }
 
+# A curve, not a comparison.
+UPKEEP = "upkeep"
+
 
 def main() -> None:
     """Run the groups that were asked for, or all."""
     parser = argparse.ArgumentParser(
         prog="python -m bench", description="The benchmarks, with their peers."
     )
-    parser.add_argument("--only", choices=list(GROUPS), help="one group instead of all")
+    groups = [*GROUPS, UPKEEP]
+    parser.add_argument("--only", choices=groups, help="one group instead of all")
+    parser.add_argument(
+        "--updates", type=int, default=240, help="hourly updates of the curve (default: 240)"
+    )
     parser.add_argument("--runs", type=int, default=3, help="runs of each work (default: 3)")
     arguments = parser.parse_args()
     # However it ends, it leaves neither processes nor files behind.
@@ -39,6 +47,11 @@ def main() -> None:
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory(prefix=f"kpi-bench-{name}-") as folder:
                 run_group(comparisons(Path(folder)), arguments.runs)
+    if arguments.only in (None, UPKEEP):
+        with tempfile.TemporaryDirectory(prefix=f"kpi-bench-{UPKEEP}-") as folder:
+            curve = str(Path(folder) / "curve.csv")
+            command = [sys.executable, "-m", "bench.upkeep", curve, str(arguments.updates)]
+            subprocess.run(command, check=True, cwd=ROOT)
 
 
 if __name__ == "__main__":

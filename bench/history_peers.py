@@ -46,9 +46,9 @@ WITH seen AS (
   WHERE s.event_at <= x.ended_at AND x.player_id IS NOT NULL
 ), kept AS (
   SELECT * FROM attributed
-  QUALIFY lead(event_at) OVER track IS DISTINCT FROM event_at
   WINDOW track AS (PARTITION BY player_id, service_name, device
     ORDER BY event_at, transaction_id, session_id, version)
+  QUALIFY lead(event_at) OVER track IS DISTINCT FROM event_at
 ), marked AS (
   SELECT *, CASE WHEN lag(version) OVER track IS DISTINCT FROM version THEN 1 ELSE 0 END AS starts
   FROM kept WINDOW track AS (PARTITION BY player_id, service_name, device ORDER BY event_at)
@@ -161,7 +161,7 @@ def duckdb_as_of(folder: Path, players: str, *_: str) -> float:
     started = time.monotonic()
     query = _AS_OF.format(intervals=_files(folder, "user_version_intervals"))
     rows = connection.execute(query).to_arrow_table()
-    assert rows.num_rows == events.height
+    assert rows is not None and len(rows) == events.height
     return time.monotonic() - started
 
 

@@ -1,12 +1,14 @@
 """The world of the benchmark is one that the platform could have made: held by the platform."""
 
 from datetime import timedelta
+from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
 from bench.history_lake import BY_HOUR, write_world
+from bench.history_peers import duckdb_rebuild
 from bench.history_world import HOUR, Population, event_rows, part_rows, session_rows, sighting_rows
 from kpi_platform.cleaned.session_parts import session_parts
 from kpi_platform.cleaned.sessions import fold_sessions
@@ -45,6 +47,15 @@ def test_the_history_is_what_its_sightings_add_up_to(world, tmp_path, monkeypatc
         )
         assert_frame_equal(found, made)
     assert world.scan("user_version_history").select(pl.len()).collect().item() == SMALL.players
+
+
+def test_the_peer_in_sql_finds_the_same(world):
+    duckdb_rebuild(Path(world.uri))
+    for table, name in zip(FOLDED, ("history", "intervals"), strict=True):
+        found = pl.read_parquet(f"{world.uri}/duckdb_{name}.parquet")
+        key = ["player_id", *(["valid_from"] if name == "intervals" else [])]
+        ours = world.scan(table).select(found.columns).sort(key).collect()
+        assert_frame_equal(found.sort(key), ours)
 
 
 def test_sessions_and_sightings_are_those_of_the_events():
