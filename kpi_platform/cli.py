@@ -141,7 +141,7 @@ def simulate(
     ] = WarehouseKind.DUCKDB,
     dsn_env: Annotated[
         str, typer.Option(help="With postgres: the variable that holds the database's address.")
-    ] = "KPI_SIMULATED_DSN",
+    ] = "SIMULATED_DSN",
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
