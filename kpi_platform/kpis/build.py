@@ -8,9 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-import polars as pl
-
-from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.load import LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
 from kpi_platform.storage.hour_ledger import failed_hours
 from kpi_platform.storage.locks import file_lock, warehouse_lock
@@ -83,16 +81,11 @@ def lake_tables(platform: Platform) -> list[LakeTable]:
     lake = platform.lake
     failed = failed_hours(lake)
 
-    def partitions(name: str) -> dict[Key, str]:
-        found = lake.partition_signatures(name)
-        if name != "cleaned_events":
-            return found
-        return {key: signature for key, signature in found.items() if key not in failed}
-
     def table(name: str) -> LakeTable:
-        def read(key: Key) -> pl.DataFrame:
-            return lake.read_partition(name, key)
-
-        return LakeTable(name, partitions(name), read)
+        found = lake.partitions(name)
+        signatures = found.signatures
+        if name == "cleaned_events":
+            signatures = {key: value for key, value in signatures.items() if key not in failed}
+        return LakeTable(name, signatures, found.read)
 
     return [table(name) for name in LOADED]

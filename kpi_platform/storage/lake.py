@@ -12,6 +12,7 @@ from functools import reduce
 from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import unquote
 
 import obstore
 import polars as pl
@@ -172,15 +173,6 @@ class Lake:
             if counts.height and free[name].item()
         }
 
-    def read_partition(self, table: str, key: Sequence[str]) -> pl.DataFrame:
-        """All rows of one partition, its values given as text."""
-        schema = TABLES[table].polars_schema
-        columns = zip(TABLES[table].partition_by, key, strict=True)
-        terms = [
-            pl.col(column) == _partition_value(schema[column], text) for column, text in columns
-        ]
-        return self.scan(table).filter(*terms).collect()
-
     def replace_hours(
         self, table: str, rows: pl.DataFrame, hours: Sequence[datetime], where: str = ""
     ) -> None:
@@ -300,18 +292,9 @@ class Lake:
         except (BaseError, OSError, ValueError) as error:
             raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
-    def partition_signatures(self, table: str) -> dict[tuple[str, ...], str]:
-        """Per partition (its values as text) a hash of its data files: equal if untouched."""
-        snapshot = self.open(table)
-        if snapshot is None:
-            return {}
-        columns = list(TABLES[table].partition_by)
-        actions = pl.DataFrame(snapshot.get_add_actions(flatten=True))
-        keys = [f"partition.{column}" for column in columns]
-        grouped: dict[tuple[str, ...], list[str]] = {}
-        for *values, path in actions.select(*keys, "path").iter_rows():
-            grouped.setdefault(tuple(str(value) for value in values), []).append(path)
-        return {key: _digest(sorted(paths)) for key, paths in grouped.items()}
+    def partitions(self, table: str) -> "Partitions":
+        """The table's partitions as they are now; none if it was never written."""
+        return Partitions(table, self.open(table))
 
     def _create(self, table: str) -> DeltaTable:
         contract = TABLES[table]
@@ -344,6 +327,42 @@ class Lake:
                 writer_properties=_writer_properties(TABLES[table]),
             )
         )
+
+
+class Partitions:
+    """The partitions of a table at one moment, each read without looking through the others.
+
+    `signatures`: partition (its values as text) -> a hash of its data files, equal if untouched.
+    """
+
+    def __init__(self, table: str, snapshot: DeltaTable | None) -> None:
+        self._contract = TABLES[table]
+        self._files: dict[tuple[str, ...], list[str]] = {}
+        self._root = ""
+        if snapshot is not None:
+            self._root = snapshot.table_uri.rstrip("/")
+            files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
+            keys = [f"partition.{column}" for column in self._contract.partition_by]
+            for *values, path in files.select(*keys, "path").iter_rows():
+                self._files.setdefault(tuple(map(str, values)), []).append(path)
+        self.signatures = {key: _digest(sorted(paths)) for key, paths in self._files.items()}
+
+    def read(self, key: tuple[str, ...]) -> pl.DataFrame:
+        """All rows of one partition, with the columns of the table's contract."""
+        schema = self._contract.polars_schema
+        values = {
+            column: _partition_value(schema[column], text)
+            for column, text in zip(self._contract.partition_by, key, strict=True)
+        }
+        rows = pl.scan_parquet(
+            [f"{self._root}/{unquote(path)}" for path in self._files[key]],
+            schema={name: dtype for name, dtype in schema.items() if name not in values},
+            glob=False,
+            missing_columns="insert",
+            extra_columns="ignore",
+        )
+        known = [pl.lit(value, schema[name]).alias(name) for name, value in values.items()]
+        return rows.with_columns(known).select(list(schema)).collect()
 
 
 def _to_arrow(frame: pl.DataFrame) -> pa.Table:

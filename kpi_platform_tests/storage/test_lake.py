@@ -40,7 +40,7 @@ def test_a_table_never_written_is_empty_but_typed(lake: Lake) -> None:
     rows = lake.scan("sessions").collect()
     assert rows.is_empty() and rows.schema == TABLES["sessions"].polars_schema
     assert lake.version("sessions") is None
-    assert lake.partition_signatures("sessions") == {}
+    assert lake.partitions("sessions").signatures == {}
 
 
 def test_hours_are_replaced_and_others_stay(lake: Lake) -> None:
@@ -77,12 +77,12 @@ def test_changes_are_written_by_key_and_the_rest_stays_untouched(lake: Lake) -> 
     day_after = FIVE + 24 * HOUR
     first = pl.concat([_session("a", FIVE), _session("b", FIVE), _session("c", day_after)])
     assert lake.apply_changes("sessions", first, first.clear()) == 3
-    untouched = lake.partition_signatures("sessions")[("2026-01-02",)]
+    untouched = lake.partitions("sessions").signatures[("2026-01-02",)]
     upserts = pl.concat([_session("a", FIVE, None), _session("d", FIVE)])
     assert lake.apply_changes("sessions", upserts, _session("b", FIVE)) == 3
     found = lake.scan("sessions").sort("session_id").collect()
     assert found.select("session_id", "player_id").rows() == [("a", None), ("c", "p"), ("d", "p")]
-    assert lake.partition_signatures("sessions")[("2026-01-02",)] == untouched
+    assert lake.partitions("sessions").signatures[("2026-01-02",)] == untouched
 
 
 def test_no_change_writes_nothing(lake: Lake) -> None:
@@ -96,8 +96,8 @@ def test_no_change_writes_nothing(lake: Lake) -> None:
 def test_a_partition_is_read_by_its_values_as_text(lake: Lake) -> None:
     rows = pl.concat([_session("a", FIVE), _session("c", FIVE + 24 * HOUR)])
     lake.apply_changes("sessions", rows, rows.clear())
-    assert set(lake.partition_signatures("sessions")) == {("2026-01-01",), ("2026-01-02",)}
-    found = lake.read_partition("sessions", ("2026-01-02",))
+    assert set(lake.partitions("sessions").signatures) == {("2026-01-01",), ("2026-01-02",)}
+    found = lake.partitions("sessions").read(("2026-01-02",))
     assert found["p_started_date_utc"].to_list() == [date(2026, 1, 2)]
 
 

@@ -150,11 +150,11 @@ def test_only_crowded_partitions_are_written_again(lake: Lake) -> None:
         lake.append("hour_fingerprints", ledger(0, hour))
     for hour in range(FILES_PER_PARTITION):
         lake.append("hour_fingerprints", ledger(1, hour))
-    before = lake.partition_signatures("hour_fingerprints")
+    before = lake.partitions("hour_fingerprints").signatures
     rows = _rows(lake, "hour_fingerprints")
     done = _maintained(lake)["hour_fingerprints"]
     assert done.files_after == 1 + FILES_PER_PARTITION
-    after = lake.partition_signatures("hour_fingerprints")
+    after = lake.partitions("hour_fingerprints").signatures
     assert [key[1] for key in after if after[key] != before[key]] == ["2026-01-01"]
     assert _rows(lake, "hour_fingerprints").equals(rows)
 
