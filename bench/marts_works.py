@@ -128,7 +128,7 @@ def _dbt(folder: Path, *arguments: str) -> list[dict[str, Any]]:
 
 def _models_seconds(folder: Path, results: list[dict[str, Any]]) -> float:
     """The seconds of the models; what each took is left in `models.json`, the longest first."""
-    found = {r["unique_id"]: r["execution_time"] for r in results}
+    found: dict[str, float] = {r["unique_id"]: r["execution_time"] for r in results}
     models = {name: seconds for name, seconds in found.items() if name.startswith("model.")}
     longest = dict(sorted(models.items(), key=lambda item: -item[1]))
     (folder / "models.json").write_text(json.dumps(longest, indent=1))

@@ -135,7 +135,8 @@ class MartsWorld:
     def _table(self, name: str, relation: str, key: str, where: str, hour: datetime) -> LakeTable:
         """The table as the lake has it: partitions that `where` leaves out are as they were."""
         frame = self._con.sql(f"select *, {key} as key from {relation} where {where}").pl()
-        new = {str(k): rows for (k,), rows in frame.partition_by("key", as_dict=True).items()}
+        parts = frame.partition_by("key", as_dict=True)
+        new: dict[str, pl.DataFrame] = {str(key): rows for (key,), rows in parts.items()}
         mark = _MARK if name == "cleaned_events" else ""
         known = loaded_partitions(self._con, name).items()
         old = {tuple(k.split("/")): text.removeprefix(mark) for k, text in known}
