@@ -10,7 +10,7 @@
 -- numbering every event's copies.
 with copied as (
     select event_id, min(partition_id) as first_partition_id
-    from {{ source('lake', 'cleaned_events') }}
+    from {{ ref('stg_cleaned_events') }}
     where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
     group by event_id
     having count(*) > 1
