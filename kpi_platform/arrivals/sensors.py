@@ -54,14 +54,7 @@ def telemetry_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
 ) -> dg.SensorResult | dg.SkipReason:
     """List the window's hours and request those that changed, neighbours together."""
-    try:
-        memory, ranges = watch(platform.platform, memory_of(context.cursor), datetime.now(UTC))
-    except (LandingError, LakeError, SourcesError) as error:
-        return dg.SkipReason(str(error))
-    if not ranges:
-        return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
-    requests = [_request(hours.name, hours.fingerprint) for hours in ranges]
-    return dg.SensorResult(run_requests=requests, cursor=memory.to_cursor())
+    return _changed_hours(context, platform, Telemetry)
 
 
 @dg.run_status_sensor(
@@ -95,15 +88,26 @@ def feed_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
 ) -> dg.SensorResult | dg.SkipReason:
     """List the window's hours of every feed's folder and request those that changed."""
+    return _changed_hours(context, platform, Feeds, "feeds:")
+
+
+def _changed_hours(
+    context: dg.SensorEvaluationContext,
+    platform: PlatformResource,
+    kind: "type[Telemetry | Feeds]",
+    mark: str = "",
+) -> dg.SensorResult | dg.SkipReason:
+    """Request the window's changed hours; `mark` keeps one sensor's run keys from another's."""
     try:
         parts = platform.platform
-        found = watch(parts, memory_of(context.cursor), datetime.now(UTC), what=Feeds(parts))
+        memory, ranges = watch(
+            parts, memory_of(context.cursor), datetime.now(UTC), what=kind(parts)
+        )
     except (LandingError, LakeError, SourcesError) as error:
         return dg.SkipReason(str(error))
-    memory, ranges = found
     if not ranges:
         return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
-    requests = [_request(hours.name, f"feeds:{hours.fingerprint}") for hours in ranges]
+    requests = [_request(hours.name, f"{mark}{hours.fingerprint}") for hours in ranges]
     return dg.SensorResult(run_requests=requests, cursor=memory.to_cursor())
 
 
