@@ -29,7 +29,7 @@ PLAYERS = 1_000
 ACTIVE = 50
 UPKEEP_EVERY = 24
 WINDOW = 24
-# Without upkeep an update soon opens thousands of files: a quarter of the curve shows where it goes.
+# Without upkeep an update soon opens thousands of files: a quarter of the curve tells enough.
 WITHOUT = 4
 RULES = PlayerIdRules(("PlayerId",))
 Row = tuple[str, int, float, int, int, int, int]
