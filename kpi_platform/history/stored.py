@@ -7,6 +7,7 @@ from collections.abc import Collection
 
 import polars as pl
 
+from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings
 from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.lake import Lake
 
@@ -25,6 +26,34 @@ def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
         .join(seen.select(SESSION).unique().lazy(), on=SESSION, how="semi")
         .collect()
     )
+
+
+def sightings_within(lake: Lake, spans: pl.DataFrame) -> pl.DataFrame:
+    """Every attributed sighting of these players between `changed_from` and `changed_to`, of all
+    hours; maybe some before or after, and of other players."""
+    first, last = spans["changed_from"].min(), spans["changed_to"].max()
+    # Others contain none of them; whole files are skipped by their statistics.
+    is_met = (pl.col("ended_at") >= first) & (pl.col("started_at") <= last)
+    sessions = (
+        lake.scan("sessions")
+        .filter(is_met)
+        .select(*SESSION, *OWNERSHIP)
+        .join(spans.lazy(), on="player_id")
+        .filter(
+            pl.col("ended_at") >= pl.col("changed_from"),
+            pl.col("started_at") <= pl.col("changed_to"),
+        )
+        .select(*SESSION, *OWNERSHIP)
+        .collect()
+    )
+    seen = lake.scan("sightings").filter(pl.col("event_at").is_between(first, last))
+    started, ended = sessions["started_at"].min(), sessions["ended_at"].max()
+    in_sessions = seen.filter(pl.col("event_at").is_between(started, ended)).join(
+        sessions.lazy().select(SESSION), on=SESSION, how="semi"
+    )
+    # Only sightings outside any session carry a player of their own; most files have none.
+    alone = of_players(seen.filter(pl.col("player_id").is_not_null()), spans["player_id"])
+    return attribute_sightings(pl.concat([in_sessions.collect(), alone.collect()]), sessions)
 
 
 def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
@@ -47,7 +76,7 @@ def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
 
 def intervals_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
     """The players' rows of `user_version_intervals`; nothing is read if there are no players."""
-    if not players:
+    if not len(players):
         return pl.DataFrame(schema=TABLES["user_version_intervals"].polars_schema)
     return of_players(lake.scan("user_version_intervals"), players).collect()
 

@@ -140,7 +140,8 @@ def forget_old_sightings(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_sign_ins(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sessions_step, "_players_touched", lambda *change: [])
+    real = sessions_step._players_touched
+    patch.setattr(sessions_step, "_players_touched", lambda *change: real(*change).clear())
 
 
 def chain_to_the_last_part_only(patch: pytest.MonkeyPatch) -> None:
@@ -194,7 +195,7 @@ def forget_what_is_settled(patch: pytest.MonkeyPatch) -> None:
 def forget_where_new_sessions_come_from(patch: pytest.MonkeyPatch) -> None:
     def of_those_before(
         old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
-    ) -> list[str]:
+    ) -> pl.DataFrame:
         known = upserts.join(old, on=[*sessions.SESSION, "started_at"], how="semi")
         return real(old, known, deletes, settled)
 
