@@ -4,7 +4,7 @@ Belongs here: whose history a changed hour touches, and the order of commits tha
 crash. Does not: how sightings become a timeline, which is `timeline.py`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
@@ -12,7 +12,7 @@ import polars as pl
 
 from kpi_platform.history.sightings import attribute_sightings, sightings
 from kpi_platform.history.spans import hull, reach, span_of, splice
-from kpi_platform.history.stored import history_of, intervals_of, sessions_of, sightings_within
+from kpi_platform.history.stored import histories_of, intervals_of, sessions_of, sightings_within
 from kpi_platform.history.timeline import (
     fold_history,
     grow,
@@ -33,8 +33,9 @@ from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
 VERSION = "2"
-Change = tuple[str, pl.DataFrame, pl.DataFrame]
-"""A table, the rows to insert or update, and the keys to delete."""
+PLAYERS_AT_A_TIME = 50_000
+Change = tuple[pl.DataFrame, pl.DataFrame]
+"""Of a table, the rows to insert or update, and the keys to delete."""
 
 
 class HistoryStep:
@@ -106,15 +107,29 @@ class HistoryStep:
         are made anew from their sightings.
         """
         queue = waiting(self._lake)
-        players = sorted(queue["player_id"].unique())
-        if not players:
+        players = queue["player_id"].unique().sort()
+        if players.is_empty():
             return {"players_touched": 0, "players_folded_anew": 0, "rows_changed": 0}
         others = queue.filter(pl.col("batch_id") != (own or ""))
         killed = others.filter(pl.col("batch_id").str.starts_with(FOLDING))["player_id"].unique()
         marker = enqueue(self._lake, others.filter(~_is_one_of(killed)), is_folding=True)
-        # Only the changes outlive the call: writing them needs memory of its own.
-        anew, changes = self._changes(players, others, killed, lost, won)
-        changed = sum(self._lake.apply_changes(*change) for change in changes)
+        anew, changed, boundaries = 0, 0, []
+        for some, old in histories_of(self._lake, players, PLAYERS_AT_A_TIME):
+            mine = _is_one_of(some)
+            count, changes, history = self._changes(
+                old,
+                others.filter(mine),
+                lost.filter(mine),
+                won.filter(mine),
+                killed.filter(killed.is_in(some.implode())),
+            )
+            anew += count
+            boundaries.append(changes)
+            changed += self._lake.apply_changes("user_version_history", *history)
+        # Boundaries are small, and a month of them is copied for the first as for the last.
+        changed += self._lake.apply_changes(
+            "user_version_intervals", *map(pl.concat, zip(*boundaries, strict=True))
+        )
         dequeue(self._lake, {*queue["batch_id"], *([marker] if marker else [])})
         return {
             "players_touched": len(players),
@@ -124,14 +139,14 @@ class HistoryStep:
 
     def _changes(
         self,
-        players: Collection[str],
+        old: pl.DataFrame,
         others: pl.DataFrame,
-        killed: pl.Series,
         lost: pl.DataFrame,
         won: pl.DataFrame,
-    ) -> tuple[int, list[Change]]:
-        """How many players were folded anew, and what is to be written to bring all up to date."""
-        old = history_of(self._lake, players)
+        killed: pl.Series,
+    ) -> tuple[int, Change, Change]:
+        """How many of some players were folded anew, and what is to become of their intervals and
+        of their history, of which `old` are the rows."""
         runs = runs_of(old)
         anew = hull([others, span_of(lost), span_of(not_later(won, runs))])
         is_anew = _is_one_of(anew["player_id"])
@@ -143,10 +158,11 @@ class HistoryStep:
         # After a fold was killed, the intervals may not be what the timelines say.
         unsure = intervals_of(self._lake, killed).select(stored.columns)
         after = pl.concat([grown, folded])
-        return anew.height, [
+        return (
+            anew.height,
             _change("user_version_intervals", [stored, unsure], user_version_intervals(after)),
             _change("user_version_history", [old], fold_history(after)),
-        ]
+        )
 
     def _folded(self, runs: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
         """The intervals of the players in `spans`, of which `runs` are those before the change."""
@@ -166,7 +182,7 @@ def _change(table: str, stored: Sequence[pl.DataFrame], new: pl.DataFrame) -> Ch
     contract = TABLES[table]
     columns = contract.polars_schema.names()
     old = pl.concat([frame.select(columns) for frame in stored])
-    return table, *diff_rows(old, new.select(columns), contract.row_keys)
+    return diff_rows(old, new.select(columns), contract.row_keys)
 
 
 def _is_one_of(players: pl.Series) -> pl.Expr:
