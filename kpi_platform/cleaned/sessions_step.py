@@ -145,8 +145,11 @@ class SessionsStep:
 
 def _players_touched(
     old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
-) -> list[str]:
+) -> pl.DataFrame:
     """Players whose sightings so far may now be another's, or lie in another session.
+
+    One row per player, with `changed_from` and `changed_to`: from the start of the first to the
+    end of the last of these sessions, as they were and as they are to be.
 
     That a session began or went on touches nobody's: what is sighted in it is yet to come, unless
     the history holds it already (`settled`), or another session of this id lost what it gained.
@@ -167,5 +170,11 @@ def _players_touched(
     harmless = went_on.join(old_ids, on=SESSION, how="anti")
     moved = moved.join(harmless, on=_KEYS, how="anti")
     replaced = old.join(moved, on=_KEYS, how="semi")
-    players = pl.concat([frame["player_id"] for frame in (gone, moved, replaced)])
-    return sorted(players.drop_nulls().unique().to_list())
+    columns = ["player_id", "started_at", "ended_at"]
+    return (
+        pl.concat([frame.select(columns) for frame in (gone, moved, replaced)])
+        .filter(pl.col("player_id").is_not_null())
+        .group_by("player_id")
+        .agg(changed_from=pl.col("started_at").min(), changed_to=pl.col("ended_at").max())
+        .sort("player_id")
+    )

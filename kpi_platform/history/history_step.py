@@ -4,18 +4,18 @@ Belongs here: whose history a changed hour touches, and the order of commits tha
 crash. Does not: how sightings become a timeline, which is `timeline.py`.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
 import polars as pl
 
-from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings, sightings
-from kpi_platform.history.stored import history_of, intervals_of, of_players, sessions_of
+from kpi_platform.history.sightings import attribute_sightings, sightings
+from kpi_platform.history.spans import hull, reach, span_of, splice
+from kpi_platform.history.stored import histories_of, intervals_of, sessions_of, sightings_within
 from kpi_platform.history.timeline import (
     fold_history,
     grow,
-    intervals,
     not_later,
     runs_of,
     user_version_intervals,
@@ -23,7 +23,7 @@ from kpi_platform.history.timeline import (
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.tables import SESSION, TABLES
+from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waiting
 from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
@@ -33,8 +33,9 @@ from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
 VERSION = "2"
-Change = tuple[str, pl.DataFrame, pl.DataFrame]
-"""A table, the rows to insert or update, and the keys to delete."""
+PLAYERS_AT_A_TIME = 50_000
+Change = tuple[pl.DataFrame, pl.DataFrame]
+"""Of a table, the rows to insert or update, and the keys to delete."""
 
 
 class HistoryStep:
@@ -74,8 +75,8 @@ class HistoryStep:
             stored = self._lake.read_hours("sightings", hours)
             gone, come = _difference(stored, new)
             lost, won = self._owned(gone), self._owned(come)
-            players = pl.concat([lost["player_id"], won["player_id"]]).unique().sort()
-            batch = enqueue(self._lake, players.to_list(), is_folding=True)
+            players = pl.concat([lost.select("player_id"), won.select("player_id")])
+            batch = enqueue(self._lake, players, is_folding=True)
             if gone.height or come.height:
                 self._lake.replace_hours("sightings", new, hours)
             figures = self._fold_waiting(batch, lost, won)
@@ -102,24 +103,34 @@ class HistoryStep:
         """Bring every player in the queue up to date; the caller holds the lock.
 
         Of those in the batch `own` it is known what they lost and won. Who only won sightings
-        later than all before grows by them; everyone else is folded anew from all sightings.
+        later than all before grows by them; of everyone else the runs that the change may reach
+        are made anew from their sightings.
         """
-        batches = waiting(self._lake)
-        others = {name for batch, names in batches.items() if batch != own for name in names}
-        killed = {
-            name
-            for batch, names in batches.items()
-            if batch.startswith(FOLDING) and batch != own
-            for name in names
-        }
-        players = sorted(others.union(batches.get(own or "", [])))
-        if not players:
+        queue = waiting(self._lake)
+        players = queue["player_id"].unique().sort()
+        if players.is_empty():
             return {"players_touched": 0, "players_folded_anew": 0, "rows_changed": 0}
-        marker = enqueue(self._lake, sorted(others - killed), is_folding=True)
-        # Only the changes outlive the call: writing them needs memory of its own.
-        anew, changes = self._changes(players, others, killed, lost, won)
-        changed = sum(self._lake.apply_changes(*change) for change in changes)
-        dequeue(self._lake, {*batches, *([marker] if marker else [])})
+        others = queue.filter(pl.col("batch_id") != (own or ""))
+        killed = others.filter(pl.col("batch_id").str.starts_with(FOLDING))["player_id"].unique()
+        marker = enqueue(self._lake, others.filter(~_is_one_of(killed)), is_folding=True)
+        anew, changed, boundaries = 0, 0, []
+        for some, old in histories_of(self._lake, players, PLAYERS_AT_A_TIME):
+            mine = _is_one_of(some)
+            count, changes, history = self._changes(
+                old,
+                others.filter(mine),
+                lost.filter(mine),
+                won.filter(mine),
+                killed.filter(killed.is_in(some.implode())),
+            )
+            anew += count
+            boundaries.append(changes)
+            changed += self._lake.apply_changes("user_version_history", *history)
+        # Boundaries are small, and a month of them is copied for the first as for the last.
+        changed += self._lake.apply_changes(
+            "user_version_intervals", *map(pl.concat, zip(*boundaries, strict=True))
+        )
+        dequeue(self._lake, {*queue["batch_id"], *([marker] if marker else [])})
         return {
             "players_touched": len(players),
             "players_folded_anew": anew,
@@ -128,42 +139,34 @@ class HistoryStep:
 
     def _changes(
         self,
-        players: Collection[str],
-        others: Collection[str],
-        killed: Collection[str],
+        old: pl.DataFrame,
+        others: pl.DataFrame,
         lost: pl.DataFrame,
         won: pl.DataFrame,
-    ) -> tuple[int, list[Change]]:
-        """How many players were folded anew, and what is to be written to bring all up to date."""
-        old = history_of(self._lake, players)
+        killed: pl.Series,
+    ) -> tuple[int, Change, Change]:
+        """How many of some players were folded anew, and what is to become of their intervals and
+        of their history, of which `old` are the rows."""
         runs = runs_of(old)
-        anew = sorted({*others, *lost["player_id"], *not_later(won, runs)["player_id"]})
-        is_anew = _is_one_of(anew)
+        anew = hull([others, span_of(lost), span_of(not_later(won, runs))])
+        is_anew = _is_one_of(anew["player_id"])
         grown = grow(runs.filter(~is_anew), won.filter(~is_anew))
-        folded = intervals(self._attributed(anew)) if anew else grown.clear()
+        # Of players folded anew, what they won counts like any other change.
+        spans = hull([anew, span_of(won.filter(is_anew))])
+        folded = self._folded(runs.filter(is_anew), spans) if anew.height else grown.clear()
         stored = user_version_intervals(runs.filter(~_is_one_of(killed)))
         # After a fold was killed, the intervals may not be what the timelines say.
         unsure = intervals_of(self._lake, killed).select(stored.columns)
         after = pl.concat([grown, folded])
-        return len(anew), [
+        return (
+            anew.height,
             _change("user_version_intervals", [stored, unsure], user_version_intervals(after)),
             _change("user_version_history", [old], fold_history(after)),
-        ]
-
-    def _attributed(self, players: Sequence[str]) -> pl.DataFrame:
-        """Every attributed sighting of these players, of all hours."""
-        owned = self._lake.scan("sessions").select(*SESSION, *OWNERSHIP)
-        sessions = of_players(owned, players).collect()
-        seen = self._lake.scan("sightings")
-        # Sightings of other times are in none of these sessions: their files are not read.
-        first, last = sessions["started_at"].min(), sessions["ended_at"].max()
-        in_sessions = seen.filter(pl.col("event_at").is_between(first, last)).join(
-            sessions.lazy().select(SESSION), on=SESSION, how="semi"
         )
-        # Only sightings outside any session carry a player of their own; most files have none.
-        alone = of_players(seen.filter(pl.col("player_id").is_not_null()), players)
-        found = pl.concat([in_sessions.collect(), alone.collect()])
-        return attribute_sightings(found, sessions)
+
+    def _folded(self, runs: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+        """The intervals of the players in `spans`, of which `runs` are those before the change."""
+        return splice(runs, sightings_within(self._lake, reach(runs, spans)), spans)
 
 
 def _difference(old: pl.DataFrame, new: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -179,8 +182,8 @@ def _change(table: str, stored: Sequence[pl.DataFrame], new: pl.DataFrame) -> Ch
     contract = TABLES[table]
     columns = contract.polars_schema.names()
     old = pl.concat([frame.select(columns) for frame in stored])
-    return table, *diff_rows(old, new.select(columns), contract.row_keys)
+    return diff_rows(old, new.select(columns), contract.row_keys)
 
 
-def _is_one_of(players: Collection[str]) -> pl.Expr:
-    return pl.col("player_id").is_in(pl.Series(sorted(players), dtype=pl.String).implode())
+def _is_one_of(players: pl.Series) -> pl.Expr:
+    return pl.col("player_id").is_in(players.implode())

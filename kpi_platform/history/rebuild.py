@@ -4,23 +4,41 @@ Belongs here: how all of them are gone through with bounded memory. Does not: th
 """
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
+from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.sightings import attribute_sightings
 from kpi_platform.history.stored import sessions_of
 from kpi_platform.history.timeline import fold_history, intervals, user_version_intervals
+from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.hour_steps import Done
+from kpi_platform.storage.lake import Lake, hours_of
 
 ROWS_AT_A_TIME = 1_000_000
 _BUCKET = "_bucket"
 
 
+class SightingsStep(HistoryStep):
+    """The hourly work of `sightings` alone: players are not brought up to date hour by hour."""
+
+    def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        """Replace the hours' sightings."""
+        seen = self._sightings_of(hours)
+        self._lake.replace_hours("sightings", seen, hours)
+        return {
+            hour: Done(content_fingerprint(part), part.height)
+            for hour, part in hours_of(seen, hours).items()
+        }
+
+
 def rebuild_history(lake: Lake, target: Lake) -> None:
-    """Write `user_version_history` and `user_version_intervals` of `lake` into the empty `target`.
+    """Write `user_version_history` and `user_version_intervals` of `lake` into those of `target`,
+    which are empty; it may be the same lake.
 
     Equal to what hourly runs leave, row for row. Attributed sightings are first laid apart by
     player in temporary files, so that memory holds `ROWS_AT_A_TIME` sightings and no more of them.

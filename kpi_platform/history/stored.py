@@ -3,10 +3,11 @@
 Belongs here: which files a look at a few rows has to open. Does not: what the rows mean.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 
 import polars as pl
 
+from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings
 from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.lake import Lake
 
@@ -27,32 +28,95 @@ def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
-    """The players' rows of `user_version_history`.
+def sightings_within(lake: Lake, spans: pl.DataFrame) -> pl.DataFrame:
+    """Every attributed sighting of these players between `changed_from` and `changed_to`, of all
+    hours; maybe some before or after, and of other players."""
+    first, last = spans["changed_from"].min(), spans["changed_to"].max()
+    # Others contain none of them; whole files are skipped by their statistics.
+    is_met = (pl.col("ended_at") >= first) & (pl.col("started_at") <= last)
+    sessions = (
+        lake.scan("sessions")
+        .filter(is_met)
+        .select(*SESSION, *OWNERSHIP)
+        .join(spans.lazy(), on="player_id")
+        .filter(
+            pl.col("ended_at") >= pl.col("changed_from"),
+            pl.col("started_at") <= pl.col("changed_to"),
+        )
+        .select(*SESSION, *OWNERSHIP)
+        .collect()
+    )
+    seen = lake.scan("sightings").filter(pl.col("event_at").is_between(first, last))
+    started, ended = sessions["started_at"].min(), sessions["ended_at"].max()
+    in_sessions = seen.filter(pl.col("event_at").is_between(started, ended)).join(
+        sessions.lazy().select(SESSION), on=SESSION, how="semi"
+    )
+    # Only sightings outside any session carry a player of their own; most files have none.
+    alone = of_players(seen.filter(pl.col("player_id").is_not_null()), spans["player_id"])
+    return attribute_sightings(pl.concat([in_sessions.collect(), alone.collect()]), sessions)
 
-    Looked for by name first: timelines are read only of the dates on which any of the players
-    was last seen, some after the other, so that memory does not hold those of all at once.
+
+def history_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
+    """The players' rows of `user_version_history`."""
+    table = lake.scan("user_version_history")
+    return _rows_of(table, _named(table, players))
+
+
+def histories_of(
+    lake: Lake, players: pl.Series, at_a_time: int
+) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
+    """All these players, about so many at a time, each time with their rows of
+    `user_version_history`: those last seen on one date together, who has no row with the first.
+
+    The rows are those that there were at the start, whatever is written in between.
     """
     table = lake.scan("user_version_history")
-    named = of_players(table.select("player_id", "p_last_seen_date"), players)
-    dates = named.select(pl.col("p_last_seen_date").unique().sort()).collect(engine="streaming")
+    named = _named(table, players)
+    date, count = pl.col("p_last_seen_date"), pl.col("len")
+    turns = named.group_by(date).len().sort(date)
+    turns = turns.select(date, _turn=(count.cum_sum() - count) // at_a_time)
+    new = players.filter(~players.is_in(named["player_id"].implode()))
+    if turns.is_empty():
+        yield new, _rows_of(table, named)
+    for some in turns.partition_by("_turn", maintain_order=True):
+        known = named.join(some, on="p_last_seen_date", how="semi")
+        yield pl.concat([new, known["player_id"]]), _rows_of(table, known)
+        new = new.clear()
+
+
+def _named(table: pl.LazyFrame, players: Collection[str] | pl.Series) -> pl.DataFrame:
+    """The players that the history knows, and when each was last seen."""
+    return of_players(table.select("player_id", "p_last_seen_date"), players).collect(
+        engine="streaming"
+    )
+
+
+def _rows_of(table: pl.LazyFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """The rows of `_named` players.
+
+    Timelines are read only of the dates on which any of the players was last seen, some after the
+    other, so that memory does not hold those of all at once.
+    """
+    dates = named["p_last_seen_date"].unique().sort().to_frame()
     found = [
-        of_players(table.filter(pl.col("p_last_seen_date").is_in(some.implode())), players).collect(
-            engine="streaming"
-        )
-        for some in (frame.to_series() for frame in dates.iter_slices(DATES_AT_A_TIME))
+        of_players(
+            table.filter(pl.col("p_last_seen_date").is_in(some.to_series().implode())),
+            named["player_id"],
+        ).collect(engine="streaming")
+        for some in dates.iter_slices(DATES_AT_A_TIME)
     ]
     return pl.concat(found) if found else pl.DataFrame(schema=table.collect_schema())
 
 
-def intervals_of(lake: Lake, players: Collection[str]) -> pl.DataFrame:
+def intervals_of(lake: Lake, players: Collection[str] | pl.Series) -> pl.DataFrame:
     """The players' rows of `user_version_intervals`; nothing is read if there are no players."""
-    if not players:
+    if not len(players):
         return pl.DataFrame(schema=TABLES["user_version_intervals"].polars_schema)
     return of_players(lake.scan("user_version_intervals"), players).collect()
 
 
-def of_players(rows: pl.LazyFrame, players: Collection[str]) -> pl.LazyFrame:
+def of_players(rows: pl.LazyFrame, players: Collection[str] | pl.Series) -> pl.LazyFrame:
     """The rows whose `player_id` is one of these."""
-    wanted = pl.LazyFrame({"player_id": sorted(players)}, schema={"player_id": pl.String})
+    names = players if isinstance(players, pl.Series) else sorted(players)
+    wanted = pl.LazyFrame({"player_id": names}, schema={"player_id": pl.String})
     return rows.join(wanted, on="player_id", how="semi")

@@ -333,10 +333,16 @@ class UserVersionHistory(Contract):
 
 
 class HistoryQueue(Contract):
-    """Players whose history waits to be recomputed; bookkeeping, removed once done."""
+    """Players whose history waits to be recomputed; bookkeeping, removed once done.
+
+    `changed_from`, `changed_to`: the first and last instant that the change may reach; null if
+    that is not known.
+    """
 
     batch_id = _key()
     player_id = _key()
+    changed_from = _utc(nullable=True)
+    changed_to = _utc(nullable=True)
 
 
 class HourQueue(Contract):

@@ -388,7 +388,7 @@ def _writer_properties(contract: Table) -> WriterProperties:
     distinct = ColumnProperties(dictionary_enabled=False)
     free = ColumnProperties(dictionary_enabled=False, encoding="DELTA_LENGTH_BYTE_ARRAY")
     schema = contract.polars_schema
-    numbers = [name for name, dtype in schema.items() if dtype in (pl.Int64, pl.Datetime)]
+    numbers = [name for name, dtype in _paths(schema) if dtype in (pl.Int64, pl.Datetime)]
     return WriterProperties(
         compression="SNAPPY",
         # Writers and readers hold whole row groups.
@@ -396,6 +396,16 @@ def _writer_properties(contract: Table) -> WriterProperties:
         column_properties=dict.fromkeys(numbers, distinct)
         | dict.fromkeys(contract.free_texts, free),
     )
+
+
+def _paths(schema: pl.Schema) -> Iterator[tuple[str, pl.DataType]]:
+    """The columns as files name them: those within lists of structs by their path."""
+    for name, dtype in schema.items():
+        if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
+            fields = pl.Schema(dtype.inner.to_schema())
+            yield from ((f"{name}.list.element.{field}", kind) for field, kind in fields.items())
+        else:
+            yield name, dtype
 
 
 def _add_missing_columns(target: DeltaTable, contract: Table) -> None:
@@ -450,6 +460,7 @@ def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
             " AND ".join([*there, *same]),
             source_alias="s",
             target_alias="t",
+            writer_properties=_writer_properties(contract),
         )
         .when_matched_delete(f"s.{OPERATION} = 'delete'")
         .when_matched_update(values)

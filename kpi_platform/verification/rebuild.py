@@ -15,6 +15,7 @@ from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.history.history_step import HistoryStep
+from kpi_platform.history.rebuild import SightingsStep, rebuild_history
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.hour_fingerprints import read_consumed, record_consumed
 from kpi_platform.storage.hour_ledger import read_ledger, write_ledger
@@ -98,8 +99,10 @@ class Rebuild:
 
     def fold(self, hours: Sequence[datetime], done: HoursDone) -> None:
         """Build the folded tables over these hours; `done` is told of hours as they are done."""
-        for step in folding_steps(self._platform, self.target):
+        sessions = SessionsStep.of(self._platform, self.target)
+        for step in (sessions, SightingsStep.of(self._platform, self.target)):
             _work(self.target, step, hours, ROWS_PER_CHUNK, done)
+        rebuild_history(self.target, self.target)
 
 
 def folding_steps(platform: Platform, lake: Lake) -> list[HourStep]:

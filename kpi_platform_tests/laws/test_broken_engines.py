@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from kpi_platform.cleaned import session_reach, sessions, sessions_step
-from kpi_platform.history import history_step, timeline
+from kpi_platform.history import history_step, spans, timeline
 from kpi_platform.storage import hour_steps
 from kpi_platform_tests.laws.lake_world import Fault, Move, World
 from kpi_platform_tests.reference import Event
@@ -112,6 +112,21 @@ A_LATE_SIGHTING = [
     come((LATE, [sign_in(LATE, 1, "p1"), sighting(LATE, 2, "1.0"), sighting(LATE, 4, "1.2")])),
     come((NEXT, [sighting(NEXT, 3, "1.1")])),
 ]
+A_CHANGE_WITHIN_A_RUN = [
+    come((EARLY, [sign_in(EARLY, 1, "p1"), *(sighting(EARLY, at, "1.0") for at in (2, 3, 4))])),
+    come((NEXT, [sighting(NEXT, 3.5, "1.1")])),
+]
+WHAT_STOOD_BETWEEN_GOES = [
+    come(
+        (EARLY, [sign_in(EARLY, 1, "p1"), sighting(EARLY, 2, "1.0"), sighting(EARLY, 4, "1.0")]),
+        (NEXT, [sighting(NEXT, 3, "1.1")]),
+    ),
+    come((NEXT, [])),
+]
+A_LATE_SIGN_IN_TO_A_LONG_SESSION = [
+    come((EARLY, [sighting(EARLY, 2, "1.0"), sighting(EARLY, 3, "1.1")])),
+    come((LATE, [sign_in(LATE, 4, "p1")])),
+]
 
 
 def flip_tie_order(patch: pytest.MonkeyPatch) -> None:
@@ -140,7 +155,8 @@ def forget_old_sightings(patch: pytest.MonkeyPatch) -> None:
 
 
 def forget_sign_ins(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(sessions_step, "_players_touched", lambda *change: [])
+    real = sessions_step._players_touched
+    patch.setattr(sessions_step, "_players_touched", lambda *change: real(*change).clear())
 
 
 def chain_to_the_last_part_only(patch: pytest.MonkeyPatch) -> None:
@@ -194,7 +210,7 @@ def forget_what_is_settled(patch: pytest.MonkeyPatch) -> None:
 def forget_where_new_sessions_come_from(patch: pytest.MonkeyPatch) -> None:
     def of_those_before(
         old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
-    ) -> list[str]:
+    ) -> pl.DataFrame:
         known = upserts.join(old, on=[*sessions.SESSION, "started_at"], how="semi")
         return real(old, known, deletes, settled)
 
@@ -207,6 +223,22 @@ def give_up_on_stale_parts(patch: pytest.MonkeyPatch) -> None:
         raise ValueError("stale parts")
 
     patch.setattr(session_reach.PartsChange, "refreshed", gives_up)
+
+
+def read_no_further_than_the_change(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history_step, "reach", lambda runs, changed: changed)
+
+
+def leave_runs_as_they_meet(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(spans, "_joined", lambda runs: runs.sort(*timeline.TRACK, "valid_from"))
+
+
+def take_a_session_for_its_start(patch: pytest.MonkeyPatch) -> None:
+    def at_the_start(*change: pl.DataFrame) -> pl.DataFrame:
+        return real(*change).with_columns(changed_to="changed_from")
+
+    real = sessions_step._players_touched
+    patch.setattr(sessions_step, "_players_touched", at_the_start)
 
 
 BROKEN: list[tuple[Break, list[Move]]] = [
@@ -223,6 +255,9 @@ BROKEN: list[tuple[Break, list[Move]]] = [
     (forget_what_is_settled, A_SESSION_GOES_ON_AS_BEFORE),
     (forget_where_new_sessions_come_from, ONE_SESSION_BECOMES_TWO),
     (give_up_on_stale_parts, A_NEIGHBOUR_CHANGED_MEANWHILE),
+    (read_no_further_than_the_change, A_CHANGE_WITHIN_A_RUN),
+    (leave_runs_as_they_meet, WHAT_STOOD_BETWEEN_GOES),
+    (take_a_session_for_its_start, A_LATE_SIGN_IN_TO_A_LONG_SESSION),
 ]
 
 
