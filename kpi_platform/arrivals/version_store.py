@@ -10,6 +10,7 @@ newer version takes the event out of the hour of the version before it: that hou
 Versions are committed by a thread of its own while the next ones are read.
 """
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -26,9 +27,11 @@ from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 TABLE = "raw_studio_events"
-# What is held before it is committed; as much again is being committed meanwhile.
+# What is held before it is committed; meanwhile as much again is being committed, and as much waits
+# for that, so that a commit that takes its time does not hold up the reading.
 ROWS_AT_A_TIME = 500_000
-BYTES_AT_A_TIME = 48 << 20
+BYTES_AT_A_TIME = 32 << 20
+_COMMITS_UNDER_WAY = 2
 
 
 class VersionStore:
@@ -49,7 +52,7 @@ class VersionStore:
         self._buffer: list[pl.DataFrame] = []
         self._rows = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "versions")
-        self._writing: Future[None] | None = None
+        self._writing: deque[Future[None]] = deque()
         # Per source whether nothing of it was stored before this run, as of a table's version.
         self._is_first: dict[str, bool] = {}
         self._at: int | None = -1
@@ -72,7 +75,7 @@ class VersionStore:
     def flush(self) -> None:
         """Commit what was taken."""
         self._hand_over()
-        self._wait()
+        self._wait_for_all_but(0)
         if self._unseen:
             with lake_lock(self._lake.uri, CAPTURE_LOCK):
                 drop_copies(self._lake, TABLE, sorted(self._unseen))
@@ -83,16 +86,15 @@ class VersionStore:
         self._writer.shutdown(cancel_futures=True)
 
     def _hand_over(self) -> None:
-        """Let the thread commit what is held, once it is done with what it was given before."""
-        self._wait()
+        """Let the thread commit what is held; wait if it has too much to do already."""
+        self._wait_for_all_but(_COMMITS_UNDER_WAY - 1)
         if self._buffer:
-            self._writing = self._writer.submit(self._store, self._buffer)
+            self._writing.append(self._writer.submit(self._store, self._buffer))
         self._buffer, self._rows, self._bytes = [], 0, 0
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+    def _wait_for_all_but(self, count: int) -> None:
+        while len(self._writing) > count:
+            self._writing.popleft().result()
 
     def _store(self, parts: list[pl.DataFrame]) -> None:
         rows = pl.concat(parts)

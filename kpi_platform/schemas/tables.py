@@ -5,6 +5,7 @@ Belongs here: what a table promises to its readers. Does not: how a table is com
 
 from collections.abc import Collection
 from copy import copy
+from functools import cached_property
 
 import dataframely as dy
 import polars as pl
@@ -421,7 +422,7 @@ class Table:
             column.primary_key = False
         return type(f"{self.schema.__name__}Rows", (dy.Schema,), columns)
 
-    @property
+    @cached_property
     def polars_schema(self) -> pl.Schema:
         """The columns and Polars types, in order."""
         return self.schema.to_polars_schema()

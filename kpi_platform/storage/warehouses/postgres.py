@@ -27,7 +27,7 @@ from kpi_platform.storage.warehouses.watchdog import Waiting, limited
 _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
 # Aliases of text whose binary form is not text's, or that are padded with blanks.
 _NOT_AS_IT_IS = ("character(", "bpchar", "citext", "name", "oid")
-_BYTES_AT_A_TIME = 16 << 20
+_BYTES_AT_A_TIME = 8 << 20
 _COLLATION = ' COLLATE "C"'
 # Tables first, each judged once (OFFSET 0 keeps the planner from asking per column), then columns.
 _CATALOG = """
