@@ -19,7 +19,7 @@ import polars as pl
 
 from kpi_platform.arrivals.version_copies import drop_copies
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.row_versions import ROW, VERSION, touched_hours
+from kpi_platform.schemas.row_versions import ROW, VERSION, may_hold, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.hour_queue import enqueue_hours
@@ -154,9 +154,11 @@ class VersionStore:
             forget_consumed(self._lake, table, sorted(hours))
 
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
-        keys = rows.select(ROW).unique().lazy()
-        stored = self._lake.scan(TABLE).select(VERSION)
-        return stored.join(keys, on=ROW, how="semi").collect()
+        keys = rows.select(ROW).unique()
+        hours = self._lake.hours_that_may_hold(TABLE, "row_key", keys["row_key"])
+        there = hours_expression(hours) & may_hold(keys)
+        stored = self._lake.scan(TABLE).select(VERSION).filter(there)
+        return stored.join(keys.lazy(), on=ROW, how="semi").collect()
 
 
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:
