@@ -12,6 +12,7 @@ import pytest
 
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake import Lake
+from kpi_platform_tests.servers import PostgresServer
 
 PLAYER = "<b>Ann'; drop"
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -108,6 +109,26 @@ def test_simulate_writes_a_world_and_says_what_is_in_it(tmp_path: Path) -> None:
     assert (out / "landing").is_dir() and (out / "sources.yaml").is_file()
     again = kpi("simulate", *options)
     assert again.returncode == 2 and "not empty" in again.stderr
+
+
+def test_simulated_studios_in_postgres_are_captured_from_there(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    database = postgres_server.create_database("simulated_by_cli")
+    out = tmp_path / "world"
+    options = ["--out", str(out), "--hours", "2", "--players", "20", "--warehouse", "postgres"]
+    unset = kpi("simulate", *options, "--dsn-env", "STUDIOS_DSN")
+    assert unset.returncode == 2 and "STUDIOS_DSN" in unset.stderr and not out.exists()
+    done = kpi("simulate", *options, "--dsn-env", "STUDIOS_DSN", STUDIOS_DSN=database.dsn)
+    assert done.returncode == 0, done.stderr
+    assert "STUDIOS_DSN" in (out / "sources.yaml").read_text()
+    assert not (out / "warehouses").exists()
+    settings = {"KPI_HOME": str(tmp_path / "home"), "KPI_SOURCES": str(out / "sources.yaml")}
+    found = kpi("sources", "discover", "--json", STUDIOS_DSN=database.dsn, **settings)
+    assert found.returncode == 0, found.stderr
+    assert len(json.loads(found.stdout)) == 3
+    again = kpi("simulate", *options, "--dsn-env", "STUDIOS_DSN", STUDIOS_DSN=database.dsn)
+    assert again.returncode == 2 and database.password not in again.stderr
 
 
 def test_query_prints_rows_in_each_format(home: str) -> None:

@@ -10,6 +10,7 @@ newer version takes the event out of the hour of the version before it: that hou
 Versions are committed by a thread of its own while the next ones are read.
 """
 
+from collections import deque
 from collections.abc import Collection, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
@@ -18,7 +19,7 @@ import polars as pl
 
 from kpi_platform.arrivals.version_copies import drop_copies
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.row_versions import ROW, VERSION, touched_hours
+from kpi_platform.schemas.row_versions import ROW, VERSION, may_hold, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.hour_fingerprints import forget_consumed
 from kpi_platform.storage.hour_queue import enqueue_hours
@@ -26,9 +27,11 @@ from kpi_platform.storage.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
 
 TABLE = "raw_studio_events"
-# What is held before it is committed; as much again is being committed meanwhile.
+# What is held before it is committed; meanwhile as much again is being committed, and as much waits
+# for that, so that a commit that takes its time does not hold up the reading.
 ROWS_AT_A_TIME = 500_000
-BYTES_AT_A_TIME = 48 << 20
+BYTES_AT_A_TIME = 32 << 20
+_COMMITS_UNDER_WAY = 2
 
 
 class VersionStore:
@@ -49,7 +52,7 @@ class VersionStore:
         self._buffer: list[pl.DataFrame] = []
         self._rows = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "versions")
-        self._writing: Future[None] | None = None
+        self._writing: deque[Future[None]] = deque()
         # Per source whether nothing of it was stored before this run, as of a table's version.
         self._is_first: dict[str, bool] = {}
         self._at: int | None = -1
@@ -72,7 +75,7 @@ class VersionStore:
     def flush(self) -> None:
         """Commit what was taken."""
         self._hand_over()
-        self._wait()
+        self._wait_for_all_but(0)
         if self._unseen:
             with lake_lock(self._lake.uri, CAPTURE_LOCK):
                 drop_copies(self._lake, TABLE, sorted(self._unseen))
@@ -83,16 +86,15 @@ class VersionStore:
         self._writer.shutdown(cancel_futures=True)
 
     def _hand_over(self) -> None:
-        """Let the thread commit what is held, once it is done with what it was given before."""
-        self._wait()
+        """Let the thread commit what is held; wait if it has too much to do already."""
+        self._wait_for_all_but(_COMMITS_UNDER_WAY - 1)
         if self._buffer:
-            self._writing = self._writer.submit(self._store, self._buffer)
+            self._writing.append(self._writer.submit(self._store, self._buffer))
         self._buffer, self._rows, self._bytes = [], 0, 0
 
-    def _wait(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
+    def _wait_for_all_but(self, count: int) -> None:
+        while len(self._writing) > count:
+            self._writing.popleft().result()
 
     def _store(self, parts: list[pl.DataFrame]) -> None:
         rows = pl.concat(parts)
@@ -152,9 +154,11 @@ class VersionStore:
             forget_consumed(self._lake, table, sorted(hours))
 
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
-        keys = rows.select(ROW).unique().lazy()
-        stored = self._lake.scan(TABLE).select(VERSION)
-        return stored.join(keys, on=ROW, how="semi").collect()
+        keys = rows.select(ROW).unique()
+        hours = self._lake.hours_that_may_hold(TABLE, "row_key", keys["row_key"])
+        there = hours_expression(hours) & may_hold(keys)
+        stored = self._lake.scan(TABLE).select(VERSION).filter(there)
+        return stored.join(keys.lazy(), on=ROW, how="semi").collect()
 
 
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:

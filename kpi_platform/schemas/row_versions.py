@@ -30,6 +30,17 @@ def current_versions(own: pl.DataFrame, later: pl.DataFrame) -> pl.DataFrame:
     return greatest.filter("is_own").select(VERSION)
 
 
+def may_hold(keys: pl.DataFrame) -> pl.Expr:
+    """True at least for the versions of these rows (`ROW`): their sources, tables and the range of
+    their keys, by which a reader leaves out row groups without looking into them."""
+    first, last = keys["row_key"].min(), keys["row_key"].max()
+    return (
+        pl.col("source").is_in(keys["source"].unique().to_list())
+        & pl.col("table_name").is_in(keys["table_name"].unique().to_list())
+        & pl.col("row_key").is_between(pl.lit(first, pl.String), pl.lit(last, pl.String))
+    )
+
+
 def superseded(own: pl.DataFrame, current: pl.DataFrame) -> pl.DataFrame:
     """Per ingest hour, `source` and `table_name`: `count` of versions in `own` not `current`."""
     return (

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions
+from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, may_hold
 from kpi_platform.storage.lake import Lake, hours_expression
 
 TABLE = "raw_studio_events"
@@ -47,9 +47,12 @@ def current_rows(
     own = versions.filter(is_own).collect()
     if own.is_empty():
         return CurrentRows(lake, hours, own, own)
+    keys = own.select(ROW).unique()
+    there = lake.hours_that_may_hold(TABLE, "row_key", keys["row_key"])
+    after = [hour for hour in there if hour > min(hours)]
     later = (
-        versions.filter(~is_own, pl.col("p_ingest_date_utc") >= min(hours).date())
-        .join(own.select(ROW).unique().lazy(), on=ROW, how="semi")
+        versions.filter(~is_own, hours_expression(after), may_hold(keys))
+        .join(keys.lazy(), on=ROW, how="semi")
         .collect()
     )
     return CurrentRows(lake, hours, own, current_versions(own, later))

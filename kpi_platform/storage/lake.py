@@ -180,6 +180,27 @@ class Lake:
             if counts.height and free[name].item()
         }
 
+    def hours_that_may_hold(self, table: str, column: str, values: pl.Series) -> list[datetime]:
+        """The ingest hours with a file in whose range of `column` one of the texts lies, as the
+        files themselves say; one that does not say may hold anything."""
+        snapshot = self.open(table)
+        if snapshot is None or values.is_empty():
+            return []
+        files = pl.DataFrame(snapshot.get_add_actions(flatten=True)).rename(
+            lambda name: name.removeprefix("partition.")
+        )
+        unknown = pl.lit(None, pl.String)
+        low, high = (
+            pl.col(name) if name in files.columns else unknown
+            for name in (f"min.{column}", f"max.{column}")
+        )
+        texts = files.select(*INGEST_HOUR, low=low.cast(pl.String), high=high.cast(pl.String))
+        wanted = values.drop_nulls().unique().sort()
+        first = wanted.search_sorted(texts["low"].fill_null(""), side="left")
+        after = wanted.search_sorted(texts["high"].fill_null(""), side="right")
+        has_one = pl.Series(first) < pl.Series(after)
+        return hours_in(texts.filter(has_one | texts["low"].is_null() | texts["high"].is_null()))
+
     def replace_hours(
         self, table: str, rows: pl.DataFrame, hours: Sequence[datetime], where: str = ""
     ) -> None:

@@ -125,3 +125,21 @@ def test_an_overtaken_commit_is_repeated_on_the_new_state(
     lake.replace_hours("sightings", _sightings(FIVE, "a"), [FIVE])
     assert len(calls) == 2
     assert lake.scan("sightings").collect()["event_id"].to_list() == ["a"]
+
+
+# Longer than what files say of their texts, and ending in what cannot be counted up.
+KEYS = ["1", "a" * 200, "\U0010ffff" * 90, "ä" * 70 + "z", '{"id":"7"}', "zz"]
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_hours_that_may_hold_a_text_are_never_too_few(lake: Lake, key: str) -> None:
+    schema = TABLES["raw_studio_events"].polars_schema
+    for number, here in enumerate(KEYS):
+        at = FIVE + number * HOUR
+        row = ("s", "t", here, at, 1, "{}", at.date(), at.hour)
+        lake.append("raw_studio_events", pl.DataFrame([row], schema=schema, orient="row"))
+    wanted = pl.Series([key], dtype=pl.String)
+    found = lake.hours_that_may_hold("raw_studio_events", "row_key", wanted)
+    assert FIVE + KEYS.index(key) * HOUR in found
+    assert len(found) <= 2
+    assert lake.hours_that_may_hold("raw_studio_events", "row_key", wanted.clear()) == []

@@ -27,9 +27,13 @@ from kpi_platform.storage.warehouses.watchdog import Waiting, limited
 _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
 # Aliases of text whose binary form is not text's, or that are padded with blanks.
 _NOT_AS_IT_IS = ("character(", "bpchar", "citext", "name", "oid")
-_BYTES_AT_A_TIME = 16 << 20
+_BYTES_AT_A_TIME = 8 << 20
 _COLLATION = ' COLLATE "C"'
-# Tables first, each judged once (OFFSET 0 keeps the planner from asking per column), then columns.
+# All others are read as text. Without this the driver fetches every column of every table in the
+# database whenever it connects: 1.5 s where there are 5,000 tables.
+_BUILT_IN_TYPES = {"adbc.postgresql.type_resolver_mode": "builtin"}
+# Tables first, each judged once (OFFSET 0 keeps the planner from asking per column), then the
+# columns of each by their index: a schema of five tables does not cost what its database costs.
 _CATALOG = """
 SELECT c.relname::text AS "table", c.kind, a.attname::text AS "column", a.attnum::int AS position,
        format_type(a.atttypid, a.atttypmod) AS type,
@@ -47,7 +51,9 @@ FROM (
     AND p.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT p.relispartition {only}
   OFFSET 0
 ) c
-JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
+CROSS JOIN LATERAL (
+  SELECT * FROM pg_attribute WHERE attrelid = c.oid AND attnum > 0 AND NOT attisdropped OFFSET 0
+) a
 """
 _SCHEMAS = """
 SELECT nspname::text FROM pg_namespace
@@ -151,7 +157,7 @@ class PostgresWarehouse:
 
     def _connected(self) -> adbc.Connection:
         if self._open is None:
-            self._open = adbc.connect(self._dsn, autocommit=True)
+            self._open = adbc.connect(self._dsn, db_kwargs=_BUILT_IN_TYPES, autocommit=True)
             with closing(self._open.cursor()) as cursor:
                 # Whatever goes wrong here, a studio's data is not changed by it.
                 cursor.execute("SET default_transaction_read_only = on")
