@@ -40,6 +40,15 @@
     )
 {%- endmacro %}
 
+{# Few players of a date may differ: true for those that `relation` names. #}
+{% macro among_players(relation) -%}
+    {%- if not is_incremental() -%}true{%- else -%}{{ return(players_predicate(relation)) }}{%- endif -%}
+{%- endmacro %}
+
+{% macro players_predicate(relation) -%}
+    (studio, game, platform, player_id) in (select studio, game, platform, player_id from {{ relation }})
+{%- endmacro %}
+
 {# The same for spans of time, inclusive at both ends: true for those that may meet the window. #}
 {% macro spans_window(first, last, relation, period) -%}
     {%- if not is_incremental() or not execute -%}{{ return('true') }}{%- endif -%}

@@ -30,6 +30,7 @@ select
     d.player_id,
     coalesce(d.version, c.version, 'unknown') as version,
     coalesce(d.device, c.device, 'unknown') as device,
+    d.version is not null as is_sighted,
     d.is_active,
     d.sessions,
     d.playtime_seconds,
