@@ -1,15 +1,15 @@
 """Which hours, dates and players a difference between old and new loaded rows affects, as SQL.
 
-Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` and
-`affected_players`, `affected_events` and `affected_versions`. Does not: when they run (load.py), and the periods that only dbt can know
-(trailing windows, moved first days: models/activity).
+Belongs here: the statements that fill `lake.affected_hours`, `affected_dates`, `affected_players`,
+`affected_events` and `affected_versions`. Does not: when they run (load.py), and the periods that
+only dbt can know (trailing windows, moved first days: models/activity).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
 `staged_partitions` (the number and the key of each partition that is loaded), and take the
 parameter `$load_id`.
 """
 
-# An hour of which more events differ is worked on whole: to list them would cost more than it saves.
+# An hour of which more events differ is worked on whole: a list would cost more than it saves.
 LISTED_EVENTS = 2_000
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
