@@ -160,8 +160,13 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
         [at_day(7, "p1"), sighted(0, "p1")],
         "version_player_days",
     ),
-    "of an hour that is listed no event is": (
-        {"affected_events": ("select distinct hour, event_id", "select hour, 'none' as event_id")},
+    "the events that are listed are left out": (
+        {
+            "attributed_events": (
+                "{{ among_events('c.event_at', 'c.event_id', ref('affected_events')) }}",
+                "{{ 'false' if is_incremental() else 'true' }}",
+            )
+        },
         [at_day(0, "p1"), at_day(0, "p1", "p2")],
         "attributed_events",
     ),
