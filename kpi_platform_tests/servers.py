@@ -42,6 +42,7 @@ class PostgresServer:
     user: str
     database: str
     password: str = field(repr=False)
+    psql: Path = Path("psql")
 
     @property
     def dsn(self) -> str:
@@ -114,7 +115,9 @@ def _postgres(binaries: Path, scratch: Path, password: str) -> Iterator[Postgres
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     command = _unprivileged([str(binaries / "postgres"), "-D", str(scratch / "data"), *options])
-    server = PostgresServer(LOOPBACK, port, "postgres", "postgres", password)
+    server = PostgresServer(
+        LOOPBACK, port, "postgres", "postgres", password, psql=binaries / "psql"
+    )
     log = scratch / "postgres.log"
     # INT is Postgres's fast shutdown; TERM would wait for every client to leave.
     with running_server(command, log=log, cwd=scratch, env={}, stop_signal="INT") as process:

@@ -3,7 +3,9 @@
    (each model has a test of it), so `except` suffices: `except all` takes up to 3 times as long.
 
    Settings, in the model's `meta`:
-     window: {relation, period, column}   the periods recomputed (else `incremental_predicates`, a
+     window: {relation, period, column}   the periods recomputed, of these only the events or players
+                                          that `events` or `players` name, a relation of the schema
+                                          staging or a table of the schema lake (else `incremental_predicates`, a
                                           condition on the rows; without either the whole model)
      publish: {period, column}            changed periods are noted in lake.changed_periods
      note_changes_in                      changed rows are noted in this table of the schema lake
@@ -44,7 +46,14 @@
         {%- set window = meta['window'] -%}
         {%- set relation = api.Relation.create(
             database=target.database, schema='staging', identifier=window['relation']) -%}
-        {{ return(window_predicate(window['column'], relation, window['period'])) }}
+        {%- set is_within = window_predicate(window['column'], relation, window['period']) -%}
+        {%- if window.get('players') -%}
+            {{ return(is_within ~ ' and ' ~ players_predicate('lake.' ~ window['players'])) }}
+        {%- endif -%}
+        {%- if not window.get('events') -%}{{ return(is_within) }}{%- endif -%}
+        {%- set events = api.Relation.create(
+            database=target.database, schema='staging', identifier=window['events']) -%}
+        {{ return(is_within ~ ' and ' ~ events_predicate(window['column'], 'event_id', events)) }}
     {%- endif -%}
     {{ return(predicates | join(' and ') if predicates else 'true') }}
 {%- endmacro %}

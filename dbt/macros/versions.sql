@@ -51,46 +51,19 @@
    with 0 players, where `with_vanished`), beside the previous version's. A subject of a version whose
    previous one had players, but none with it, has previous_players 0. #}
 {% macro subjects_by_version(event_names, with_totals=false, with_vanished=false) %}
-version_days_of_players as (
-    select date, service_name, player_id, version, is_active, sessions
-    from {{ ref('version_player_days') }}
-    where {{ last_days('date', 28) }}
-),
 version_users as (
-    select
-        service_name, version,
-        count(distinct case when is_active then player_id end) as version_players,
-        cast(sum(sessions) as bigint) as version_sessions
-    from version_days_of_players
-    group by service_name, version
-),
-told as (
-    select
-        s.service_name, v.version, s.event_name, {{ grain_label('s.subject') if with_totals else 's.subject' }} as subject,
-        s.detail, s.player_id, s.occurrences
-    from {{ ref('service_subject_days') }} s
-    join version_days_of_players v
-        on v.date = s.date and v.service_name = s.service_name and v.player_id = s.player_id
-    where s.event_name in {{ event_names }} and {{ last_days('s.date', 28) }}
+    select service_name, version, players as version_players, sessions as version_sessions
+    from {{ ref('recent_versions') }}
 ),
 subjects as (
-    {%- if with_totals %}
     select
-        service_name, version, event_name, coalesce(subject, 'all') as subject,
-        cast(sum(occurrences) as bigint) as occurrences,
-        count(distinct player_id) as players
-    from told
-    group by grouping sets (
-        (service_name, version, event_name, subject), (service_name, version, event_name)
-    )
-    {%- else %}
-    select
-        service_name, version, event_name, subject,
-        cast(sum(occurrences) as bigint) as occurrences,
-        count(distinct player_id) as players
-    from told
-    group by service_name, version, event_name, subject
-    {%- endif %}
+        service_name, version, event_name, occurrences, players,
+        {%- if with_totals %}
+        case when is_total then 'all' else {{ grain_label('subject') }} end as subject
+        {%- else %} subject
+        {%- endif %}
+    from {{ ref('recent_subjects') }}
+    where event_name in {{ event_names }} {{ 'and not is_total' if not with_totals }}
 ),
 present as (
     select service_name, version, event_name, subject, occurrences, players from subjects

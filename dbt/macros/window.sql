@@ -27,6 +27,28 @@
     {{ return(is_near ~ " and " ~ start ~ " in (" ~ periods ~ ")") }}
 {%- endmacro %}
 
+{# Of an hour that is worked on, few events may differ: true for these, and for all of an hour that
+   changed as a whole. `relation` has the columns `hour` and `event_id`. #}
+{% macro among_events(event_at, event_id, relation) -%}
+    {%- if not is_incremental() -%}true{%- else -%}{{ return(events_predicate(event_at, event_id, relation)) }}{%- endif -%}
+{%- endmacro %}
+
+{% macro events_predicate(event_at, event_id, relation) -%}
+    (
+        {{ event_id }} in (select event_id from {{ relation }} where event_id is not null)
+        or date_trunc('hour', {{ event_at }}) in (select hour from {{ relation }} where event_id is null)
+    )
+{%- endmacro %}
+
+{# Few players of a date may differ: true for those that `relation` names. #}
+{% macro among_players(relation) -%}
+    {%- if not is_incremental() -%}true{%- else -%}{{ return(players_predicate(relation)) }}{%- endif -%}
+{%- endmacro %}
+
+{% macro players_predicate(relation) -%}
+    (studio, game, platform, player_id) in (select studio, game, platform, player_id from {{ relation }})
+{%- endmacro %}
+
 {# The same for spans of time, inclusive at both ends: true for those that may meet the window. #}
 {% macro spans_window(first, last, relation, period) -%}
     {%- if not is_incremental() or not execute -%}{{ return('true') }}{%- endif -%}

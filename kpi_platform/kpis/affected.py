@@ -1,13 +1,16 @@
 """Which hours, dates and players a difference between old and new loaded rows affects, as SQL.
 
-Belongs here: the statements that fill `lake.affected_hours`, `affected_dates` and
-`affected_players`. Does not: when they run (load.py), and the periods that only dbt can know
-(trailing windows, moved first days: models/activity).
+Belongs here: the statements that fill `lake.affected_hours`, `affected_dates`, `affected_players`,
+`affected_events` and `affected_versions`. Does not: when they run (load.py), and the periods that
+only dbt can know (trailing windows, moved first days: models/activity).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
 `staged_partitions` (the number and the key of each partition that is loaded), and take the
 parameter `$load_id`.
 """
+
+# An hour of which more events differ is worked on whole: a list would cost more than it saves.
+LISTED_EVENTS = 2_000
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
 # an hour may be recomputed to the same rows.
@@ -27,9 +30,17 @@ EVENTS = (
     join staged_partitions p using (partition_id)
     """,
     """
-    insert into lake.affected_hours
-    select distinct $load_id, date_trunc('hour', event_at), 'events'
-    from (select event_at from added union all select event_at from removed)
+    create or replace temp table differing_events as
+    select distinct date_trunc('hour', event_at) as hour, event_id
+    from (select event_at, event_id from added union all select event_at, event_id from removed)
+    """,
+    """
+    insert into lake.affected_hours select distinct $load_id, hour, 'events' from differing_events
+    """,
+    """
+    insert into lake.affected_events
+    select distinct $load_id, hour, case when n <= $listed_events then event_id end
+    from (select *, count(*) over (partition by hour) as n from differing_events)
     """,
     """
     insert into lake.affected_players
@@ -58,7 +69,7 @@ _SESSION_PAIRS = """
 
 # Events change hands where their session appears, vanishes or gets another player, platform or
 # device; where only its end moves, those between the ends. A session's hours without events of
-# its own are left out, and so are hours that are affected already.
+# its own are left out, and so are hours that are worked on whole already.
 _REATTRIBUTED_HOURS = """
     create or replace temp table reattributed_hours as
     with spans as (
@@ -86,12 +97,12 @@ SESSIONS = (
     """,
     """
     delete from reattributed_hours where hour in (
-        select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
+        select hour from lake.affected_events where load_id = $load_id and event_id is null
     )
     """,
     """
-    insert into lake.affected_hours
-    select distinct $load_id, h.hour, 'events'
+    create or replace temp table reattributed_events as
+    select distinct h.hour, e.event_id
     from reattributed_hours h
     join lake.cleaned_events e
         on e.source = h.source and e.service_name = h.service_name and e.session_id = h.session_id
@@ -99,6 +110,14 @@ SESSIONS = (
         and e.event_at between h.span_from and h.span_to
     where e.event_at >= (select min(hour) from reattributed_hours)
         and e.event_at < (select max(hour) from reattributed_hours) + interval 1 hour
+    """,
+    "insert into lake.affected_events select $load_id, hour, event_id from reattributed_events",
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'events' from reattributed_events
+    where hour not in (
+        select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
+    )
     """,
     """
     insert into lake.affected_hours
@@ -110,6 +129,23 @@ SESSIONS = (
     select distinct $load_id, player_id
     from (select player_id from added union all select player_id from removed)
     where player_id is not null
+    """,
+)
+
+# An interval in effect on a date, and one that was: where only the end moved, those from the first
+# end on. Dates without a sighting take their version from there.
+INTERVALS = (
+    """
+    insert into lake.affected_versions
+    select distinct $load_id, service_name, player_id,
+        case when r.version = a.version then least(r.valid_to, a.valid_to) else valid_from end,
+        case
+            when r.version is not null and r.valid_to is null then null
+            when a.version is not null and a.valid_to is null then null
+            else greatest(r.valid_to, a.valid_to)
+        end
+    from removed r full join added a using (player_id, service_name, device, valid_from)
+    where r.version is distinct from a.version or r.valid_to is distinct from a.valid_to
     """,
 )
 
@@ -240,6 +276,13 @@ PROGRESS = (
     """
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', e.event_at), 'events'
+    from lake.cleaned_events e
+    join old_arrivals o using (source) join new_arrivals n using (source)
+    where o.kind != n.kind
+    """,
+    """
+    insert into lake.affected_events
+    select distinct $load_id, date_trunc('hour', e.event_at), null
     from lake.cleaned_events e
     join old_arrivals o using (source) join new_arrivals n using (source)
     where o.kind != n.kind

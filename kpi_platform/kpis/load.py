@@ -94,6 +94,7 @@ LOADED: dict[str, LoadedTable] = {
 _NOTED: dict[str, tuple[str, ...]] = {
     "cleaned_events": affected.EVENTS,
     "sessions": affected.SESSIONS,
+    "user_version_intervals": affected.INTERVALS,
     "stream_stats": affected.STREAMS,
 }
 _SOURCE_COLUMNS = ("source", "studio", "game", "since", "until", "kind")
@@ -136,18 +137,19 @@ def load(
     sources: pl.DataFrame,
     player_id_attributes: Sequence[str],
     batch_rows: int = BATCH_ROWS,
+    listed_events: int = affected.LISTED_EVENTS,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
-    may be left out. Tables not given
-    stay as they are. Raises ValueError for a table that the warehouse has no copy of.
+    may be left out. Tables not given stay as they are. Of an hour up to `listed_events` differing
+    events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
-    step = _Load(con, sources, tuple(player_id_attributes), batch_rows)
+    step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
     step.progress(given.pop("hour_ledger", None))
     for name in (name for name in LOADED if name in given):
         step.table(given[name])
@@ -174,6 +176,7 @@ class _Load:
         sources: pl.DataFrame,
         player_id_attributes: tuple[str, ...],
         batch_rows: int,
+        listed_events: int,
     ) -> None:
         self.report = LoadReport()
         self._con = con
@@ -185,6 +188,7 @@ class _Load:
         self._attributes = player_id_attributes
         self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
         self._batch_rows = batch_rows
+        self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
 
     def progress(self, ledger: LakeTable | None) -> None:
@@ -262,8 +266,9 @@ class _Load:
     def _run(self, statements: Sequence[str], **names: str) -> None:
         for statement in statements:
             text = statement.format(**names) if names else statement
-            values = {"load_id": self._load_id} if "$load_id" in text else None
-            self._con.execute(text, values)
+            known = {"load_id": self._load_id, "listed_events": self._listed_events}
+            values = {name: value for name, value in known.items() if f"${name}" in text}
+            self._con.execute(text, values or None)
 
     def _count(self, name: str, partitions: int, rows: int) -> None:
         done = self.report

@@ -12,7 +12,10 @@ from kpi_platform.storage.warehouse import NOTES, insert_frame, transaction
 from kpi_platform.storage.warehouse_copies import Partition, WarehouseCopy
 
 # What the models read besides the copies: small, and replaced whole.
-_BOOKS = ("sources", "loads", "affected_hours", "affected_dates", "affected_players")
+_BOOKS = (
+    *("sources", "loads", "affected_hours", "affected_dates", "affected_players"),
+    *("affected_events", "affected_versions"),
+)
 
 
 def ship(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy) -> int:

@@ -239,13 +239,14 @@ def open_load(con: duckdb.DuckDBPyConnection, load_id: int) -> None:
 
 
 def pending(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether hours or dates are affected that no finished dbt build has seen."""
+    """Whether hours, dates or versions are affected that no finished dbt build has seen."""
     return bool(
         count(
             con,
             "select count(*) from lake.loads l where not is_built and ("
             " exists (from lake.affected_hours a where a.load_id = l.load_id)"
-            " or exists (from lake.affected_dates a where a.load_id = l.load_id))",
+            " or exists (from lake.affected_dates a where a.load_id = l.load_id)"
+            " or exists (from lake.affected_versions a where a.load_id = l.load_id))",
         )
     )
 
@@ -305,7 +306,7 @@ def clear_published(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         for table in (
             *("affected_hours", "affected_dates", "affected_players"),
-            "changed_ingest_hours",
+            *("affected_events", "affected_versions", "changed_ingest_hours"),
         ):
             con.execute(f"delete from lake.{table} where load_id in ({built})")
         con.execute("delete from lake.loads where is_built")

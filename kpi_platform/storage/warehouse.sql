@@ -100,6 +100,13 @@ create table if not exists lake.affected_dates (
     load_id bigint not null, date date not null, reason varchar not null
 );
 create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
+-- The events of an affected hour that differ, or whose session does; without an id all of the hour.
+create table if not exists lake.affected_events (load_id bigint not null, hour timestamp not null, event_id varchar);
+-- The dates, up to the last one without `to_date`, on which a player's version in effect may differ.
+create table if not exists lake.affected_versions (
+    load_id bigint not null, service_name varchar not null, player_id varchar not null,
+    from_date date not null, to_date date
+);
 
 -- Which dates of event time a load changed in which ingest hour: what a restated value is due to.
 create table if not exists lake.changed_ingest_hours (

@@ -24,6 +24,7 @@ from dbt.flags import set_from_args
 from dbt.mp_context import get_mp_context
 from dbt_common.context import set_invocation_context
 
+from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform.kpis.load import load
 from kpi_platform.storage.warehouse import clear_published, mark_built, pending, prepare
 from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
@@ -54,9 +55,16 @@ class FastBuild:
         for seed in (PROJECT / "seeds").glob("*.csv"):
             self._con.execute(f"create table staging.{seed.stem} as from read_csv('{seed}')")
 
-    def load(self, lake: Lake) -> None:
+    @property
+    def connection(self) -> duckdb.DuckDBPyConnection:
+        """To the warehouse, for what reads or publishes it."""
+        return self._con
+
+    def load(self, lake: Lake, listed_events: int = LISTED_EVENTS) -> None:
         """Load what changed."""
-        load(self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+        load(
+            self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, listed_events=listed_events
+        )
 
     def run(self) -> None:
         """Build what is pending, the first time everything; forget what is published."""

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform_tests.kpis.builds import Lake, utc
 from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.reference import Event
@@ -52,11 +53,13 @@ PLAYED = ["SessionStart", "SessionStart", "SoftwareVersion", "Purchase", *NAMED]
 
 @dataclass(frozen=True)
 class Move:
-    """An hour now contains these events; and whether a build finished before the next move."""
+    """An hour now contains these events; whether a build finished before the next move; and up to
+    how many events of an hour are noted one by one."""
 
     hour: datetime
     events: Sequence[Event]
     is_built: bool = True
+    listed_events: int = LISTED_EVENTS
 
 
 @st.composite
@@ -70,7 +73,8 @@ def moves(draw: st.DrawFn) -> Move:
         session = draw(st.sampled_from(["s1", "s2", " "]))
         source = draw(st.sampled_from(["one", "two"]))
         events.append(Event(session, at, name, hour, draw(NAMED[name]), number, source, source))
-    return Move(hour, events, draw(st.sampled_from([True, True, False])))
+    is_built = draw(st.sampled_from([True, True, False]))
+    return Move(hour, events, is_built, draw(st.sampled_from([0, 1, LISTED_EVENTS])))
 
 
 def play(build: FastBuild, played: Sequence[Move]) -> dict[str, int]:
@@ -78,7 +82,7 @@ def play(build: FastBuild, played: Sequence[Move]) -> dict[str, int]:
     hours: dict[datetime, list[Event]] = {}
     for move in played:
         hours[move.hour] = list(move.events)
-        build.load(Lake(hours, STUDIOS))
+        build.load(Lake(hours, STUDIOS), move.listed_events)
         if move.is_built:
             build.run()
     build.run()
@@ -117,6 +121,13 @@ def at_day(day: int, *players: str) -> Move:
     )
 
 
+def sighted(day: int, player: str) -> Move:
+    """A day on whose first hour the player is sighted with a version."""
+    hour = utc(1) + timedelta(days=day)
+    body = {"PlayerId": player, "Version": "1.9"}
+    return Move(hour, [Event(f"v-{day}", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
+
+
 # Models that are wrong in one place, and moves that they get wrong: the right ones get them right.
 BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] = {
     "the trailing month is cut short by a day": (
@@ -126,13 +137,38 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
     ),
     "the cohort of a changed first day is forgotten": (
         {
-            "affected_cohort_dates": (
+            "affected_play_cohort_dates": (
                 "select first_active_date as date from {{ source('lake', 'changed_first_days') }}",
                 "select date '1970-01-01' as date",
             )
         },
         [at_day(0, "p1"), at_day(1, "p1", "p2"), at_day(29, "p1"), at_day(0, "p1", "p2")],
         "kpi_retention",
+    ),
+    "whoever was only seen later is forgotten": (
+        {"affected_cohort_dates": ("from moved m", "from (select * from moved limit 0) m")},
+        [at_day(0, "p1"), at_day(40, "p2"), at_day(31, "p1")],
+        "kpi_retention",
+    ),
+    "the day after a changed day is not looked for": (
+        {"next_days": ("days_after=30", "days_after=0")},
+        [at_day(0, "p1"), at_day(7, "p1"), at_day(29, "p1"), at_day(7, "p2")],
+        "next_days",
+    ),
+    "a version told late is not carried on": (
+        {"affected_version_dates": ("where not is_built", "where is_built")},
+        [at_day(7, "p1"), sighted(0, "p1")],
+        "version_player_days",
+    ),
+    "the events that are listed are left out": (
+        {
+            "attributed_events": (
+                "{{ among_events('c.event_at', 'c.event_id', ref('affected_events')) }}",
+                "{{ 'false' if is_incremental() else 'true' }}",
+            )
+        },
+        [at_day(0, "p1"), at_day(0, "p1", "p2")],
+        "attributed_events",
     ),
     "a last day only ever comes later": (
         {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},

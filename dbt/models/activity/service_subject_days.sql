@@ -1,20 +1,32 @@
 {{ config(
     unique_key=['date', 'service_name', 'player_id', 'event_name', 'subject', 'detail'],
     meta={
-        'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'},
+        'window': {'relation': 'affected_version_dates', 'period': 'date', 'column': 'date'},
         'order_by': 'date'
     }
 ) }}
+with told as (
+    select
+        event_at::date as date,
+        service_name,
+        player_id,
+        event_name,
+        coalesce(subject, 'unknown') as subject,
+        -- Blank stands for none: a key without nulls.
+        coalesce(detail, '') as detail,
+        count(*) as occurrences
+    from {{ ref('attributed_events') }}
+    where event_name in ('FeatureUsed', 'Crash', 'Issue') and player_id is not null
+        and {{ in_window('event_at', ref('affected_version_dates'), 'date') }}
+    group by
+        event_at::date, service_name, player_id, event_name, coalesce(subject, 'unknown'),
+        coalesce(detail, '')
+)
 select
-    event_at::date as date,
-    service_name,
-    player_id,
-    event_name,
-    coalesce(subject, 'unknown') as subject,
-    -- Blank stands for none: a key without nulls.
-    coalesce(detail, '') as detail,
-    count(*) as occurrences
-from {{ ref('attributed_events') }}
-where event_name in ('FeatureUsed', 'Crash', 'Issue') and player_id is not null
-    and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
-group by event_at::date, service_name, player_id, event_name, coalesce(subject, 'unknown'), coalesce(detail, '')
+    t.date, t.service_name, t.player_id, t.event_name, t.subject, t.detail,
+    v.version, v.is_sighted,
+    t.occurrences
+from told t
+join {{ ref('version_player_days') }} v
+    on v.date = t.date and v.service_name = t.service_name and v.player_id = t.player_id
+where {{ in_window('v.date', ref('affected_version_dates'), 'date') }}

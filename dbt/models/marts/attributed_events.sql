@@ -1,7 +1,9 @@
 {{ config(
     unique_key=['event_id'],
     meta={
-        'window': {'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at'},
+        'window': {
+            'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at', 'events': 'affected_events'
+        },
         'order_by': 'event_at',
         'purchase_limit_usd': var('purchase_limit_usd')
     }
@@ -12,6 +14,7 @@ with copied as (
     select event_id, min(partition_id) as first_partition_id
     from {{ ref('stg_cleaned_events') }}
     where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
+        and {{ among_events('event_at', 'event_id', ref('affected_events')) }}
     group by event_id
     having count(*) > 1
 ),
@@ -21,6 +24,7 @@ distinct_events as (
     left join copied d on d.event_id = c.event_id
     where (d.event_id is null or d.first_partition_id = c.partition_id)
         and {{ in_window('c.event_at', ref('affected_event_hours'), 'hour') }}
+        and {{ among_events('c.event_at', 'c.event_id', ref('affected_events')) }}
 )
 select
     e.event_id,

@@ -14,47 +14,27 @@ spine as (
     select date, studio, game, platform from grain_dates
     where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
 ),
-days as (
-    select
-        *,
-        lag(date) over (partition by studio, game, platform, player_id order by date) as prior_date,
-        lead(date) over (partition by studio, game, platform, player_id order by date) as next_date
-    from {{ ref('player_days') }}
-    where {{ in_window('date', ref('affected_kpi_dates'), 'date', days_before=29, days_after=28) }}
-),
--- A player counts in a trailing window from an active day until the window has passed or the next
--- active day takes over: one step up and one down instead of a distinct count for every date.
-steps as (
-    select date, studio, game, platform, 0 as wau, 0 as mau from spine
-    union all
-    select date, studio, game, platform, 1, 1 from days
-    union all
-    select least(date + 7, coalesce(next_date, date + 7)), studio, game, platform, -1, 0 from days
-    union all
-    select least(date + 30, coalesce(next_date, date + 30)), studio, game, platform, 0, -1 from days
-),
-trailing_players as (
-    select
-        date, studio, game, platform,
-        (sum(sum(wau)) over (
-            partition by studio, game, platform order by date rows unbounded preceding
-        ))::bigint as wau,
-        (sum(sum(mau)) over (
-            partition by studio, game, platform order by date rows unbounded preceding
-        ))::bigint as mau
-    from steps
-    group by date, studio, game, platform
-),
 daily_players as (
     select
         date, studio, game, platform,
         count(*) as dau,
-        -- Those without an earlier day at all are new; they are taken off below.
-        sum(case when prior_date > date - 28 then 0 else 1 end) as fresh,
-        sum(case when next_date <= date + 28 then 0 else 1 end) as churned,
         sum(case when net_usd > 0 then 1 else 0 end) as payers,
         sum(case when has_crashed then 1 else 0 end) as crashed_players
-    from days group by date, studio, game, platform
+    from {{ ref('player_days') }}
+    where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
+    group by date, studio, game, platform
+),
+stayed_away as (
+    select date, studio, game, platform, count(*) as churned
+    from {{ ref('next_days') }}
+    where (next_date is null or next_date > date + 28)
+        and {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
+    group by date, studio, game, platform
+),
+trailing_players as (
+    select date, studio, game, platform, wau, mau, seen_before
+    from {{ ref('trailing_players') }}
+    where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
 ),
 new_players as (
     select first_active_date as date, studio, game, platform, count(*) as new_players
@@ -124,7 +104,7 @@ measured as (
         coalesce(wau, 0) as wau,
         coalesce(mau, 0) as mau,
         coalesce(new_players, 0) as new_players,
-        (coalesce(fresh, 0) - coalesce(new_players, 0))::bigint as resurrected_players,
+        (coalesce(dau, 0) - coalesce(seen_before, 0) - coalesce(new_players, 0))::bigint as resurrected_players,
         case when date + 28 < now_at::date then coalesce(churned, 0)::bigint end as churned_players_28,
         coalesce(sessions, 0) as sessions,
         coalesce(playtime_seconds, 0)::double precision as playtime_seconds,
@@ -140,6 +120,7 @@ measured as (
     cross join {{ ref('processed_through') }}
     left join trailing_players using (date, studio, game, platform)
     left join daily_players using (date, studio, game, platform)
+    left join stayed_away using (date, studio, game, platform)
     left join new_players using (date, studio, game, platform)
     left join first_payers using (date, studio, game, platform)
     left join sessions using (date, studio, game, platform)

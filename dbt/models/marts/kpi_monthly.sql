@@ -18,20 +18,29 @@ with sums as (
     where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
     group by date_trunc('month', date)::date, studio, game, platform
 ),
-played as (
+-- Each on their last active day of the month.
+players as (
+    select
+        date_trunc('month', date)::date as month, studio, game, platform,
+        count(*) as mau_calendar
+    from {{ ref('next_days') }}
+    where (next_date is null or date_trunc('month', next_date) > date_trunc('month', date))
+        and {{ in_window('date', ref('affected_kpi_months'), 'month') }}
+    group by date_trunc('month', date)::date, studio, game, platform
+),
+paid as (
     select
         date_trunc('month', date)::date as month, studio, game, platform, player_id,
         sum(net_usd) as net_usd
     from {{ ref('player_days') }}
-    where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
+    where net_usd <> 0
+        and {{ in_window('date', ref('affected_kpi_months'), 'month') }}
     group by date_trunc('month', date)::date, studio, game, platform, player_id
 ),
-players as (
-    select
-        month, studio, game, platform,
-        count(*) as mau_calendar,
-        sum(case when net_usd > 0 then 1 else 0 end)::bigint as payers
-    from played group by month, studio, game, platform
+paying as (
+    select month, studio, game, platform, count(*) as payers
+    from paid where net_usd > 0
+    group by month, studio, game, platform
 ),
 periods as (select distinct month from sums),
 waiting as ({{ waiting_grains('periods', 'month') }}),
@@ -45,6 +54,7 @@ measured as (
     from sums
     cross join {{ ref('processed_through') }}
     left join players using (month, studio, game, platform)
+    left join paying using (month, studio, game, platform)
     left join waiting w using (month, studio, game)
 )
 select

@@ -8,45 +8,23 @@
 with horizons as (
     select 1 as day_n union all select 7 union all select 30
 ),
-members as (
-    select first_active_date as cohort_date, studio, game, platform, player_id
-    from {{ ref('first_days') }}
-    where {{ in_window('first_active_date', ref('affected_cohort_dates'), 'date') }}
-),
--- What each player of a cohort did in the 30 days after.
-played as (
+-- Who was seen on day N or later: it changes for ever, and asks first and last days only.
+seen as (
     select
-        m.cohort_date, studio, game, platform, player_id,
-        d.date - m.cohort_date as age,
-        d.net_usd
-    from {{ ref('player_days') }} d
-    join members m using (studio, game, platform, player_id)
-    where d.date <= m.cohort_date + 30
-        and {{ in_window('d.date', ref('affected_cohort_dates'), 'date', days_after=30) }}
-),
-players as (
-    select
-        cohort_date, studio, game, platform, player_id,
-        {% for n in [1, 7, 30] %}
-        max(case when age = {{ n }} then 1 else 0 end) as is_active_{{ n }},
-        sum(case when age <= {{ n }} then net_usd else 0 end) as net_{{ n }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from played
-    group by cohort_date, studio, game, platform, player_id
+        f.first_active_date as cohort_date, studio, game, platform,
+        {%- for n in [1, 7, 30] %}
+        sum(case when l.last_active_date >= f.first_active_date + {{ n }} then 1 else 0 end) as rolling_{{ n }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('first_days') }} f
+    join {{ ref('last_days') }} l using (studio, game, platform, player_id)
+    where {{ in_window('f.first_active_date', ref('affected_cohort_dates'), 'date') }}
+    group by f.first_active_date, studio, game, platform
 ),
 cohorts as (
-    select
-        cohort_date, studio, game, platform,
-        count(*) as cohort_size,
-        {% for n in [1, 7, 30] %}
-        sum(is_active_{{ n }}) as classic_{{ n }},
-        sum(case when last_active_date >= cohort_date + {{ n }} then 1 else 0 end) as rolling_{{ n }},
-        sum(case when net_{{ n }} > 0 then 1 else 0 end) as payers_{{ n }},
-        sum(net_{{ n }}) as revenue_{{ n }}{{ ',' if not loop.last }}
-        {% endfor %}
-    from players
-    join {{ ref('last_days') }} using (studio, game, platform, player_id)
-    group by cohort_date, studio, game, platform
+    select p.*, s.rolling_1, s.rolling_7, s.rolling_30
+    from {{ ref('cohort_play') }} p
+    join seen s using (cohort_date, studio, game, platform)
+    where {{ in_window('p.cohort_date', ref('affected_cohort_dates'), 'date') }}
 ),
 periods as (
     select distinct cohort_date + n as date from cohorts cross join {{ numbers(31) }} r

@@ -5,15 +5,15 @@
 with {{ subjects_by_version("('Crash', 'Issue')", with_totals=true) }},
 severities as (
     select
-        service_name, version, event_name, coalesce(subject, 'all') as subject, detail,
+        service_name, version, event_name, coalesce({{ grain_label('subject') }}, 'all') as subject, detail,
         row_number() over (
-            partition by service_name, version, event_name, coalesce(subject, 'all')
+            partition by service_name, version, event_name, coalesce({{ grain_label('subject') }}, 'all')
             order by sum(occurrences) desc, {{ by_bytes('detail') }}
         ) as place
-    from told
-    where detail <> ''
+    from {{ ref('service_subject_days') }}
+    where detail <> '' and event_name in ('Crash', 'Issue') and {{ last_days('date', 28) }}
     group by grouping sets (
-        (service_name, version, event_name, subject, detail), (service_name, version, event_name, detail)
+        (service_name, version, event_name, {{ grain_label('subject') }}, detail), (service_name, version, event_name, detail)
     )
 )
 select

@@ -11,23 +11,16 @@
     unique_key=['service_name', 'version', 'measure'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with recent as (
-    select *
-    from {{ ref('version_player_days') }}
-    where is_active and {{ last_days('date', 28) }}
-),
-players as (
+with players as (
     select
         service_name, version, player_id,
-        max(date) as last_date,
-        cast(count(*) as double precision) as days,
-        cast(sum(sessions) as double precision) as sessions,
-        cast(sum(playtime_seconds) as double precision) as playtime_seconds,
-        cast(sum(revenue_usd) as double precision) as revenue_usd,
-        cast(sum(feature_uses) as double precision) as feature_uses,
-        cast(sum(issues) as double precision) as issues
-    from recent
-    group by service_name, version, player_id
+        last_active_date as last_date,
+        cast(active_days as double precision) as days,
+        {%- for measure in ['sessions', 'playtime_seconds', 'revenue_usd', 'feature_uses', 'issues'] %}
+        cast(active_{{ measure }} as double precision) as {{ measure }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from {{ ref('recent_version_players') }}
+    where active_days > 0
 ),
 placed as (
     select

@@ -4,10 +4,10 @@
 ) }}
 with recent as (
     select
-        service_name, player_id, version, {{ grain_label('device') }} as device,
-        row_number() over (partition by service_name, player_id order by date desc) as days_ago
-    from {{ ref('version_player_days') }}
-    where is_active and {{ last_days('date', 28) }}
+        service_name, player_id, version, {{ grain_label('last_device') }} as device,
+        row_number() over (partition by service_name, player_id order by last_active_date desc) as days_ago
+    from {{ ref('recent_version_players') }}
+    where active_days > 0
 ),
 counted as (
     select service_name, version, coalesce(device, 'all') as device, count(*) as players

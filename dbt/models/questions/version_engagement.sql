@@ -10,29 +10,16 @@ listed as (
     from {{ ref('version_order') }} o
     join {{ ref('active_versions') }} a on a.service_name = o.service_name and a.version = o.version
 ),
-recent as (
-    select *
-    from {{ ref('version_player_days') }}
-    where {{ last_days('date', 28) }}
-),
 used as (
-    select
-        service_name, version,
-        count(distinct case when is_active then player_id end) as players,
-        count(case when is_active then 1 end) as active_player_days,
-        cast(sum(sessions) as bigint) as sessions,
-        sum(playtime_seconds) as playtime_seconds,
-        sum(revenue_usd) as revenue_usd
-    from recent
-    group by service_name, version
+    select service_name, version, players, player_days as active_player_days, sessions, playtime_seconds, revenue_usd
+    from {{ ref('recent_versions') }}
 ),
 per_player as (
     select
-        service_name, version, player_id,
-        cast(sum(playtime_seconds) as double precision) / count(*) as playtime_per_day
-    from recent
-    where is_active
-    group by service_name, version, player_id
+        service_name, version,
+        cast(active_playtime_seconds as double precision) / active_days as playtime_per_day
+    from {{ ref('recent_version_players') }}
+    where active_days > 0
 ),
 playtimes as (
     select service_name, version, {{ moments('playtime_per_day', 'playtime') }}

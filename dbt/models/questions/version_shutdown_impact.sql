@@ -2,32 +2,18 @@
     unique_key=['service_name', 'version'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with recent as (
-    select *
-    from {{ ref('version_player_days') }}
-    where {{ last_days('date', 28) }}
-),
-latest as (
+with latest as (
     select
-        service_name, player_id, version, {{ grain_label('device') }} as device,
-        row_number() over (partition by service_name, player_id order by date desc) as days_ago
-    from recent
-    where is_active
+        service_name, player_id, version, {{ grain_label('last_device') }} as device,
+        row_number() over (partition by service_name, player_id order by last_active_date desc) as days_ago
+    from {{ ref('recent_version_players') }}
+    where active_days > 0
 ),
 used as (
     select
-        service_name, version,
-        count(distinct case when is_active then player_id end) as players,
-        count(case when is_active then 1 end) as player_days,
-        cast(sum(sessions) as bigint) as sessions,
-        sum(playtime_seconds) as playtime_seconds,
-        sum(revenue_usd) as revenue_usd,
-        count(distinct case when is_active and {{ last_days('date', 7) }} then player_id end)
-            as players_last_7_days,
-        count(distinct case when is_active and {{ last_days('date', 7, 7) }} then player_id end)
-            as players_previous_7_days
-    from recent
-    group by service_name, version
+        service_name, version, players, player_days, sessions, playtime_seconds, revenue_usd,
+        players_last_7_days, players_previous_7_days
+    from {{ ref('recent_versions') }}
 ),
 services as (
     select
@@ -54,10 +40,10 @@ remaining as (
 stakes as (
     select
         l.service_name, l.version,
-        count(case when r.is_active then 1 end) as player_days,
+        cast(sum(r.active_days) as bigint) as player_days,
         sum(r.revenue_usd) as revenue_usd
     from latest l
-    join recent r on r.service_name = l.service_name and r.player_id = l.player_id
+    join {{ ref('recent_version_players') }} r on r.service_name = l.service_name and r.player_id = l.player_id
     where l.days_ago = 1
     group by l.service_name, l.version
 ),

@@ -40,7 +40,7 @@ where date - n - 1 + 28 < now_at::date
 union
 select date - 28 from progress
 union
-select date from {{ ref('affected_cohort_dates') }}
+select date from {{ ref('affected_play_cohort_dates') }}
 union
 select first_purchase_date from {{ source('lake', 'changed_first_days') }}
 where first_purchase_date is not null

@@ -1,3 +1,10 @@
+{{ config(
+    unique_key=['date', 'service_name', 'player_id'],
+    meta={
+        'window': {'relation': 'affected_version_dates', 'period': 'date', 'column': 'date'},
+        'order_by': 'date'
+    }
+) }}
 with carried as (
     -- A day without a sighting begins and ends with the version of the days before.
     select date, service_name, player_id, version, device
@@ -13,6 +20,7 @@ with carried as (
             on i.service_name = d.service_name and i.player_id = d.player_id
             and i.valid_from < d.date + 1 and (i.valid_to is null or i.valid_to >= d.date)
         where d.version is null
+            and {{ in_window('d.date', ref('affected_version_dates'), 'date') }}
     ) as in_effect
     where place = 1
 )
@@ -22,6 +30,7 @@ select
     d.player_id,
     coalesce(d.version, c.version, 'unknown') as version,
     coalesce(d.device, c.device, 'unknown') as device,
+    d.version is not null as is_sighted,
     d.is_active,
     d.sessions,
     d.playtime_seconds,
@@ -32,3 +41,4 @@ from {{ ref('service_player_days') }} d
 left join carried c
     on d.version is null and c.date = d.date and c.service_name = d.service_name
     and c.player_id = d.player_id
+where {{ in_window('d.date', ref('affected_version_dates'), 'date') }}
