@@ -33,7 +33,7 @@ from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
 VERSION = "2"
-PLAYERS_AT_A_TIME = 50_000
+PLAYERS_AT_A_TIME = 20_000
 Change = tuple[pl.DataFrame, pl.DataFrame]
 """Of a table, the rows to insert or update, and the keys to delete."""
 

@@ -15,6 +15,12 @@ from kpi_platform_tests.reference import Event
 from kpi_platform_tests.worlds import START
 
 
+@pytest.fixture(autouse=True)
+def few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Players of each date by themselves: worlds are too small for several turns otherwise."""
+    monkeypatch.setattr("kpi_platform.history.history_step.PLAYERS_AT_A_TIME", 1)
+
+
 def test_tables_equal_the_reference_after_any_moves() -> None:
     run_state_machine_as_test(
         OrderLaw, settings=settings.get_profile(os.environ.get("KPI_LAWS", "ci"))
