@@ -14,7 +14,7 @@ import polars as pl
 
 from kpi_platform.arrivals.capture_step import CaptureStep
 from kpi_platform.arrivals.console_step import ConsoleStep
-from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.raw_step import RawStep
 from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
@@ -64,21 +64,19 @@ def new_platform(home: Path, landing: Path, sources: Path) -> Platform:
 
 def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]:
     """Bring every lake table up to date for these hours; returns what the steps report."""
-    lake, settings = platform.lake, platform.settings
-    limits = ArrivalLimits(settings.late_limit, settings.future_limit)
     steps = (
-        RawStep(lake, platform.landing, platform.sources, limits),
-        ConsoleStep(lake, platform.open_feeds, platform.sources),
-        StreamStep(lake, platform.open_feeds, platform.sources, settings.future_limit),
-        CaptureStep(lake, platform.sources, platform.open_warehouse, settings.start_hour),
-        EventsStep(lake, platform.sources, settings.future_limit),
-        SessionsStep(lake, platform.player_id_rules, settings.session_silence),
-        HistoryStep(lake, platform.player_id_rules),
+        RawStep.of(platform),
+        ConsoleStep.of(platform),
+        StreamStep.of(platform),
+        CaptureStep.of(platform),
+        EventsStep.of(platform),
+        SessionsStep.of(platform),
+        HistoryStep.of(platform),
     )
     return [
         report
         for step in steps
-        for reports in work_through(lake, step, hours, 10**9)
+        for reports in work_through(platform.lake, step, hours, 10**9)
         for report in reports
     ]
 

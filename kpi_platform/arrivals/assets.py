@@ -22,7 +22,7 @@ from kpi_platform.arrivals.checks import (
 )
 from kpi_platform.arrivals.console_step import ConsoleStep
 from kpi_platform.arrivals.feed_step import VERSION as FEED_VERSION
-from kpi_platform.arrivals.raw_step import VERSION, ArrivalLimits, RawStep
+from kpi_platform.arrivals.raw_step import VERSION, RawStep
 from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.asset_specs import hourly_spec
 from kpi_platform.recording import check_specs, naming_the_setting, record_hours
@@ -44,11 +44,10 @@ def raw_telemetry(
     """Read the files that arrived in each hour; quarantine the lines that cannot be read."""
     with naming_the_setting():
         parts = platform.platform
-        limits = ArrivalLimits(parts.settings.late_limit, parts.settings.future_limit)
         yield from record_hours(
             context,
             parts.lake,
-            RawStep(parts.lake, parts.landing, parts.sources, limits),
+            RawStep.of(parts),
             lambda hours: check_raw(parts.lake, hours),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )
@@ -66,7 +65,7 @@ def raw_console_feed(
     """Read what console platforms delivered in each hour; quarantine what is no row."""
     with naming_the_setting():
         parts = platform.platform
-        step = ConsoleStep(parts.lake, parts.open_feeds, parts.sources)
+        step = ConsoleStep.of(parts)
         step.request_failed_hours()
         yield from record_hours(
             context,
@@ -92,8 +91,7 @@ def raw_stream_feed(
     """Read what stream platforms stated in each hour, and fold it to one row per game and hour."""
     with naming_the_setting():
         parts = platform.platform
-        limit = parts.settings.future_limit
-        step = StreamStep(parts.lake, parts.open_feeds, parts.sources, limit)
+        step = StreamStep.of(parts)
         step.request_failed_hours()
         yield from record_hours(
             context,
@@ -116,9 +114,7 @@ def raw_studio_events(
     """Capture from every studio's warehouse the rows whose watermark lies in each hour."""
     with naming_the_setting():
         parts = platform.platform
-        step = CaptureStep(
-            parts.lake, parts.sources, parts.open_warehouse, parts.settings.start_hour
-        )
+        step = CaptureStep.of(parts)
         with closing(step):
             yield from record_hours(
                 context,

@@ -8,6 +8,7 @@ are new (`version_store.py`).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import datetime
+from typing import Self
 
 import polars as pl
 
@@ -24,6 +25,7 @@ from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed, reco
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in
+from kpi_platform.storage.platform import Platform
 from kpi_platform.storage.warehouses import StudioWarehouseError
 
 VERSION = "1"
@@ -49,6 +51,12 @@ class CaptureStep:
         self._known: Mapping[datetime, Consumed] = {}
         self._dimensions_done = False
         self.drifts: dict[str, StudioDrift] = {}
+
+    @classmethod
+    def of(cls, platform: Platform) -> Self:
+        """The step as the settings have it."""
+        start_hour = platform.settings.start_hour
+        return cls(platform.lake, platform.sources, platform.open_warehouse, start_hour)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """What is captured, and, for hours captured before, whether a look finds anything new."""

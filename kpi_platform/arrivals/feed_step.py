@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
 import polars as pl
 from obstore.exceptions import BaseError
@@ -24,6 +24,7 @@ from kpi_platform.storage.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.storage.hour_steps import Done, error_line
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of
 from kpi_platform.storage.landing import Landing, LandingError, LandingFile
+from kpi_platform.storage.platform import Platform
 
 VERSION = "1"
 # What a store that cannot be reached raises: the sources of a folder fail with it, nobody else.
@@ -102,6 +103,11 @@ class FeedStep(ABC):
         self._files: dict[datetime, dict[str, list[LandingFile]]] = {}
         self._errors: dict[str, str] = {}
         self._feeds: Landing | None = None
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        return cls(lake or platform.lake, platform.open_feeds, platform.sources)
 
     @abstractmethod
     def _made(

@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Self
 
 import polars as pl
 
@@ -26,6 +27,7 @@ from kpi_platform.storage.hour_ledger import (
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.landing import Landing, LandingFile
+from kpi_platform.storage.platform import Platform
 
 VERSION = "2"
 
@@ -96,6 +98,13 @@ class RawStep:
         self._files: dict[datetime, list[LandingFile]] = {}
         self._found: list[str] = []
         self._consumed: Mapping[datetime, Consumed] = {}
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        settings = platform.settings
+        limits = ArrivalLimits(settings.late_limit, settings.future_limit)
+        return cls(lake or platform.lake, platform.landing, platform.sources, limits)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """Names, sizes and ETags of each hour's files, and the settings that decide about them."""

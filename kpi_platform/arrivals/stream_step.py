@@ -8,6 +8,7 @@ Does not: reading figures (`stream_figures.py`), which of several statements cou
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime, timedelta
+from typing import Self
 
 import polars as pl
 
@@ -28,6 +29,7 @@ from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake
 from kpi_platform.storage.landing import Landing
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
+from kpi_platform.storage.platform import Platform
 
 VERSION = "1"
 STATS = "stream_stats"
@@ -54,6 +56,12 @@ class StreamStep(FeedStep):
             for studio, game, source in sources.walk()
             if isinstance(source.feed, StreamFeed) and source.feed.table is not None
         }
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        limit = platform.settings.future_limit
+        return cls(lake or platform.lake, platform.open_feeds, platform.sources, limit)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """As of every feed, and what was captured of tables."""

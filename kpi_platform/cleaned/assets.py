@@ -42,7 +42,7 @@ def cleaned_events(
         yield from record_hours(
             context,
             lake,
-            EventsStep(lake, platform.platform.sources, settings.future_limit),
+            EventsStep.of(platform.platform),
             lambda hours: check_events(
                 lake, hours, settings.quarantine_share_threshold, settings.small_hour_share
             ),
@@ -62,8 +62,7 @@ def sessions(
     """Rebuild the sessions that each changed hour touches."""
     with naming_the_setting():
         lake = platform.platform.lake
-        settings = platform.platform.settings
-        step = SessionsStep(lake, platform.platform.player_id_rules, settings.session_silence)
+        step = SessionsStep.of(platform.platform)
         yield from record_hours(
             context, lake, step, lambda hours: check_sessions(lake, hours), ROWS_PER_CHUNK
         )

@@ -7,6 +7,7 @@ becomes an event, which is `events.py`, and how a studio's row becomes a line (`
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from typing import Self
 
 import polars as pl
 
@@ -20,6 +21,7 @@ from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
+from kpi_platform.storage.platform import Platform
 
 VERSION = "3"
 LINES_AT_A_TIME = 100_000
@@ -39,6 +41,11 @@ class EventsStep:
         self._sources = sources.frame()
         self._mapped = MappedRows(lake, sources, future_limit)
         self._raw: dict[str, dict[datetime, Consumed]] = {}
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        return cls(lake or platform.lake, platform.sources, platform.settings.future_limit)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """The contents of the raw tables, which studio and game each source belongs to, and the

@@ -7,6 +7,7 @@ Does not: how parts fold into sessions (`sessions.py`), and how far a change rea
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Self
 
 import polars as pl
 
@@ -23,6 +24,7 @@ from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
+from kpi_platform.storage.platform import Platform
 
 VERSION = "1"
 _KEYS = TABLES["sessions"].row_keys
@@ -39,6 +41,12 @@ class SessionsStep:
         self._players = players
         self._silence = silence
         self._rows: dict[datetime, int] = {}
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        silence = platform.settings.session_silence
+        return cls(lake or platform.lake, platform.player_id_rules, silence)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """The content of `cleaned_events` and the settings that decide about sessions."""

@@ -33,7 +33,7 @@ def user_version_history(
     """Recompute the players whose sightings or sign-ins an hour changed, and nobody else."""
     with naming_the_setting():
         lake = platform.platform.lake
-        step = HistoryStep(lake, platform.platform.player_id_rules)
+        step = HistoryStep.of(platform.platform)
         yield from record_hours(
             context, lake, step, lambda hours: check_history(lake, hours), PARTS_PER_CHUNK
         )

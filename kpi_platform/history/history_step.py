@@ -6,6 +6,7 @@ crash. Does not: how sightings become a timeline, which is `timeline.py`.
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from typing import Self
 
 import polars as pl
 
@@ -29,6 +30,7 @@ from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
 from kpi_platform.storage.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
+from kpi_platform.storage.platform import Platform
 
 VERSION = "2"
 Change = tuple[str, pl.DataFrame, pl.DataFrame]
@@ -44,6 +46,11 @@ class HistoryStep:
         self._lake = lake
         self._player_ids = players
         self._rows: dict[datetime, int] = {}
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        return cls(lake or platform.lake, platform.player_id_rules)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """The input that `sessions` consumed of the hour: the same events, already in sessions."""

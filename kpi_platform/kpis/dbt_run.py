@@ -4,6 +4,7 @@ Belongs here: dbt's command line and its events. Does not: when it runs and what
 """
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,8 @@ class DbtRun:
                 self.results.append(_result(event))
             elif isinstance(event, dg.AssetMaterialization):
                 self.seconds[event.asset_key] = _seconds(event)
+        # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
+        shutil.rmtree(invocation.target_path)
 
 
 def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:

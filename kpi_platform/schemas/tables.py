@@ -5,7 +5,7 @@ Belongs here: what a table promises to its readers. Does not: how a table is com
 
 from collections.abc import Collection
 from copy import copy
-from functools import cached_property
+from functools import cache
 
 import dataframely as dy
 import polars as pl
@@ -41,7 +41,13 @@ class Contract(dy.Schema):
     @classmethod
     def to_polars_schema(cls) -> pl.Schema:
         """The columns and Polars types, in order."""
-        return pl.Schema(cls.create_empty().schema)
+        return _polars_schema(cls).copy()
+
+
+@cache
+def _polars_schema(contract: type[Contract]) -> pl.Schema:
+    # Asked for at every read and write: making the frame that tells is a sixth of a small update.
+    return contract.create_empty().schema
 
 
 class RawTelemetry(Contract):
@@ -422,7 +428,7 @@ class Table:
             column.primary_key = False
         return type(f"{self.schema.__name__}Rows", (dy.Schema,), columns)
 
-    @cached_property
+    @property
     def polars_schema(self) -> pl.Schema:
         """The columns and Polars types, in order."""
         return self.schema.to_polars_schema()

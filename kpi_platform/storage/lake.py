@@ -230,18 +230,16 @@ class Lake:
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
-        target = self._create(table)
         properties = _writer_properties(TABLES[table])
         retried(
             lambda: write_deltalake(
-                target.table_uri, frame, mode="append", writer_properties=properties
+                self._create(table), frame, mode="append", writer_properties=properties
             )
         )
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""
-        self._create(table)
-        retried(lambda: DeltaTable(self.path(table)).delete(predicate))
+        retried(lambda: self._create(table).delete(predicate))
 
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
@@ -350,10 +348,9 @@ class Lake:
     def _overwrite(
         self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
     ) -> None:
-        self._create(table)
         retried(
             lambda: write_deltalake(
-                DeltaTable(self.path(table)),
+                self._create(table),
                 data(),
                 mode="overwrite",
                 predicate=predicate,

@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.arrivals.console_step import ConsoleStep
-from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.raw_step import RawStep
 from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
@@ -35,17 +35,14 @@ class Rebuild:
     """The tables of a platform, built anew in the empty lake `target`."""
 
     def __init__(self, platform: Platform, target: Lake) -> None:
-        settings = platform.settings
-        limits = ArrivalLimits(settings.late_limit, settings.future_limit)
         self.target = target
-        self._chunk_bytes = settings.chunk_megabytes * MEBIBYTE
-        feeds, sources = platform.open_feeds, platform.sources
+        self._chunk_bytes = platform.settings.chunk_megabytes * MEBIBYTE
         self._readers: list[HourStep] = [
-            RawStep(target, platform.landing, sources, limits),
-            ConsoleStep(target, feeds, sources),
-            StreamStep(target, feeds, sources, settings.future_limit),
+            RawStep.of(platform, target),
+            ConsoleStep.of(platform, target),
+            StreamStep.of(platform, target),
         ]
-        self._decode = EventsStep(target, platform.sources, settings.future_limit)
+        self._decode = EventsStep.of(platform, target)
         self._platform = platform
 
     def read_files(self, hours: Sequence[datetime]) -> None:
@@ -107,18 +104,13 @@ class Rebuild:
 
 def folding_steps(platform: Platform, lake: Lake) -> list[HourStep]:
     """The steps that fold the hours' events into tables over all hours, in their order."""
-    rules = platform.player_id_rules
-    return [
-        SessionsStep(lake, rules, platform.settings.session_silence),
-        HistoryStep(lake, rules),
-    ]
+    return [SessionsStep.of(platform, lake), HistoryStep.of(platform, lake)]
 
 
 def unfinished(platform: Platform, live: Lake, hours: Sequence[datetime]) -> list[datetime]:
     """Hours of which some table has not consumed what the table before it holds: a run failed,
     was killed, is under way, or the settings changed since."""
-    decode = EventsStep(live, platform.sources, platform.settings.future_limit)
-    steps = [decode, *folding_steps(platform, live)]
+    steps = [EventsStep.of(platform, live), *folding_steps(platform, live)]
     late = set(hours) - set(read_consumed(live, "raw_telemetry", hours))
     for step in steps:
         inputs = step.inputs(hours)

@@ -1,0 +1,59 @@
+"""What a run of dbt leaves behind, with the real dbt on a project of one model."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+
+from kpi_platform.kpis.dbt_run import DbtRun
+
+PROJECT = """name: small
+profile: small
+version: "1.0"
+"""
+PROFILE = """small:
+  target: here
+  outputs:
+    here: {type: duckdb, path: "{{ env_var('KPI_WAREHOUSE_PATH') }}"}
+"""
+
+
+def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
+    (folder / "models").mkdir()
+    (folder / "dbt_project.yml").write_text(PROJECT)
+    (folder / "profiles.yml").write_text(PROFILE)
+    (folder / "models" / "one.sql").write_text(model)
+    monkeypatch.setenv("DBT_TARGET_PATH", str(folder / "target"))
+    monkeypatch.setenv("KPI_WAREHOUSE_PATH", str(folder / "warehouse.duckdb"))
+    dbt = DbtCliResource(
+        project_dir=str(folder),
+        profiles_dir=str(folder),
+        dbt_executable=str(Path(sys.executable).with_name("dbt")),
+    )
+    dbt.cli(["parse"], target_path=folder / "target").wait()
+    manifest = json.loads((folder / "target" / "manifest.json").read_text())
+    return DbtRun(dbt, manifest, DagsterDbtTranslator(), folder / "warehouse.duckdb")
+
+
+def _left(folder: Path) -> list[Path]:
+    return [path for path in (folder / "target").iterdir() if (path / "dbt.log").exists()]
+
+
+def test_a_run_that_went_well_leaves_no_folder_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _run(tmp_path, "select 1 as n", monkeypatch)(full_refresh=False)
+    assert (tmp_path / "warehouse.duckdb").exists()
+    assert _left(tmp_path) == []
+
+
+def test_a_run_that_failed_leaves_its_log_and_its_sql(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(DagsterDbtCliRuntimeError, match="no_such_table"):
+        _run(tmp_path, "select * from no_such_table", monkeypatch)(full_refresh=False)
+    (left,) = _left(tmp_path)
+    assert list(left.rglob("compiled/**/one.sql"))
