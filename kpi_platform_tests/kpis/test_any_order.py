@@ -163,8 +163,8 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
     "the events that are listed are left out": (
         {
             "attributed_events": (
-                "{{ among_events('c.event_at', 'c.event_id', ref('affected_events')) }}",
-                "{{ 'false' if is_incremental() else 'true' }}",
+                "(select distinct event_id from {{ ref('affected_events') }})",
+                "(select '' as event_id)",
             )
         },
         [at_day(0, "p1"), at_day(0, "p1", "p2")],

@@ -23,8 +23,18 @@ distinct_events as (
     from {{ ref('stg_cleaned_events') }} c
     left join copied d on d.event_id = c.event_id
     where (d.event_id is null or d.first_partition_id = c.partition_id)
+        and {{ in_window('c.event_at', ref('affected_whole_hours'), 'hour') }}
+    {%- if is_incremental() %}
+    -- Apart from whole hours, so that a warehouse finds the few first and reads their attributes then.
+    union all
+    select c.*
+    from (select distinct event_id from {{ ref('affected_events') }}) l
+    join {{ ref('stg_cleaned_events') }} c on c.event_id = l.event_id
+    left join copied d on d.event_id = c.event_id
+    where (d.event_id is null or d.first_partition_id = c.partition_id)
         and {{ in_window('c.event_at', ref('affected_event_hours'), 'hour') }}
-        and {{ among_events('c.event_at', 'c.event_id', ref('affected_events')) }}
+        and not ({{ in_window('c.event_at', ref('affected_whole_hours'), 'hour') }})
+    {%- endif %}
 )
 select
     e.event_id,

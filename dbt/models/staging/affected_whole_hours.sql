@@ -1,0 +1,1 @@
+select distinct hour from {{ ref('affected_events') }} where event_id is null
