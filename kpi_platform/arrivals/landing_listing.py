@@ -1,14 +1,14 @@
-"""What a full listing of the landing zone says: files out of place, folders unnamed, hours unread.
+"""What a full listing of a place where files arrive says: files out of place, hours unread.
 
 Belongs here: pure judgement of listed files. Does not: listing them, and asking for runs.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kpi_platform.arrivals.arrivals_watch import NO_FILES, hour_fingerprint
+from kpi_platform.arrivals.arrivals_watch import NO_FILES
 from kpi_platform.partitions import HOUR
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.landing import LandingFile
@@ -44,30 +44,38 @@ class Listing:
 
 
 def judge_listing(
-    files: Iterable[LandingFile], sources: Sources, start: datetime, now: datetime
+    files: Iterable[LandingFile],
+    why_not: Callable[[LandingFile], str],
+    fingerprint: Callable[[Sequence[LandingFile]], str],
+    start: datetime,
+    now: datetime,
 ) -> Listing:
     """Sort every file to its hour or to the reason why no hour reads it.
 
+    `why_not`: why a file is not read, whatever its hour; `fingerprint`: of an hour's files.
     The hour that runs at `now` is no partition yet; its files wait and are not out of place.
     """
     by_hour: dict[datetime, list[LandingFile]] = defaultdict(list)
     left = {}
     for file in files:
         hour = file.hour
-        reason = _reason(file, hour, start, now)
+        reason = _reason(file, why_not, start, now)
         if reason:
             left[file.path] = reason
         elif hour is not None and hour + HOUR <= now:
             by_hour[hour].append(file)
-    hours = {hour: hour_fingerprint(found, sources) for hour, found in by_hour.items()}
+    hours = {hour: fingerprint(found) for hour, found in by_hour.items()}
     return Listing(hours, left)
 
 
-def _reason(file: LandingFile, hour: datetime | None, start: datetime, now: datetime) -> str:
+def _reason(
+    file: LandingFile, why_not: Callable[[LandingFile], str], start: datetime, now: datetime
+) -> str:
     if file.path.rpartition("/")[2].startswith((".", "_")):
         return HIDDEN
-    if not file.is_readable:
-        return "unknown ending"
+    if reason := why_not(file):
+        return reason
+    hour = file.hour
     if hour is None:
         return "no valid hour"
     if hour < start:

@@ -9,30 +9,27 @@ again, and half a minute later is too soon for anything else.
 """
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import dagster as dg
 
 from kpi_platform.arrivals.arrivals_watch import (
-    TELEMETRY,
     HourRange,
     Memory,
     changed_hours,
     days_from,
-    feeds_fingerprint,
-    hour_fingerprint,
     memory_of,
     read_fingerprints,
     remembered,
     requested,
     window_hours,
 )
-from kpi_platform.arrivals.feed_step import feed_folders, is_feed_file
 from kpi_platform.arrivals.landing_checks import unread_ranges
 from kpi_platform.arrivals.schedules import everything, landing_listing
+from kpi_platform.arrivals.watched_files import Feeds, Telemetry
 from kpi_platform.resources import PlatformResource
-from kpi_platform.schemas.sources import Kind, SourcesError
+from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.storage.lake import LakeError
 from kpi_platform.storage.landing import LandingError, LandingFile
 from kpi_platform.storage.platform import Platform
@@ -94,7 +91,7 @@ def feed_arrivals_sensor(
 def _changed_hours(
     context: dg.SensorEvaluationContext,
     platform: PlatformResource,
-    kind: "type[Telemetry | Feeds]",
+    kind: type[Telemetry | Feeds],
     mark: str = "",
 ) -> dg.SensorResult | dg.SkipReason:
     """Request the window's changed hours; `mark` keeps one sensor's run keys from another's."""
@@ -109,40 +106,6 @@ def _changed_hours(
         return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
     requests = [_request(hours.name, f"{mark}{hours.fingerprint}") for hours in ranges]
     return dg.SensorResult(run_requests=requests, cursor=memory.to_cursor())
-
-
-class Telemetry:
-    """What telemetry's sensor looks at."""
-
-    kinds = TELEMETRY
-
-    def __init__(self, parts: Platform) -> None:
-        self._sources = parts.sources
-        self.landing = parts.landing
-        self.folders = parts.landing.folders()
-
-    def fingerprint(self, files: Sequence[LandingFile]) -> str:
-        """Of an hour's files, as the ledger's rows of it have them."""
-        return hour_fingerprint(files, self._sources)
-
-
-class Feeds:
-    """What the sensor of console and stream platforms looks at."""
-
-    kinds: tuple[Kind, ...] = ("console", "stream")
-
-    def __init__(self, parts: Platform) -> None:
-        every = [*feed_folders(parts.sources, "console"), *feed_folders(parts.sources, "stream")]
-        self._sources = {
-            folder.name: [source.key for *_, source in folder.sources] for folder in every
-        }
-        self.folders = sorted(self._sources)
-        # Without feeds there need not be a place for them.
-        self.landing = parts.open_feeds() if self.folders else parts.landing
-
-    def fingerprint(self, files: Sequence[LandingFile]) -> str:
-        """Of an hour's files, as the ledger's rows of it have them."""
-        return feeds_fingerprint([file for file in files if is_feed_file(file)], self._sources)
 
 
 def watch(

@@ -1,8 +1,9 @@
 """What a full listing of the landing zone tells, from lists of files."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
-from kpi_platform.arrivals.arrivals_watch import split_ranges
+from kpi_platform.arrivals.arrivals_watch import hour_fingerprint, split_ranges
 from kpi_platform.arrivals.landing_listing import (
     Listing,
     judge_listing,
@@ -29,7 +30,12 @@ studios:
 
 
 def judge(*paths: str) -> Listing:
-    return judge_listing((LandingFile(path, 1, "e", NOW) for path in paths), SOURCES, START, NOW)
+    files = (LandingFile(path, 1, "e", NOW) for path in paths)
+    return judge_listing(files, _why_not, partial(hour_fingerprint, sources=SOURCES), START, NOW)
+
+
+def _why_not(file: LandingFile) -> str:
+    return "" if file.is_readable else "unknown ending"
 
 
 def test_a_listing_names_what_no_hour_reads() -> None:

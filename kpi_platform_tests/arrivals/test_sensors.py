@@ -20,8 +20,9 @@ from kpi_platform.arrivals.assets import raw_telemetry
 from kpi_platform.arrivals.landing_checks import list_landing
 from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
 from kpi_platform.arrivals.schedules import everything, hourly_schedule
-from kpi_platform.arrivals.sensors import LISTING_SECONDS, Feeds, telemetry_arrivals_sensor, watch
+from kpi_platform.arrivals.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
 from kpi_platform.arrivals.stream_step import StreamStep
+from kpi_platform.arrivals.watched_files import Feeds
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.resources import PlatformResource
 from kpi_platform.settings import Settings
