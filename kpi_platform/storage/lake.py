@@ -4,36 +4,37 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 """
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import obstore
 import polars as pl
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties, write_deltalake
-from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, Table
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.delta_writes import (
+    add_missing_columns,
+    changes_of,
+    merge,
+    retried,
+    to_arrow_table,
+    writer_properties,
+)
 from kpi_platform.storage.landing import RETRIES, first_line
 
 if TYPE_CHECKING:
     from obstore import Attributes
-
-T = TypeVar("T")
-
-_TRIES = 12
-OPERATION = "_operation"
-ROW_GROUP_ROWS = 250_000
 
 
 class LakeError(ValueError):
@@ -214,10 +215,10 @@ class Lake:
 
         `frames` is called again if another writer came between and the write is repeated.
         """
-        schema = _to_arrow(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
+        schema = to_arrow_table(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
 
         def reader() -> pa.RecordBatchReader:
-            batches = (batch for frame in frames() for batch in _to_arrow(frame).to_batches())
+            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
             return pa.RecordBatchReader.from_batches(schema, batches)
 
         self._overwrite(table, reader, hours_predicate(hours))
@@ -230,7 +231,7 @@ class Lake:
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
         frame = rows.select(TABLES[table].polars_schema.names())
-        properties = _writer_properties(TABLES[table])
+        properties = writer_properties(TABLES[table])
         retried(
             lambda: write_deltalake(
                 self._create(table), frame, mode="append", writer_properties=properties
@@ -249,8 +250,8 @@ class Lake:
         """
         changed = upserts.height + deletes.height
         if changed:
-            changes = _changes(TABLES[table], upserts, deletes)
-            retried(lambda: _merge(self._create(table), TABLES[table], changes))
+            changes = changes_of(TABLES[table], upserts, deletes)
+            retried(lambda: merge(self._create(table), TABLES[table], changes))
         return changed
 
     def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
@@ -333,7 +334,7 @@ class Lake:
             Path(self.path(table)).mkdir(parents=True, exist_ok=True)
         existing = self.open(table)
         if existing is not None:
-            _add_missing_columns(existing, contract)
+            add_missing_columns(existing, contract)
             return existing
         return retried(
             lambda: DeltaTable.create(
@@ -354,7 +355,7 @@ class Lake:
                 data(),
                 mode="overwrite",
                 predicate=predicate,
-                writer_properties=_writer_properties(TABLES[table]),
+                writer_properties=writer_properties(TABLES[table]),
             )
         )
 
@@ -395,59 +396,10 @@ class Partitions:
         return rows.with_columns(known).select(list(schema)).collect()
 
 
-def _to_arrow(frame: pl.DataFrame) -> pa.Table:
-    """A frame as Arrow without copying its texts, which is most of the work of converting it."""
-    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
-
-
-def _writer_properties(contract: Table) -> WriterProperties:
-    """How files are written: dictionaries only where they can be of use.
-
-    Free texts lie one after the other, their lengths apart: a third less time to write than
-    lengths between the texts, less to read, and smaller once compressed.
-    """
-    distinct = ColumnProperties(dictionary_enabled=False)
-    free = ColumnProperties(dictionary_enabled=False, encoding="DELTA_LENGTH_BYTE_ARRAY")
-    schema = contract.polars_schema
-    numbers = [name for name, dtype in _paths(schema) if dtype in (pl.Int64, pl.Datetime)]
-    return WriterProperties(
-        compression="SNAPPY",
-        # Writers and readers hold whole row groups.
-        max_row_group_size=ROW_GROUP_ROWS,
-        column_properties=dict.fromkeys(numbers, distinct)
-        | dict.fromkeys(contract.free_texts, free),
-    )
-
-
-def _paths(schema: pl.Schema) -> Iterator[tuple[str, pl.DataType]]:
-    """The columns as files name them: those within lists of structs by their path."""
-    for name, dtype in schema.items():
-        if isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct):
-            fields = pl.Schema(dtype.inner.to_schema())
-            yield from ((f"{name}.list.element.{field}", kind) for field, kind in fields.items())
-        else:
-            yield name, dtype
-
-
-def _add_missing_columns(target: DeltaTable, contract: Table) -> None:
-    """Give a table of an earlier release the columns that its contract has gained since."""
-    wanted = Schema.from_arrow(pl.DataFrame(schema=contract.polars_schema).to_arrow().schema)
-    known = {field.name for field in target.schema().fields}
-    missing = [field for field in wanted.fields if field.name not in known]
-    if missing:
-        target.alter.add_columns(missing)
-
-
 def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:
     if dtype == pl.Date:
         return date.fromisoformat(text)
     return int(text) if dtype.is_integer() else text
-
-
-def _literals(values: pl.Series) -> str:
-    """The distinct values (texts, dates or whole numbers) as SQL."""
-    texts = (str(value).replace("'", "''") for value in values.unique().sort())
-    return ", ".join(texts if values.dtype.is_integer() else (f"'{text}'" for text in texts))
 
 
 def _and(predicate: str, where: str) -> str:
@@ -456,47 +408,3 @@ def _and(predicate: str, where: str) -> str:
 
 def _digest(texts: Iterable[str]) -> str:
     return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()
-
-
-def _changes(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
-    schema = contract.polars_schema
-    gone = deletes.select(contract.row_keys)
-    return pl.concat(
-        [
-            upserts.select(schema.names()).with_columns(pl.lit("upsert").alias(OPERATION)),
-            gone.with_columns(pl.lit("delete").alias(OPERATION)),
-        ],
-        how="diagonal",
-    ).select(*schema.names(), OPERATION)
-
-
-def _merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
-    values = {name: f"s.{name}" for name in contract.polars_schema.names()}
-    same = [f"t.{name} = s.{name}" for name in contract.row_keys]
-    # Named as values, partitions are left out before their files are read; as columns, after.
-    there = [f"t.{name} IN ({_literals(changes[name])})" for name in contract.partition_by]
-    (
-        target.merge(
-            changes,
-            " AND ".join([*there, *same]),
-            source_alias="s",
-            target_alias="t",
-            writer_properties=_writer_properties(contract),
-        )
-        .when_matched_delete(f"s.{OPERATION} = 'delete'")
-        .when_matched_update(values)
-        .when_not_matched_insert(values, predicate=f"s.{OPERATION} = 'upsert'")
-        .execute()
-    )
-
-
-def retried(write: Callable[[], T]) -> T:
-    """Repeat a write that another writer's commit overtook; any other error is raised at once."""
-    for attempt in range(_TRIES):
-        try:
-            return write()
-        except CommitFailedError:
-            if attempt == _TRIES - 1:
-                raise
-            time.sleep(min(0.05 * 2**attempt, 2.0))
-    raise AssertionError("unreachable: the last attempt returns or raises")

@@ -23,7 +23,8 @@ from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
 from obstore.store import ObjectStore
 
-from kpi_platform.storage.lake import Lake, open_store, retried
+from kpi_platform.storage.delta_writes import retried
+from kpi_platform.storage.lake import Lake, open_store
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 
 # A partition with this many files or fewer is left alone: each rewrite is work for readers of

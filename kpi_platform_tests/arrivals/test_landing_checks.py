@@ -1,4 +1,4 @@
-"""The daily listing as Dagster runs it, on real files: what it names, and which hours it asks for."""
+"""The daily listing as Dagster runs it, on real files: what it names, which hours it asks for."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
