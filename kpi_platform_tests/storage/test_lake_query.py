@@ -98,7 +98,8 @@ def test_files_of_an_earlier_release_lack_columns(tmp_path: Path) -> None:
 
 def test_an_empty_table_has_columns(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
-    lake.append("history_queue", pl.DataFrame({"batch_id": ["b"], "player_id": ["p"]}))
+    row = {"batch_id": "b", "player_id": "p"}
+    lake.append("history_queue", pl.DataFrame([row], TABLES["history_queue"].polars_schema))
     lake.delete("history_queue", "batch_id = 'b'")
     assert ask(lake, "select batch_id, player_id from history_queue") == []
 
