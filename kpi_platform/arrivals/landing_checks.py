@@ -100,9 +100,8 @@ def _listed(
     parts: Platform, what: Telemetry | Feeds, window: Sequence[datetime], now: datetime
 ) -> tuple[Listing, list[datetime]]:
     """All files of a place, and the hours that a run should bring up to date."""
-    files = what.landing.list_all() if what.folders else ()
     start = parts.settings.start_hour
-    listing = judge_listing(files, what.why_not, what.fingerprint, start, now)
+    listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, now)
     read = read_fingerprints(parts.lake.scan("hour_ledger").collect(), what.kinds)
     return listing, unread_hours(listing, read, window)
 

@@ -59,7 +59,7 @@ def judge_listing(
     left = {}
     for file in files:
         hour = file.hour
-        reason = _reason(file, why_not, start, now)
+        reason = _reason(file, hour, why_not, start, now)
         if reason:
             left[file.path] = reason
         elif hour is not None and hour + HOUR <= now:
@@ -69,13 +69,16 @@ def judge_listing(
 
 
 def _reason(
-    file: LandingFile, why_not: Callable[[LandingFile], str], start: datetime, now: datetime
+    file: LandingFile,
+    hour: datetime | None,
+    why_not: Callable[[LandingFile], str],
+    start: datetime,
+    now: datetime,
 ) -> str:
     if file.path.rpartition("/")[2].startswith((".", "_")):
         return HIDDEN
     if reason := why_not(file):
         return reason
-    hour = file.hour
     if hour is None:
         return "no valid hour"
     if hour < start:

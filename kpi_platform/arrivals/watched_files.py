@@ -4,7 +4,7 @@ Belongs here: telemetry and feeds, as sensors and listings look at them. Does no
 and what follows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from kpi_platform.arrivals.arrivals_watch import TELEMETRY, feeds_fingerprint, hour_fingerprint
 from kpi_platform.arrivals.feed_step import feed_folders, is_feed_file
@@ -26,6 +26,10 @@ class Telemetry:
     def fingerprint(self, files: Sequence[LandingFile]) -> str:
         """Of an hour's files, as the ledger's rows of it have them."""
         return hour_fingerprint(files, self._sources)
+
+    def list_all(self) -> Iterable[LandingFile]:
+        """Every file there is, those outside any folder included."""
+        return self.landing.list_all()
 
     def why_not(self, file: LandingFile) -> str:
         """Why the file is not read, whatever its hour; empty if it is."""
@@ -49,6 +53,10 @@ class Feeds:
     def fingerprint(self, files: Sequence[LandingFile]) -> str:
         """Of an hour's files, as the ledger's rows of it have them."""
         return feeds_fingerprint([file for file in files if is_feed_file(file)], self._sources)
+
+    def list_all(self) -> Iterable[LandingFile]:
+        """Every file there is; none without feeds, whose place nobody then named."""
+        return self.landing.list_all() if self.folders else ()
 
     def why_not(self, file: LandingFile) -> str:
         """Why the file is not read, whatever its hour; empty if it is."""

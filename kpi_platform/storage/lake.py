@@ -169,9 +169,7 @@ class Lake:
         snapshot = self.open(table)
         if snapshot is None or not set(INGEST_HOUR) <= set(snapshot.metadata().partition_columns):
             return set()
-        files = pl.DataFrame(snapshot.get_add_actions(flatten=True)).rename(
-            lambda name: name.removeprefix("partition.")
-        )
+        files = _files_of(snapshot)
         counts = files.filter(hours_expression(hours)).select(pl.col("^null_count\\..*$"))
         # A file that does not say leaves its count null.
         free = counts.select(((pl.all() == 0) & pl.all().is_not_null()).all())
@@ -187,9 +185,7 @@ class Lake:
         snapshot = self.open(table)
         if snapshot is None or values.is_empty():
             return []
-        files = pl.DataFrame(snapshot.get_add_actions(flatten=True)).rename(
-            lambda name: name.removeprefix("partition.")
-        )
+        files = _files_of(snapshot)
         unknown = pl.lit(None, pl.String)
         low, high = (
             pl.col(name) if name in files.columns else unknown
@@ -394,6 +390,12 @@ class Partitions:
         )
         known = [pl.lit(value, schema[name]).alias(name) for name, value in values.items()]
         return rows.with_columns(known).select(list(schema)).collect()
+
+
+def _files_of(snapshot: DeltaTable) -> pl.DataFrame:
+    """A table's files as its log tells of them, partition columns by their own names."""
+    files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
+    return files.rename(lambda name: name.removeprefix("partition."))
 
 
 def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:

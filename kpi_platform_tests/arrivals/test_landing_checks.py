@@ -7,7 +7,7 @@ import dagster as dg
 import pytest
 
 from kpi_platform.arrivals.assets import raw_console_feed, raw_telemetry
-from kpi_platform.arrivals.landing_checks import FEEDS, HOURS, list_landing, unread_ranges
+from kpi_platform.arrivals.landing_checks import FEEDS, FILES, HOURS, list_landing, unread_ranges
 from kpi_platform.arrivals.schedules import landing_listing
 from kpi_platform.arrivals.stream_step import StreamStep
 from kpi_platform.resources import PlatformResource
@@ -104,3 +104,9 @@ def test_feeds_that_cannot_be_listed_keep_nothing_from_telemetry(
     found, ranges = listing()
     assert "KPI_FEEDS_URI" in str(found[FEEDS].metadata["error"].value)
     assert ranges == ["2026-01-05-08:00"]
+
+
+def test_a_file_outside_any_folder_is_named_though_there_is_no_folder(world: Path) -> None:
+    put(world, "landing/a.tsv")
+    found, _ = listing()
+    assert "a.tsv (no valid hour)" in str(found[FILES].metadata["files"].value)
