@@ -13,6 +13,8 @@ from kpi_platform.kpis.dbt_run import DbtRun
 PROJECT = """name: small
 profile: small
 version: "1.0"
+models:
+  +materialized: table
 """
 PROFILE = """small:
   target: here
