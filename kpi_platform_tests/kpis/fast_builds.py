@@ -74,7 +74,10 @@ class FastBuild:
         # What dbt keeps from model to model is of one run.
         parsed_project().flat_graph.pop("remembered_in", None)
         for node in _models():
-            if fresh:
+            if fresh and node.name in self._changed and node.config.materialized == "view":
+                # No update makes a view again.
+                self._create(node, self._rendered(node, full_refresh=True))
+            elif fresh:
                 self._create(node, _full_text(self, node.unique_id))
             elif node.config.materialized == "incremental":
                 self._replace_affected(node)
