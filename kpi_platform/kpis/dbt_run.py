@@ -13,6 +13,7 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
 
@@ -48,8 +49,17 @@ class DbtRun:
                 self.results.append(_result(event))
             elif isinstance(event, dg.AssetMaterialization):
                 self.seconds[event.asset_key] = _seconds(event)
+        _keep_what_was_parsed(invocation.target_path)
         # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
         shutil.rmtree(invocation.target_path)
+
+
+def _keep_what_was_parsed(target: Path) -> None:
+    """Leave it where dagster-dbt takes it from: the project was parsed there without this
+    warehouse's path, and dbt would parse all of it again in every run."""
+    parsed = target / PARTIAL_PARSE_FILE_NAME
+    if parsed.exists():
+        parsed.replace(target.parent / PARTIAL_PARSE_FILE_NAME)
 
 
 @contextmanager
