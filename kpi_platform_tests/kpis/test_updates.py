@@ -1,4 +1,4 @@
-"""An update of a warehouse that this project built: whole or not at all, and what it leaves alone."""
+"""An update of what this project built: a model whole or not at all, and what is left alone."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
