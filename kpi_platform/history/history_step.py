@@ -28,7 +28,7 @@ from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waitin
 from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
@@ -87,8 +87,8 @@ class HistoryStep:
 
     def _sightings_of(self, hours: Sequence[datetime]) -> pl.DataFrame:
         events = (
-            self._lake.scan("cleaned_events")
-            .filter(hours_expression(hours), pl.col("event_name") == "SoftwareVersion")
+            self._lake.scan_hours("cleaned_events", hours)
+            .filter(pl.col("event_name") == "SoftwareVersion")
             .collect()
         )
         return sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
