@@ -28,6 +28,7 @@ from kpi_platform.storage.delta_writes import (
     changes_of,
     merge,
     retried,
+    table_properties,
     to_arrow_table,
     writer_properties,
 )
@@ -370,7 +371,7 @@ class Lake:
                 schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
                 mode="ignore",
                 partition_by=list(contract.partition_by),
-                configuration={"delta.checkpointInterval": "50"},
+                configuration=table_properties(contract),
             )
         )
 
