@@ -169,7 +169,10 @@ class Lake:
 
     def scan_span(self, table: str, span: Span, since: pl.Series, until: pl.Series) -> pl.LazyFrame:
         """A lazy reader of the rows whose span meets the time from the first of `since` to the
-        last of `until` (both included), which looks at no file that can hold none."""
+        last of `until` (both included), which looks at no file that can hold none. No instants,
+        no rows."""
+        if since.is_empty() or until.is_empty():
+            return pl.LazyFrame(schema=TABLES[table].polars_schema)
         rows = self._scan_some(table, lambda files: may_meet(files, span, since, until))
         return rows.filter(pl.col(span[1]) >= since.min(), pl.col(span[0]) <= until.max())
 

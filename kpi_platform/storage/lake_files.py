@@ -16,7 +16,7 @@ from kpi_platform.schemas.tables import Table
 
 Span = tuple[str, str]
 """The columns with the first and the last instant of what a row is about; may be the same."""
-# Other writers tell of instants in whole milliseconds, the greatest rounded down.
+# Delta tells of instants in whole milliseconds, the greatest rounded down.
 _ROUNDED = timedelta(milliseconds=1)
 # What other writers write for the same types.
 _CASTS = pl.ScanCastOptions(
