@@ -6,8 +6,7 @@ with recent as (
     select service_name, version, device, player_id, source, session_id, session_started_at
     from {{ ref('attributed_events') }}
     where version is not null and player_id is not null
-        and event_at >= (select now_at - interval '28 days' from {{ ref('processed_through') }})
-        and event_at < (select now_at from {{ ref('processed_through') }})
+        and event_at >= {{ now_at(28) }} and event_at < {{ now_at() }}
 ),
 recent_sessions as (
     select distinct service_name, version, source, session_id, session_started_at
