@@ -11,3 +11,8 @@
         or exists (select 1 from staging.affected_recent_days)
     )
 {%- endmacro %}
+
+{# Whether all players are asked: known while a model is compiled. #}
+{% macro recent_days_moved(relation) -%}
+    {{ return(run_query('select distinct date from ' ~ relation).rows | length > 0) }}
+{%- endmacro %}

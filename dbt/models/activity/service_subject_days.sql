@@ -5,9 +5,12 @@
             'relation': 'affected_version_dates', 'period': 'date', 'column': 'date',
             'affected_players': 'affected_activity_players'
         },
+        'note_changes_in': 'changed_subject_days',
         'order_by': 'date'
     }
 ) }}
+-- That comes before this model notes anything:
+-- depends_on: {{ ref('affected_recent_days') }}
 with told as (
     select
         event_at::date as date,
