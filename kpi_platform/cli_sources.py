@@ -41,6 +41,7 @@ class _Found:
     error: str = ""
 
     def as_json(self) -> dict[str, object]:
+        """The same as an object of JSON: null for an error that did not occur."""
         changes = self.drift.changes if self.drift else ()
         sentences = self.drift.sentences if self.drift else []
         return {

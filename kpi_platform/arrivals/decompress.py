@@ -18,10 +18,15 @@ class _Decoder(Protocol):
     """What decompression objects of gz and zst have in common: one member or frame."""
 
     @property
-    def eof(self) -> bool: ...
+    def eof(self) -> bool:
+        """Whether the end of the member or frame has been read."""
+
     @property
-    def unused_data(self) -> bytes: ...
-    def pieces(self, data: bytes) -> Iterator[bytes]: ...
+    def unused_data(self) -> bytes:
+        """The bytes read that lie behind that end."""
+
+    def pieces(self, data: bytes) -> Iterator[bytes]:
+        """What `data` decompresses to, in pieces of bounded size; raises the library's error."""
 
 
 class FileRead:

@@ -85,6 +85,7 @@ class HourRead:
     tallies: dict[str, _Tally] = field(default_factory=dict)
 
     def tally(self, source: str) -> _Tally:
+        """What was read of a source so far; nothing yet if it is new."""
         return self.tallies.setdefault(source, _Tally())
 
 

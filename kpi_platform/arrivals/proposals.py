@@ -50,6 +50,7 @@ class _Draft:
     used: set[tuple[str, ...]] = field(default_factory=set)
 
     def put(self, name: str, value: object, reason: str, sureness: float) -> None:
+        """Propose `value` for the part `name` of the mapping, for a reason, 0 to 1 sure of it."""
         self.mapping[name] = value
         self.reasons.append(f"{name}: {reason} ({sureness:.2f})")
         self.sureness.append(sureness)

@@ -54,6 +54,7 @@ class _Tally:
     contents: list[str] = field(default_factory=list)
 
     def add_block(self, block: ParsedFile) -> None:
+        """Count a block of a file's lines, and keep those of no use."""
         self.lines += block.lines
         self.rows += block.rows.height
         self.truncated_files += block.truncated

@@ -2,7 +2,7 @@
 
 Belongs here: the statements that fill `lake.affected_hours`, `affected_dates`, `affected_players`,
 `affected_events` and `affected_versions`. Does not: when they run (load.py), and the periods that
-only dbt can know (trailing windows, moved first days: models/activity).
+only dbt can know (trailing windows, moved first days: models/affected).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
 `staged_partitions` (the number and the key of each partition that is loaded), and take the

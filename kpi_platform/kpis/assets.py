@@ -30,6 +30,16 @@ from kpi_platform.storage.dbt_manifest import PROJECT_DIR, ensure_manifest, read
 
 HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
 _PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR)
+# The group of each folder of models, in the order in which data passes; seeds are staging.
+_GROUPS = {
+    "staging": "kpis_staging",
+    "affected": "kpis_activity",
+    "events": "kpis_activity",
+    "activity": "kpis_activity",
+    "marts": "kpis",
+    "definitions": "kpis",
+    "questions": "kpis_questions",
+}
 # The dbt of this very environment, whether or not the environment is on the PATH.
 dbt_command = DbtCliResource(
     project_dir=_PROJECT, dbt_executable=str(Path(sys.executable).with_name("dbt"))
@@ -52,7 +62,7 @@ class Translator(DagsterDbtTranslator):
             key=dg.AssetKey(name),
             # The books of loading are not data that anybody looks for in the catalogue.
             deps=[dep for dep in spec.deps if _is_data(dep.asset_key)],
-            group_name="kpis" if node["fqn"][1] in ("marts", "questions") else "kpis_staging",
+            group_name=_GROUPS.get(node["fqn"][1], "kpis_staging"),
             owners=OWNERS,
             partitions_def=HOURLY if name in HOURLY_MODELS else None,
         )

@@ -30,6 +30,7 @@ def _as_literal(value: object) -> object:
 
 
 def as_list(value: object) -> object:
+    """A text alone stands for a list of one; anything else is left to the validation."""
     return [value] if isinstance(value, str) else value
 
 

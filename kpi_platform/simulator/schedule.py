@@ -90,12 +90,14 @@ class _Chooser:
         self._gaps: set[Cell] = set()
 
     def cells(self, share: float) -> list[Cell]:
+        """So large a share of all (source, hour) as gaps, none of them dealt twice."""
         count = max(1, round(share * self._size)) if self._hours >= EVENTFUL_HOURS else 0
         dealt = [self._deck.pop() for _ in range(count)]
         self._gaps |= set(dealt)
         return dealt
 
     def moves(self, share: float, shifts: tuple[int, ...]) -> list[tuple[str, int, int, int]]:
+        """Files that come in an hour one of `shifts` away: (source, hour, lane, that hour)."""
         count = max(3, round(share * self._size)) if self._hours >= EVENTFUL_HOURS else 0
         moves: list[tuple[str, int, int, int]] = []
         while len(moves) < count and self._deck:
@@ -106,6 +108,7 @@ class _Chooser:
         return moves
 
     def broken(self) -> dict[Cell, list[str]]:
+        """Which reasons of quarantine a (source, hour) gets lines of: each of them somewhere."""
         broken: dict[Cell, list[str]] = {}
         if self._hours < EVENTFUL_HOURS:
             return broken

@@ -41,5 +41,5 @@ def test_scattered_hours_equal_a_build_from_scratch() -> None:
 
 def asks_a_set_of_hours() -> bool:
     """Whether the last incremental build of the events asked a set of hours."""
-    run = WAREHOUSE.parent / "target" / "run" / "kpi_platform" / "models" / "marts"
+    run = WAREHOUSE.parent / "target" / "run" / "kpi_platform" / "models" / "events"
     return "date_trunc('hour', event_at) in (" in (run / "attributed_events.sql").read_text()

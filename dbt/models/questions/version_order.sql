@@ -1,4 +1,6 @@
 {{ config(
+    schema='staging',
+    contract={'enforced': false},
     unique_key=['service_name', 'version']
 ) }}
 with crowded as (
