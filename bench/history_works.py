@@ -11,6 +11,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
+# First, as in every process of the platform: it says how Polars is to give memory back.
+import kpi_platform  # noqa: F401
 from bench.history_lake import (
     BY_HOUR,
     OLD_HOUR,

@@ -18,12 +18,11 @@ import duckdb
 
 from bench.marts_world import DAY, START, open_world
 from bench.measure import ROOT, WORKED
+from kpi_platform.kpis.dbt_command import BUILD, extent
 from kpi_platform.storage.warehouse import clear_published, connect, mark_built
 
 PROJECT = ROOT / "dbt"
 HOUR = timedelta(hours=1)
-# What the platform runs, as `kpi_platform.kpis.dbt_run` does.
-BUILD = ("build", "--exclude-resource-type", "unit_test")
 # Enough of the hour's work is behind it when an hour comes: the middle of the last day.
 NOON = timedelta(hours=12)
 
@@ -39,7 +38,7 @@ def fill(folder: Path, days: str, events_per_day: str) -> None:
 
 def full(folder: Path) -> float:
     """Build every model anew; the models' own seconds."""
-    seconds = _models_seconds(folder, _dbt(folder, *BUILD, "--full-refresh"))
+    seconds = _models_seconds(folder, _build(folder, full_refresh=True))
     _close_books(folder, full_refresh=True)
     return seconds
 
@@ -50,7 +49,7 @@ def hour(folder: Path) -> float:
     with open_world(_warehouse(folder), events_per_day) as world:
         world.arrive(last + HOUR)
     _remember(folder, events_per_day, last + HOUR)
-    seconds = _models_seconds(folder, _dbt(folder, *BUILD))
+    seconds = _models_seconds(folder, _build(folder, full_refresh=False))
     _close_books(folder, full_refresh=False)
     return seconds
 
@@ -114,12 +113,20 @@ def _statements(manifest: Mapping[str, Any]) -> list[str]:
     return copies + list(done.values())
 
 
-def _dbt(folder: Path, *arguments: str) -> list[dict[str, Any]]:
+def _build(folder: Path, *, full_refresh: bool) -> list[dict[str, Any]]:
+    """What the platform runs."""
+    how, environment = extent(full_refresh=full_refresh)
+    return _dbt(folder, *BUILD, *how, environment=environment)
+
+
+def _dbt(
+    folder: Path, *arguments: str, environment: Mapping[str, str] | None = None
+) -> list[dict[str, Any]]:
     places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
     command = [str(Path(sys.executable).with_name("dbt")), *arguments, *places, "--quiet"]
-    environment = {**os.environ, "KPI_WAREHOUSE_PATH": str(_warehouse(folder))}
-    subprocess.run(command, check=True, env=environment)
+    warehouse = {"KPI_WAREHOUSE_PATH": str(_warehouse(folder))}
+    subprocess.run(command, check=True, env={**os.environ, **(environment or {}), **warehouse})
     results: list[dict[str, Any]] = json.loads((folder / "target/run_results.json").read_text())[
         "results"
     ]

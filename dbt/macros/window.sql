@@ -93,11 +93,11 @@
 {% macro window_islands(relation, period, days_before, days_after) -%}
     {%- set day = modules.datetime.timedelta(days=1) -%}
     {%- set islands = [] -%}
-    {%- for row in run_query("select distinct " ~ period ~ " from " ~ relation ~ " where " ~ period ~ " is not null order by 1").rows -%}
-        {%- set first = row[0] - days_before * day -%}
-        {%- if period == 'hour' -%}{%- set end = row[0] + modules.datetime.timedelta(hours=1) -%}
-        {%- elif period == 'month' -%}{%- set end = (row[0] + 31 * day).replace(day=1) -%}
-        {%- else -%}{%- set end = row[0] + (days_after + 1) * day -%}
+    {%- for start in affected_periods(relation, period) -%}
+        {%- set first = start - days_before * day -%}
+        {%- if period == 'hour' -%}{%- set end = start + modules.datetime.timedelta(hours=1) -%}
+        {%- elif period == 'month' -%}{%- set end = (start + 31 * day).replace(day=1) -%}
+        {%- else -%}{%- set end = start + (days_after + 1) * day -%}
         {%- endif -%}
         {%- if islands and first <= islands[-1][1] -%}
             {%- set joined = islands.pop() -%}
@@ -107,6 +107,18 @@
         {%- endif -%}
     {%- endfor -%}
     {{ return(islands) }}
+{%- endmacro %}
+
+{# The periods that a relation names, in order. It is asked once in a run: all that it reads is finished
+   before anything is built on it. #}
+{% macro affected_periods(relation, period) -%}
+    {%- set known = remembered('periods') -%}
+    {%- set name = relation ~ '.' ~ period -%}
+    {%- if name not in known -%}
+        {%- set found = run_query("select distinct " ~ period ~ " from " ~ relation ~ " where " ~ period ~ " is not null order by 1") -%}
+        {%- do known.update({name: found.columns[0].values()}) -%}
+    {%- endif -%}
+    {{ return(known[name]) }}
 {%- endmacro %}
 
 {# At most `most` ranges that hold the islands, apart where the gaps are widest. #}

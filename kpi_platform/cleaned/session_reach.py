@@ -13,6 +13,7 @@ import polars as pl
 from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR
 from kpi_platform.schemas.tables import SESSION
 from kpi_platform.storage.lake import Lake, hours_expression, hours_in
+from kpi_platform.storage.lake_files import Span
 
 _SPAN = [*SESSION_OF_HOUR, "first_at", "last_at"]
 
@@ -102,24 +103,22 @@ def connected(
     """
     new = change.new
     spans = _spans([change.going, new])
-    # Ghosts of other hours belong to runs that were killed, and are theirs to deal with.
-    stored = (
-        lake.scan("session_parts")
-        .filter(~hours_expression(change.own), pl.col("event_count") > 0)
-        .join(change.keys.lazy(), on=SESSION_OF_HOUR, how="anti")
-    )
-    sessions = lake.scan("sessions").with_columns(
-        first_at=pl.col("started_at"), last_at=pl.col("ended_at")
-    )
     while True:
         reach = spans.with_columns(
             _from=pl.col("first_at") - silence, _to=pl.col("last_at") + silence
         ).drop("first_at", "last_at")
-        old = _meeting(sessions, reach)
-        parts = pl.concat([_meeting(stored, reach), new])
-        wider = _spans([spans, old, parts])
+        old = _meeting(lake, "sessions", ("started_at", "ended_at"), reach).collect()
+        # Ghosts of other hours belong to runs that were killed, and are theirs to deal with.
+        stored = (
+            _meeting(lake, "session_parts", ("first_at", "last_at"), reach)
+            .filter(~hours_expression(change.own), pl.col("event_count") > 0)
+            .join(change.keys.lazy(), on=SESSION_OF_HOUR, how="anti")
+        )
+        parts = pl.concat([stored.collect(), new])
+        lengths = old.with_columns(first_at="started_at", last_at="ended_at")
+        wider = _spans([spans, lengths, parts])
         if wider.equals(spans):
-            return parts, old.drop("first_at", "last_at")
+            return parts, old
         spans = wider
 
 
@@ -134,15 +133,12 @@ def _spans(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     )
 
 
-def _meeting(rows: pl.LazyFrame, reach: pl.DataFrame) -> pl.DataFrame:
-    """The rows whose span meets the reach of their session id."""
-    first, last = reach["_from"].min(), reach["_to"].max()
-    columns = rows.collect_schema().names()
+def _meeting(lake: Lake, table: str, span: Span, reach: pl.DataFrame) -> pl.LazyFrame:
+    """The rows of a table whose span meets the reach of their session id."""
+    rows = lake.scan_span(table, span, reach["_from"], reach["_to"])
+    first, last = span
     return (
-        # The two plain bounds let whole files be skipped by their statistics.
-        rows.filter(pl.col("last_at") >= first, pl.col("first_at") <= last)
-        .join(reach.lazy(), on=SESSION, how="inner")
-        .filter(pl.col("last_at") >= pl.col("_from"), pl.col("first_at") <= pl.col("_to"))
-        .select(columns)
-        .collect()
+        rows.join(reach.lazy(), on=SESSION, how="inner")
+        .filter(pl.col(last) >= pl.col("_from"), pl.col(first) <= pl.col("_to"))
+        .select(rows.collect_schema().names())
     )

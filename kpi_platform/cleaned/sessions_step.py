@@ -22,7 +22,7 @@ from kpi_platform.storage.history_queue import enqueue, settled_sessions
 from kpi_platform.storage.hour_fingerprints import forget_consumed, read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_expression, hours_in, hours_of, hours_predicate
+from kpi_platform.storage.lake import Lake, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
@@ -136,8 +136,7 @@ class SessionsStep:
         if keys.is_empty():
             return pl.DataFrame(schema=TABLES["cleaned_events"].polars_schema)
         return (
-            self._lake.scan("cleaned_events")
-            .filter(hours_expression(hours_in(keys)))
+            self._lake.scan_hours("cleaned_events", hours_in(keys))
             .join(keys.lazy(), on=SESSION_OF_HOUR, how="semi")
             .collect()
         )

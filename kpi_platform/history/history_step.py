@@ -28,7 +28,7 @@ from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waitin
 from kpi_platform.storage.hour_fingerprints import read_consumed
 from kpi_platform.storage.hour_ledger import mark_failed
 from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake import Lake, hours_of
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
 from kpi_platform.storage.platform import Platform
 
@@ -70,25 +70,34 @@ class HistoryStep:
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' sightings, then the rows of every player whose sightings changed."""
         with lake_lock(self._lake.uri, FOLD_LOCK):
-            # Read under the lock, so that of two runs of an hour the later one has the last word.
-            new = self._sightings_of(hours)
-            stored = self._lake.read_hours("sightings", hours)
-            gone, come = _difference(stored, new)
-            lost, won = self._owned(gone), self._owned(come)
-            players = pl.concat([lost.select("player_id"), won.select("player_id")])
-            batch = enqueue(self._lake, players, is_folding=True)
-            if gone.height or come.height:
-                self._lake.replace_hours("sightings", new, hours)
+            held, batch, lost, won = self._replace_sightings(hours)
             figures = self._fold_waiting(batch, lost, won)
-        return {
-            hour: Done(content_fingerprint(part), part.height, figures)
-            for hour, part in hours_of(new, hours).items()
-        }
+        return {hour: Done(content, rows, figures) for hour, (content, rows) in held.items()}
+
+    def _replace_sightings(
+        self, hours: Sequence[datetime]
+    ) -> tuple[dict[datetime, tuple[str, int]], str | None, pl.DataFrame, pl.DataFrame]:
+        """Queue whom the change of the hours' sightings touches, then commit it; the caller holds
+        the lock, so that of two runs of an hour the later one has the last word.
+
+        Returns per hour a hash and the number of its sightings, then what `_fold_waiting` takes.
+        What is read here is given back before the fold, which needs the memory.
+        """
+        new = self._sightings_of(hours)
+        gone, come = _difference(self._lake.read_hours("sightings", hours), new)
+        lost, won = self._owned(gone), self._owned(come)
+        players = pl.concat([lost.select("player_id"), won.select("player_id")])
+        batch = enqueue(self._lake, players, is_folding=True)
+        if gone.height or come.height:
+            self._lake.replace_hours("sightings", new, hours)
+        parts = hours_of(new, hours).items()
+        held = {hour: (content_fingerprint(part), part.height) for hour, part in parts}
+        return held, batch, lost, won
 
     def _sightings_of(self, hours: Sequence[datetime]) -> pl.DataFrame:
         events = (
-            self._lake.scan("cleaned_events")
-            .filter(hours_expression(hours), pl.col("event_name") == "SoftwareVersion")
+            self._lake.scan_hours("cleaned_events", hours)
+            .filter(pl.col("event_name") == "SoftwareVersion")
             .collect()
         )
         return sightings(events, self._player_ids.attributes, self._player_ids.local_sources)

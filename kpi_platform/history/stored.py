@@ -18,11 +18,10 @@ def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
     """The sessions (columns of `sessions`) that may contain these sightings (of `sightings`)."""
     if seen.is_empty():
         return pl.DataFrame(schema=TABLES["sessions"].polars_schema)
-    first, last = seen["event_at"].min(), seen["event_at"].max()
+    at = seen["event_at"]
     return (
-        lake.scan("sessions")
-        # Others contain none of them; whole files are skipped by their statistics.
-        .filter(pl.col("ended_at") >= first, pl.col("started_at") <= last)
+        # Others contain none of them.
+        lake.scan_span("sessions", ("started_at", "ended_at"), at, at)
         .join(seen.select(SESSION).unique().lazy(), on=SESSION, how="semi")
         .collect()
     )
@@ -31,12 +30,10 @@ def sessions_of(lake: Lake, seen: pl.DataFrame) -> pl.DataFrame:
 def sightings_within(lake: Lake, spans: pl.DataFrame) -> pl.DataFrame:
     """Every attributed sighting of these players between `changed_from` and `changed_to`, of all
     hours; maybe some before or after, and of other players."""
-    first, last = spans["changed_from"].min(), spans["changed_to"].max()
-    # Others contain none of them; whole files are skipped by their statistics.
-    is_met = (pl.col("ended_at") >= first) & (pl.col("started_at") <= last)
+    since, until = spans["changed_from"], spans["changed_to"]
+    # Others contain none of them.
     sessions = (
-        lake.scan("sessions")
-        .filter(is_met)
+        lake.scan_span("sessions", ("started_at", "ended_at"), since, until)
         .select(*SESSION, *OWNERSHIP)
         .join(spans.lazy(), on="player_id")
         .filter(
@@ -46,7 +43,7 @@ def sightings_within(lake: Lake, spans: pl.DataFrame) -> pl.DataFrame:
         .select(*SESSION, *OWNERSHIP)
         .collect()
     )
-    seen = lake.scan("sightings").filter(pl.col("event_at").is_between(first, last))
+    seen = lake.scan_span("sightings", ("event_at", "event_at"), since, until)
     started, ended = sessions["started_at"].min(), sessions["ended_at"].max()
     in_sessions = seen.filter(pl.col("event_at").is_between(started, ended)).join(
         sessions.lazy().select(SESSION), on=SESSION, how="semi"

@@ -1,16 +1,21 @@
 """One run of dbt through dagster-dbt, and what it told: test results and seconds per model.
 
-Belongs here: dbt's command line and its events. Does not: when it runs and what is recorded.
+Belongs here: running dbt, and its events. Does not: what it is told (dbt_command.py), when it runs
+and what is recorded.
 """
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource
+from dbt.constants import PARTIAL_PARSE_FILE_NAME
+
+from kpi_platform.kpis.dbt_command import BUILD, extent
 
 
 class DbtRun:
@@ -34,18 +39,38 @@ class DbtRun:
         """Build everything anew, or the affected periods. Raises if a model fails."""
         # dbt runs in its project's folder, where a relative path would mean another file.
         os.environ["KPI_WAREHOUSE_PATH"] = str(self._warehouse.resolve())
-        arguments = ["build", "--exclude-resource-type", "unit_test"]
-        arguments += ["--full-refresh"] if full_refresh else []
-        invocation = self._dbt.cli(
-            arguments, manifest=self._manifest, dagster_dbt_translator=self._translator
-        )
+        how, environment = extent(full_refresh=full_refresh)
+        with _environment(environment):
+            invocation = self._dbt.cli(
+                [*BUILD, *how], manifest=self._manifest, dagster_dbt_translator=self._translator
+            )
         for event in invocation.stream():
             if isinstance(event, dg.AssetCheckEvaluation):
                 self.results.append(_result(event))
             elif isinstance(event, dg.AssetMaterialization):
                 self.seconds[event.asset_key] = _seconds(event)
+        _keep_what_was_parsed(invocation.target_path)
         # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
         shutil.rmtree(invocation.target_path)
+
+
+def _keep_what_was_parsed(target: Path) -> None:
+    """Leave it where dagster-dbt takes it from: the project was parsed there without this
+    warehouse's path, and dbt would parse all of it again in every run."""
+    parsed = target / PARTIAL_PARSE_FILE_NAME
+    if parsed.exists():
+        parsed.replace(target.parent / PARTIAL_PARSE_FILE_NAME)
+
+
+@contextmanager
+def _environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Let a process that is started inside have these variables, and none after it."""
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name in variables:
+            del os.environ[name]
 
 
 def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:

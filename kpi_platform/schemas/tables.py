@@ -394,17 +394,23 @@ def _has_rule(column: dy.Column) -> bool:
 
 class Table:
     """How a table is kept in the lake: its contract, its partition columns, and its free texts:
-    the columns of mostly different texts, in which nobody looks for a range of values."""
+    the columns of mostly different texts, in which nobody looks for a range of values.
+
+    `statistics`: the columns of which the log tells the range and the nulls of each file; none
+    named, of all. Each is read with every list of files, which an hourly table has very many of.
+    """
 
     def __init__(
         self,
         schema: type[Contract],
         partition_by: tuple[str, ...] = (),
         free_texts: tuple[str, ...] = (),
+        statistics: tuple[str, ...] = (),
     ) -> None:
         self.schema = schema
         self.partition_by = partition_by
         self.free_texts = free_texts
+        self.statistics = statistics
 
     @property
     def keys(self) -> list[str]:
@@ -459,9 +465,9 @@ TABLES: dict[str, Table] = {
         CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
     ),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
-    "session_parts": Table(SessionParts, INGEST_HOUR),
+    "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
-    "sightings": Table(Sightings, INGEST_HOUR),
+    "sightings": Table(Sightings, INGEST_HOUR, statistics=("event_at", "player_id")),
     "user_version_intervals": Table(UserVersionIntervals, ("p_valid_from_month",)),
     "user_version_history": Table(UserVersionHistory, ("p_last_seen_date",)),
     "hour_queue": Table(HourQueue, ("table_name",)),

@@ -46,6 +46,15 @@ def writer_properties(contract: Table) -> WriterProperties:
     )
 
 
+def table_properties(contract: Table) -> dict[str, str]:
+    """What a table is made with."""
+    named = ",".join(contract.statistics)
+    return {
+        "delta.checkpointInterval": "50",
+        **({"delta.dataSkippingStatsColumns": named} if named else {}),
+    }
+
+
 def _paths(schema: pl.Schema) -> Iterator[tuple[str, pl.DataType]]:
     """The columns as files name them: those within lists of structs by their path."""
     for name, dtype in schema.items():

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.schemas.tables import SESSION, TABLES
-from kpi_platform.storage.lake import Lake, hours_expression
+from kpi_platform.storage.lake import Lake
 
 TABLE = "history_queue"
 FOLDING = "folding-"
@@ -58,5 +58,4 @@ def dequeue(lake: Lake, batches: Collection[str]) -> None:
 
 def settled_sessions(lake: Lake, hours: Iterable[datetime]) -> pl.DataFrame:
     """The sessions (`SESSION`) of which the history already holds sightings of these hours."""
-    settled = lake.scan("sightings").filter(hours_expression(hours))
-    return settled.select(SESSION).unique().collect()
+    return lake.scan_hours("sightings", hours).select(SESSION).unique().collect()

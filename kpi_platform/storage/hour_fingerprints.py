@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake, hours_expression, hours_predicate
+from kpi_platform.storage.lake import Lake, hours_predicate
 
 TABLE = "hour_fingerprints"
 
@@ -26,8 +26,7 @@ class Consumed:
 
 def read_consumed(lake: Lake, table: str, hours: Iterable[datetime]) -> dict[datetime, Consumed]:
     """What `table` consumed of these hours; an hour never consumed is absent."""
-    wanted = (pl.col("table_name") == table) & hours_expression(hours)
-    rows = lake.scan(TABLE).filter(wanted).collect()
+    rows = lake.scan_hours(TABLE, hours).filter(pl.col("table_name") == table).collect()
     return {
         datetime.combine(day, datetime.min.time(), UTC).replace(hour=hour): Consumed(*values)
         for _, day, hour, *values in rows.select(TABLES[TABLE].polars_schema.names()).iter_rows()

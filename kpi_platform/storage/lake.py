@@ -28,10 +28,13 @@ from kpi_platform.storage.delta_writes import (
     changes_of,
     merge,
     retried,
+    table_properties,
     to_arrow_table,
     writer_properties,
 )
+from kpi_platform.storage.lake_files import Span, files_of, may_meet, scan_files
 from kpi_platform.storage.landing import RETRIES, first_line
+from kpi_platform.storage.snapshots import Snapshots
 
 if TYPE_CHECKING:
     from obstore import Attributes
@@ -104,15 +107,19 @@ class Lake:
         self._is_local = "://" not in uri
         if not self._is_local and not uri.startswith(("s3://", "s3a://")):
             raise LakeError(f"KPI_LAKE_URI: {uri}: must be a folder or s3://bucket/prefix")
+        self._snapshots = Snapshots(open_store)
 
     def path(self, table: str) -> str:
         """Where a table lives."""
         return f"{self.uri}/{table}"
 
     def open(self, table: str) -> DeltaTable | None:
-        """The table's current snapshot, or None if it was never written."""
+        """The table's current snapshot, or None if it was never written.
+
+        To be held as long as anything made of it is in use, as every lazy frame does.
+        """
         try:
-            return DeltaTable(self.path(table))
+            return self._snapshots.open(self.path(table))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
@@ -148,9 +155,38 @@ class Lake:
         missing = {n: t for n, t in TABLES[table].polars_schema.items() if n not in known}
         return rows.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items())
 
+    def scan_hours(self, table: str, hours: Iterable[datetime]) -> pl.LazyFrame:
+        """A lazy reader of the rows of these ingest hours, which looks at no other day's files."""
+        wanted = set(hours)
+        known = set(INGEST_HOUR).intersection(TABLES[table].partition_by)
+        if known == set(INGEST_HOUR):
+            is_wanted = hours_expression(wanted)
+        elif known:
+            is_wanted = pl.col("p_ingest_date_utc").is_in(list(_by_day(wanted)))
+        else:
+            is_wanted = pl.lit(value=True)
+        return self._scan_some(table, lambda _: is_wanted).filter(hours_expression(wanted))
+
+    def scan_span(self, table: str, span: Span, since: pl.Series, until: pl.Series) -> pl.LazyFrame:
+        """A lazy reader of the rows whose span meets the time from the first of `since` to the
+        last of `until` (both included), which looks at no file that can hold none. No instants,
+        no rows."""
+        if since.is_empty() or until.is_empty():
+            return pl.LazyFrame(schema=TABLES[table].polars_schema)
+        rows = self._scan_some(table, lambda files: may_meet(files, span, since, until))
+        return rows.filter(pl.col(span[1]) >= since.min(), pl.col(span[0]) <= until.max())
+
+    def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
+        """A lazy reader of the files for which `where` (of `files_of`) is true."""
+        snapshot, contract = self.open(table), TABLES[table]
+        if snapshot is None or snapshot.metadata().partition_columns != [*contract.partition_by]:
+            return self.scan(table)
+        files = files_of(snapshot)
+        return scan_files(self.path(table), contract, files.filter(where(files)))
+
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
-        return self.scan(table).filter(hours_expression(hours)).collect()
+        return self.scan_hours(table, hours).collect()
 
     def read_hours_in_parts(
         self,
@@ -161,7 +197,7 @@ class Lake:
     ) -> Iterator[pl.DataFrame]:
         """All rows of these ingest hours in any order, some at a time, so that memory stays
         bounded; all columns or these."""
-        rows = self.scan(table).filter(hours_expression(hours)).select(columns or pl.all())
+        rows = self.scan_hours(table, hours).select(columns or pl.all())
         return rows.collect_batches(chunk_size=rows_at_a_time, maintain_order=False)
 
     def columns_without_nulls(self, table: str, hours: Iterable[datetime]) -> set[str]:
@@ -169,7 +205,7 @@ class Lake:
         snapshot = self.open(table)
         if snapshot is None or not set(INGEST_HOUR) <= set(snapshot.metadata().partition_columns):
             return set()
-        files = _files_of(snapshot)
+        files = files_of(snapshot)
         counts = files.filter(hours_expression(hours)).select(pl.col("^null_count\\..*$"))
         # A file that does not say leaves its count null.
         free = counts.select(((pl.all() == 0) & pl.all().is_not_null()).all())
@@ -185,7 +221,7 @@ class Lake:
         snapshot = self.open(table)
         if snapshot is None or values.is_empty():
             return []
-        files = _files_of(snapshot)
+        files = files_of(snapshot)
         unknown = pl.lit(None, pl.String)
         low, high = (
             pl.col(name) if name in files.columns else unknown
@@ -338,7 +374,7 @@ class Lake:
                 schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
                 mode="ignore",
                 partition_by=list(contract.partition_by),
-                configuration={"delta.checkpointInterval": "50"},
+                configuration=table_properties(contract),
             )
         )
 
@@ -390,12 +426,6 @@ class Partitions:
         )
         known = [pl.lit(value, schema[name]).alias(name) for name, value in values.items()]
         return rows.with_columns(known).select(list(schema)).collect()
-
-
-def _files_of(snapshot: DeltaTable) -> pl.DataFrame:
-    """A table's files as its log tells of them, partition columns by their own names."""
-    files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
-    return files.rename(lambda name: name.removeprefix("partition."))
 
 
 def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:

@@ -23,6 +23,7 @@ from deltalake import DeltaTable, WriterProperties
 from deltalake.exceptions import DeltaError
 from obstore.store import ObjectStore
 
+from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.delta_writes import retried
 from kpi_platform.storage.lake import Lake, open_store
 from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
@@ -46,6 +47,7 @@ _HOUR_SECONDS = 3600
 _PARQUET_END = 8
 # Delta's own default: versions older than this cannot be opened, whatever their files.
 _LOG_DAYS = 30
+_LOG_RETENTION = "delta.logRetentionDuration"
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,8 @@ def _maintain(lake: Lake, table: str, retention: timedelta, pinned: Sequence[int
     removed, error = 0, ""
     try:
         _merge_small_files(lake, table)
+        if table in TABLES:
+            retried(lambda: _limit_log(_open(lake, table), retention))
         removed = retried(lambda: _clean(_open(lake, table), retention, pinned))
     except DeltaError as failure:
         error = f"{type(failure).__name__}: {(str(failure).splitlines() or [''])[0]}"
@@ -175,12 +179,21 @@ def _footer(store: ObjectStore, path: str) -> pq.FileMetaData:
     return pq.read_metadata(BytesIO(b"PAR1" + account))
 
 
+def _limit_log(table: DeltaTable, retention: timedelta) -> None:
+    """Let the log forget versions when their files go: every read and write lists the log, which
+    grows by several commits an hour. Published tables keep Delta's own 30 days, for who pins a
+    version of them."""
+    wanted = f"interval {int(retention.total_seconds()) // _HOUR_SECONDS} hours"
+    if table.metadata().configuration.get(_LOG_RETENTION) != wanted:
+        table.alter.set_table_properties({_LOG_RETENTION: wanted})
+
+
 def _clean(table: DeltaTable, retention: timedelta, pinned: Sequence[int]) -> int:
     """Write a checkpoint, then remove the log entries and files that nothing within the retention
     needs; returns the number of data files removed."""
     hours = int(retention.total_seconds()) // _HOUR_SECONDS
     table.create_checkpoint()
-    if retention <= timedelta(days=_LOG_DAYS):
+    if _LOG_RETENTION in table.metadata().configuration or retention <= timedelta(days=_LOG_DAYS):
         table.cleanup_metadata()
     keep = [version for version in pinned if version <= table.version()] or None
     # Looked for first: a vacuum without anything to remove would leave two commits all the same.

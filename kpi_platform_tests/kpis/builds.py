@@ -14,9 +14,11 @@ from pathlib import Path
 
 import duckdb
 import polars as pl
+import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
+from kpi_platform.kpis.dbt_command import extent
 from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.sources import Sources
@@ -139,8 +141,11 @@ class Build:
         fresh = full_refresh or self._is_new
         if fresh:
             dbt("seed", "--full-refresh")
-        how = ["--full-refresh"] if fresh else []
-        dbt("run", "--no-write-json", *how, *self._left_out)
+        how, environment = extent(full_refresh=fresh)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            dbt("run", "--no-write-json", *how, *self._left_out)
         self._is_new = False
         with connect(WAREHOUSE) as con:
             mark_built(con, "project", full_refresh=fresh)

@@ -72,8 +72,13 @@ class FastBuild:
         if not pending(self._con):
             return
         fresh = self._is_new
+        # What dbt keeps from model to model is of one run.
+        parsed_project().flat_graph.pop("remembered_in", None)
         for node in _models():
-            if fresh:
+            if fresh and node.name in self._changed and node.config.materialized == "view":
+                # No update makes a view again.
+                self._create(node, self._rendered(node, full_refresh=True))
+            elif fresh:
                 self._create(node, _full_text(self, node.unique_id))
             elif node.config.materialized == "incremental":
                 self._replace_affected(node)
@@ -121,18 +126,10 @@ class FastBuild:
     def _replace_affected(self, node: Any) -> None:
         set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=False), None)
         context = self._context(node)
-        text = self._rendered(node)
-        self._con.execute(f"create or replace temp table {node.name}__new as {text}")
+        query = f"(\n{self._rendered(node)}\n)"
         target = context["this"]
-        replace = context["get_incremental_replace_affected_sql"](
-            {
-                "target_relation": target,
-                "temp_relation": f"{node.name}__new",
-                "unique_key": node.config.unique_key,
-                "dest_columns": self._adapter.get_columns_in_relation(target),
-                "incremental_predicates": node.config.get("incremental_predicates"),
-            }
-        )
+        columns = ", ".join(each.quoted for each in self._adapter.get_columns_in_relation(target))
+        replace = context["replace_affected"](target, columns, query)
         self._adapter.commit_if_has_connection()
         self._con.execute(f"begin; {replace}; commit")
 

@@ -1,6 +1,7 @@
 """What a run of dbt leaves behind, with the real dbt on a project of one model."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from kpi_platform.kpis.dbt_run import DbtRun
 PROJECT = """name: small
 profile: small
 version: "1.0"
+models:
+  +materialized: table
 """
 PROFILE = """small:
   target: here
@@ -27,7 +30,8 @@ def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
     (folder / "profiles.yml").write_text(PROFILE)
     (folder / "models" / "one.sql").write_text(model)
     monkeypatch.setenv("DBT_TARGET_PATH", str(folder / "target"))
-    monkeypatch.setenv("KPI_WAREHOUSE_PATH", str(folder / "warehouse.duckdb"))
+    # The project is parsed before anybody knows the warehouse.
+    monkeypatch.setenv("KPI_WAREHOUSE_PATH", str(folder / "no_warehouse.duckdb"))
     dbt = DbtCliResource(
         project_dir=str(folder),
         profiles_dir=str(folder),
@@ -48,6 +52,8 @@ def test_a_run_that_went_well_leaves_no_folder_behind(
     _run(tmp_path, "select 1 as n", monkeypatch)(full_refresh=False)
     assert (tmp_path / "warehouse.duckdb").exists()
     assert _left(tmp_path) == []
+    # What dbt was told of this warehouse is no word about others.
+    assert "KPI_PROJECT_IS_BUILT" not in os.environ
 
 
 def test_a_run_that_failed_leaves_its_log_and_its_sql(
@@ -57,3 +63,14 @@ def test_a_run_that_failed_leaves_its_log_and_its_sql(
         _run(tmp_path, "select * from no_such_table", monkeypatch)(full_refresh=False)
     (left,) = _left(tmp_path)
     assert list(left.rglob("compiled/**/one.sql"))
+
+
+def test_the_project_is_parsed_for_a_warehouse_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    run = _run(tmp_path, "select 1 as n", monkeypatch)
+    run(full_refresh=False)
+    assert "Unable to do partial parsing" in "".join(capfd.readouterr())
+
+    run(full_refresh=False)
+    assert "Unable to do partial parsing" not in "".join(capfd.readouterr())

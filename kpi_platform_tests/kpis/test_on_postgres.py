@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg2
 
+from kpi_platform.kpis.dbt_command import BUILD, extent
 from kpi_platform.kpis.ship import fetch_changes, ship
 from kpi_platform.storage.warehouse import affected_periods_to_publish, connect
 from kpi_platform.storage.warehouse_copies import PostgresCopy
@@ -51,11 +52,11 @@ def test_every_load_gives_the_same_rows_and_changes_on_both(
     server = postgres_server.create_database("models")
     build, copy = Build(source_frame()), PostgresCopy(server.dsn)
     for number, hours in enumerate(loads(seed=1, events_per_hour=14)):
-        fresh = ["--full-refresh"] if number == 0 else []
+        how, _ = extent(full_refresh=number == 0)
         build.load(lake_of(hours))
         with connect(WAREHOUSE) as con:
             ship(con, copy)
-        dbt_on_postgres(server, tmp_path, "build", "--exclude-resource-type", "unit_test", *fresh)
+        dbt_on_postgres(server, tmp_path, *BUILD, *how)
         build.run()
         with connect(WAREHOUSE) as con:
             changed = affected_periods_to_publish(con)

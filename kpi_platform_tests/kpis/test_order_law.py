@@ -103,12 +103,12 @@ def loads(seed: int, events_per_hour: int) -> list[dict[datetime, list[Event]]]:
 def test_tables_equal_a_build_from_scratch_and_the_reference(
     seed: int, events_per_hour: int
 ) -> None:
-    build = Build(source_frame(), questions=False)
+    build = Build(source_frame())
     for hours in loads(seed, events_per_hour):
         build.step(lake_of(hours))
     grown = {table: build.rows(f"from marts.{table}") for table in TABLES}
 
-    scratch = Build(source_frame(), questions=False)
+    scratch = Build(source_frame())
     scratch.step(lake_of(hours))
 
     for table in TABLES:

@@ -120,7 +120,7 @@ def test_every_update_renders_and_parses_as_redshift_sql(updates: dict[str, str]
         statements = [each for each in sqlglot.parse(text, dialect="redshift") if each is not None]
         kinds = [type(each) for each in statements]
         assert exp.Command not in kinds, name
-        assert kinds.count(exp.Create) == 3, name
+        assert kinds.count(exp.Create) == 2, name
         assert exp.Delete in kinds, name
         assert exp.Insert in kinds, name
 

@@ -1,6 +1,7 @@
 """Upkeep: few files after many small updates, the same rows, and readers that are not disturbed."""
 
 import json
+import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -206,3 +207,24 @@ def test_a_lake_on_s3_is_maintained_the_same_way(
     assert _rows(lake).equals(before)
     again = _maintained(lake)["user_version_intervals"]
     assert (again.files_before, again.error) == (1, "")
+
+
+def test_the_log_forgets_what_its_files_have_forgotten(lake: Lake) -> None:
+    for number in range(60):
+        _update(lake, number)
+    before = _rows(lake)
+    log = Path(lake.path("user_version_intervals")) / "_delta_log"
+    _maintained(lake)
+    assert len(list(log.glob("*.json"))) > 60
+    long_ago = (datetime.now(UTC) - WEEK - HOUR).timestamp()
+    for path in log.iterdir():
+        os.utime(path, (long_ago, long_ago))
+    _maintained(lake)
+    left = list(log.glob("*.json"))
+    assert len(left) < 5
+    version = lake.version("user_version_intervals")
+    _maintained(lake)
+    assert lake.version("user_version_intervals") == version
+    assert _rows(lake).equals(before)
+    _update(lake, 60)
+    assert _rows(lake).height == before.height + 2

@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Read from what this model notes of its changes:
 -- depends_on: {{ ref('player_days') }}
 select distinct date - n as date

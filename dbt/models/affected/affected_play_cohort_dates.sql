@@ -1,4 +1,3 @@
-{{ config(materialized='table') }}
 -- Read from what these models note of their changes:
 -- depends_on: {{ ref('player_days') }}
 -- depends_on: {{ ref('first_days') }}

@@ -1,0 +1,46 @@
+{# An hour's build on DuckDB asks each model little: what dbt does around a model there costs more than
+   its rows. The platform says by KPI_PROJECT_IS_BUILT that all tables were made by this very project, so
+   that no column can be another one and no contract can be broken; without it, or where a table is
+   missing, a model is built as dbt builds it, checks included. #}
+{% materialization incremental, adapter='duckdb' %}
+    {%- if not is_as_built() -%}{{ return(dbt.materialization_incremental_duckdb()) }}{%- endif -%}
+    {% call statement('main', auto_begin=False) %}
+        begin;
+        {{ replace_affected(this, columns_as_built(this), '(\n' ~ compiled_code ~ '\n)') }}
+        commit;
+    {% endcall %}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmaterialization %}
+
+{% materialization table, adapter='duckdb' %}
+    {%- if not is_as_built() -%}{{ return(dbt.materialization_table_duckdb()) }}{%- endif -%}
+    {% call statement('main', auto_begin=False) %}
+        create or replace table {{ this }} as
+        {{ compiled_code }}
+    {% endcall %}
+    {{ return({'relations': [this.incorporate(type='table')]}) }}
+{% endmaterialization %}
+
+{% macro is_as_built() -%}
+    {%- if should_full_refresh() or env_var('KPI_PROJECT_IS_BUILT', '') != 'true' -%}{{ return(false) }}{%- endif -%}
+    {%- set existing = load_cached_relation(this) -%}
+    {{ return(existing is not none and existing.is_table) }}
+{%- endmacro %}
+
+{# The columns of a table, in order, quoted: those of all tables are asked at once. #}
+{% macro columns_as_built(relation) -%}
+    {%- set tables = remembered('columns') -%}
+    {%- if not tables -%}
+        {%- set asked = "select schema_name || '.' || table_name, string_agg('\"' || column_name || '\"', ', ' order by column_index) from duckdb_columns() where database_name = '" ~ relation.database ~ "' and not internal group by all" -%}
+        {%- for row in run_query(asked).rows -%}{%- do tables.update({row[0]: row[1]}) -%}{%- endfor -%}
+    {%- endif -%}
+    {{ return(tables[relation.schema ~ '.' ~ relation.identifier]) }}
+{%- endmacro %}
+
+{# What this run of dbt keeps under a name from one model to the next: a mapping, empty at first. #}
+{% macro remembered(name) -%}
+    {%- if graph.get('remembered_in') != invocation_id -%}
+        {%- do graph.update({'remembered_in': invocation_id, 'remembered': {}}) -%}
+    {%- endif -%}
+    {{ return(graph['remembered'].setdefault(name, {})) }}
+{%- endmacro %}
