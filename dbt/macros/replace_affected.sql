@@ -4,8 +4,8 @@
 
    Settings, in the model's `meta`:
      window: {relation, period, column}   the periods recomputed, of these only the events or players
-                                          that `events` or `players` name, a relation of the schema
-                                          staging or a table of the schema lake (else `incremental_predicates`, a
+                                          that `events`, `players` or `affected_players` name, a
+                                          relation of the schema staging (`players`: lake) (else `incremental_predicates`, a
                                           condition on the rows; without either the whole model)
      publish: {period, column}            changed periods are noted in lake.changed_periods
      note_changes_in                      changed rows are noted in this table of the schema lake
@@ -56,6 +56,11 @@
         {%- set is_within = window_predicate(window['column'], relation, window['period']) -%}
         {%- if window.get('players') -%}
             {{ return(is_within ~ ' and ' ~ players_predicate('lake.' ~ window['players'])) }}
+        {%- endif -%}
+        {%- if window.get('affected_players') -%}
+            {%- set players = api.Relation.create(
+                database=target.database, schema='staging', identifier=window['affected_players']) -%}
+            {{ return(is_within ~ ' and ' ~ affected_players_predicate('player_id', players)) }}
         {%- endif -%}
         {%- if not window.get('events') -%}{{ return(is_within) }}{%- endif -%}
         {%- set events = api.Relation.create(

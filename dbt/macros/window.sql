@@ -49,6 +49,16 @@
     (studio, game, platform, player_id) in (select studio, game, platform, player_id from {{ relation }})
 {%- endmacro %}
 
+{# The same where a row is of one player and nobody else: true for those whose events, sessions or
+   versions in effect differ. #}
+{% macro among_affected_players(column, relation) -%}
+    {%- if not is_incremental() -%}true{%- else -%}{{ return(affected_players_predicate(column, relation)) }}{%- endif -%}
+{%- endmacro %}
+
+{% macro affected_players_predicate(column, relation) -%}
+    {{ column }} in (select player_id from {{ relation }})
+{%- endmacro %}
+
 {# The same for spans of time, inclusive at both ends: true for those that may meet the window. #}
 {% macro spans_window(first, last, relation, period) -%}
     {%- if not is_incremental() or not execute -%}{{ return('true') }}{%- endif -%}

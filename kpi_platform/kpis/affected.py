@@ -270,7 +270,7 @@ PROGRESS = (
         greatest(o.now_at, n.now_at) - interval 1 microsecond, interval 1 day
     ))::date, 'progress'
     from old_now o cross join new_now n
-    where o.now_at != n.now_at
+    where o.now_at is distinct from n.now_at
     """,
     # What makes a player active depends on the kind of source that tells of it.
     """

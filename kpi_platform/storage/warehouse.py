@@ -19,7 +19,7 @@ EVERY_TABLE = "*"
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
     *("changed_player_days", "changed_first_days"),
-    *("changed_last_days", "changed_grain_starts"),
+    *("changed_last_days", "changed_grain_starts", "changed_subject_days"),
 )
 _SCHEMA_FILE = Path(__file__).with_name("warehouse.sql")
 

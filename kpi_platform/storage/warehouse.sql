@@ -126,6 +126,10 @@ create table if not exists lake.changed_first_days (
 create table if not exists lake.changed_last_days (
     change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar, last_active_date date
 );
+create table if not exists lake.changed_subject_days (
+    change varchar not null, date date, service_name varchar, player_id varchar, event_name varchar,
+    subject varchar, detail varchar, version varchar, is_sighted boolean, occurrences bigint
+);
 create table if not exists lake.changed_grain_starts (
     change varchar not null, studio varchar, game varchar, platform varchar, first_date date
 );

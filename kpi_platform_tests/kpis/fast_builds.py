@@ -66,8 +66,9 @@ class FastBuild:
             self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, listed_events=listed_events
         )
 
-    def run(self) -> None:
-        """Build what is pending, the first time everything; forget what is published."""
+    def run(self, *, is_finished: bool = True) -> None:
+        """Build what is pending, the first time everything; forget what is published. A build that
+        is not finished leaves the books as they were, as if its last model had failed."""
         if not pending(self._con):
             return
         fresh = self._is_new
@@ -83,6 +84,8 @@ class FastBuild:
                 self._replace_affected(node)
             elif node.config.materialized == "table":
                 self._create(node, self._rendered(node))
+        if not is_finished:
+            return
         self._is_new = False
         mark_built(self._con, "project", full_refresh=fresh)
         clear_published(self._con)

@@ -38,7 +38,9 @@ NAMED: dict[str, st.SearchStrategy[dict[str, str]]] = {
     "Purchase": st.fixed_dictionaries(
         {"Amount": st.sampled_from(["5", "-5"]), "Currency": st.just("USD")}
     ),
-    "FeatureUsed": st.fixed_dictionaries({"PlayerId": PLAYERS, "Feature": st.just("map")}),
+    "FeatureUsed": st.fixed_dictionaries(
+        {"PlayerId": PLAYERS, "Feature": st.sampled_from(["map", "shop"])}
+    ),
     "Crash": st.just({"Code": "C1"}),
     "Install": st.fixed_dictionaries({"PlayerId": PLAYERS, "Source": st.just("ad")}),
     "ExperimentAssigned": st.fixed_dictionaries(
@@ -53,13 +55,14 @@ PLAYED = ["SessionStart", "SessionStart", "SoftwareVersion", "Purchase", *NAMED]
 
 @dataclass(frozen=True)
 class Move:
-    """An hour now contains these events; whether a build finished before the next move; and up to
-    how many events of an hour are noted one by one."""
+    """An hour now contains these events; whether a build began, and finished, before the next move;
+    and up to how many events of an hour are noted one by one."""
 
     hour: datetime
     events: Sequence[Event]
     is_built: bool = True
     listed_events: int = LISTED_EVENTS
+    is_finished: bool = True
 
 
 @st.composite
@@ -74,7 +77,9 @@ def moves(draw: st.DrawFn) -> Move:
         source = draw(st.sampled_from(["one", "two"]))
         events.append(Event(session, at, name, hour, draw(NAMED[name]), number, source, source))
     is_built = draw(st.sampled_from([True, True, False]))
-    return Move(hour, events, is_built, draw(st.sampled_from([0, 1, LISTED_EVENTS])))
+    is_finished = draw(st.sampled_from([True, True, True, False]))
+    listed_events = draw(st.sampled_from([0, 1, LISTED_EVENTS]))
+    return Move(hour, events, is_built, listed_events, is_finished)
 
 
 def play(build: FastBuild, played: Sequence[Move]) -> dict[str, int]:
@@ -84,7 +89,7 @@ def play(build: FastBuild, played: Sequence[Move]) -> dict[str, int]:
         hours[move.hour] = list(move.events)
         build.load(Lake(hours, STUDIOS), move.listed_events)
         if move.is_built:
-            build.run()
+            build.run(is_finished=move.is_finished)
     build.run()
     return build.differences()
 
@@ -128,6 +133,17 @@ def sighted(day: int, player: str) -> Move:
     return Move(hour, [Event(f"v-{day}", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
 
 
+def using(day: int, *features: str, is_finished: bool = True) -> Move:
+    """A day on whose first hour a player uses these features, always in one session."""
+    hour = utc(1) + timedelta(days=day)
+    bodies = [{"PlayerId": "p1", "Feature": feature} for feature in features]
+    events = [
+        Event("s", hour, "FeatureUsed", hour, body, number, "one", "one")
+        for number, body in enumerate(bodies)
+    ]
+    return Move(hour, events, is_finished=is_finished)
+
+
 # Models that are wrong in one place, and moves that they get wrong: the right ones get them right.
 BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] = {
     "the trailing month is cut short by a day": (
@@ -138,8 +154,8 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
     "the cohort of a changed first day is forgotten": (
         {
             "affected_play_cohort_dates": (
-                "select first_active_date as date from {{ source('lake', 'changed_first_days') }}",
-                "select date '1970-01-01' as date",
+                "select distinct first_active_date as date",
+                "select distinct date '1970-01-01' as date",
             )
         },
         [at_day(0, "p1"), at_day(1, "p1", "p2"), at_day(29, "p1"), at_day(0, "p1", "p2")],
@@ -169,6 +185,41 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
         },
         [at_day(0, "p1"), at_day(0, "p1", "p2")],
         "attributed_events",
+    ),
+    "whose session stayed the same is forgotten": (
+        {"affected_activity_players": ("where player_id is not null", "where player_id = ''")},
+        [using(0, "map", "map"), using(0, "map", "shop")],
+        "service_subject_days",
+    ),
+    "what is no longer told is still counted": (
+        {"recent_subjects": ("else -occurrences end", "else 0 end")},
+        [using(0, "map", "shop"), using(0, "map", "map")],
+        "recent_subjects",
+    ),
+    "a player who was counted is counted again": (
+        {
+            "recent_subjects": (
+                "then 1 else 0 end\n            - case",
+                "then 1 else 0 end\n            - 0 * case",
+            )
+        },
+        [using(0, "map"), using(0, "map", "map")],
+        "recent_subjects",
+    ),
+    "what a failed build noted is counted twice": (
+        {
+            "affected_recent_days": (
+                "select date from {{ source('lake', 'changed_subject_days') }}",
+                "select date '1970-01-01' where false",
+            )
+        },
+        [using(0, "map"), using(0, "map", "map", is_finished=False)],
+        "recent_subjects",
+    ),
+    "the last 28 days stay where they were": (
+        {"affected_recent_days": ("(date = today - 1 or date = today + 1)", "date = today + 1")},
+        [at_day(0, "p1"), at_day(29, "p2")],
+        "recent_version_players",
     ),
     "a last day only ever comes later": (
         {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},

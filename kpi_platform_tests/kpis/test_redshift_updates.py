@@ -34,6 +34,7 @@ from kpi_platform_tests.kpis.test_redshift_sql import FOREIGN
 
 AFFECTED = {
     "hour": [datetime(2026, 1, 1, 5), datetime(2026, 1, 9, 7)],  # noqa: DTZ001 (as warehouses say)
+    "now_at": [datetime(2026, 1, 9, 8)],  # noqa: DTZ001
     "date": [date(2026, 1, 1), date(2026, 1, 9)],
     "month": [date(2026, 1, 1), date(2026, 3, 1)],
 }
@@ -52,9 +53,9 @@ class Column:
 
 
 def answer(sql: str, **_: Any) -> tuple[AdapterResponse, agate.Table]:
-    """What the stand-in says when it is asked for the affected periods."""
+    """What the stand-in says when it is asked for the affected periods, or for now."""
     period = next(name for name in AFFECTED if f"select distinct {name} " in sql)
-    kind = agate.DateTime() if period == "hour" else agate.Date()
+    kind = agate.DateTime() if period in {"hour", "now_at"} else agate.Date()
     rows = [(start,) for start in AFFECTED[period]]
     return AdapterResponse("OK"), agate.Table(rows, [period], [kind])
 

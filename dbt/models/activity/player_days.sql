@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['date', 'studio', 'game', 'platform', 'player_id'],
     meta={
-        'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'},
+        'window': {
+            'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date',
+            'affected_players': 'affected_activity_players'
+        },
         'note_changes_in': 'changed_player_days'
     }
 ) }}
@@ -18,6 +21,7 @@ with active as (
     from {{ ref('attributed_events') }}
     where is_activity and player_id is not null
         and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+        and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
     group by 1, 2, 3, 4, 5
 )
 select

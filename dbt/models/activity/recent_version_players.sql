@@ -1,4 +1,9 @@
-{{ config(materialized='table') }}
+{{ config(
+    unique_key=['service_name', 'version', 'player_id'],
+    incremental_predicates=[recent_players_predicate('staging.affected_activity_players')],
+    meta={'order_by': 'service_name, version'}
+) }}
+-- depends_on: {{ ref('affected_recent_days') }}
 -- One pass over 28 days, for all the questions that are about them.
 select
     service_name, version, player_id,
@@ -18,4 +23,5 @@ select
     {%- endfor %}
 from {{ ref('version_player_days') }}
 where {{ last_days('date', 28) }}
+    and {{ among_recent_players(ref('affected_activity_players')) }}
 group by service_name, version, player_id

@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['date', 'service_name', 'player_id'],
     meta={
-        'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'},
+        'window': {
+            'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date',
+            'affected_players': 'affected_activity_players'
+        },
         'order_by': 'date'
     }
 ) }}
@@ -12,6 +15,7 @@ with events as (
     from {{ ref('attributed_events') }}
     where player_id is not null
         and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+        and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
 ),
 sightings as (
     select
@@ -47,6 +51,7 @@ parts as (
     from {{ ref('stg_sessions') }}
     where player_id is not null
         and {{ in_window('started_at', ref('affected_activity_dates'), 'date') }}
+        and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
     group by started_at::date, service_name, player_id
 )
 select

@@ -1,10 +1,16 @@
 {{ config(
     unique_key=['date', 'service_name', 'player_id', 'event_name', 'subject', 'detail'],
     meta={
-        'window': {'relation': 'affected_version_dates', 'period': 'date', 'column': 'date'},
+        'window': {
+            'relation': 'affected_version_dates', 'period': 'date', 'column': 'date',
+            'affected_players': 'affected_activity_players'
+        },
+        'note_changes_in': 'changed_subject_days',
         'order_by': 'date'
     }
 ) }}
+-- That comes before this model notes anything:
+-- depends_on: {{ ref('affected_recent_days') }}
 with told as (
     select
         event_at::date as date,
@@ -18,6 +24,7 @@ with told as (
     from {{ ref('attributed_events') }}
     where event_name in ('FeatureUsed', 'Crash', 'Issue') and player_id is not null
         and {{ in_window('event_at', ref('affected_version_dates'), 'date') }}
+        and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
     group by
         event_at::date, service_name, player_id, event_name, coalesce(subject, 'unknown'),
         coalesce(detail, '')
@@ -30,3 +37,4 @@ from told t
 join {{ ref('version_player_days') }} v
     on v.date = t.date and v.service_name = t.service_name and v.player_id = t.player_id
 where {{ in_window('v.date', ref('affected_version_dates'), 'date') }}
+    and {{ among_affected_players('v.player_id', ref('affected_activity_players')) }}

@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['date', 'service_name', 'player_id'],
     meta={
-        'window': {'relation': 'affected_version_dates', 'period': 'date', 'column': 'date'},
+        'window': {
+            'relation': 'affected_version_dates', 'period': 'date', 'column': 'date',
+            'affected_players': 'affected_activity_players'
+        },
         'order_by': 'date'
     }
 ) }}
@@ -21,6 +24,7 @@ with carried as (
             and i.valid_from < d.date + 1 and (i.valid_to is null or i.valid_to >= d.date)
         where d.version is null
             and {{ in_window('d.date', ref('affected_version_dates'), 'date') }}
+            and {{ among_affected_players('d.player_id', ref('affected_activity_players')) }}
     ) as in_effect
     where place = 1
 )
@@ -42,3 +46,4 @@ left join carried c
     on d.version is null and c.date = d.date and c.service_name = d.service_name
     and c.player_id = d.player_id
 where {{ in_window('d.date', ref('affected_version_dates'), 'date') }}
+    and {{ among_affected_players('d.player_id', ref('affected_activity_players')) }}

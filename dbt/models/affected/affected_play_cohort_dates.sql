@@ -4,8 +4,14 @@
 with horizons as (
     select 1 as day_n union all select 7 union all select 30
 )
--- Players who came into the cohort or left it.
-select first_active_date as date from {{ source('lake', 'changed_first_days') }}
+-- Players who came into the cohort or left it; not those who only paid for the first time.
+select distinct first_active_date as date
+from (
+    select first_active_date
+    from {{ source('lake', 'changed_first_days') }}
+    group by studio, game, platform, player_id, first_active_date
+    having count(case when change = 'added' then 1 end) <> count(case when change = 'removed' then 1 end)
+) as moved
 union
 -- A day of play or payment that a day N, over by now, looks at.
 select d.date - n.n

@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['event_id'],
+    unique_key=['event_id', 'event_at'],
     meta={
         'window': {
             'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at', 'events': 'affected_events'

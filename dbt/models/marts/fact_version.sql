@@ -1,7 +1,10 @@
 {{ config(
     unique_key=['player_id', 'service_name', 'device', 'version', 'date'],
     meta={
-        'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'},
+        'window': {
+            'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date',
+            'affected_players': 'affected_activity_players'
+        },
         'publish': {'period': 'date', 'column': 'date'},
         'order_by': 'date'
     }
@@ -16,4 +19,5 @@ select
 from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+    and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
 group by player_id, service_name, device, version, event_at::date

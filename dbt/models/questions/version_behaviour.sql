@@ -30,21 +30,33 @@ placed as (
     join {{ ref('version_order') }} o on o.service_name = p.service_name and o.version = p.version
 ),
 behaviour as (
-    {%- for measure, formula in measures.items() %}
     select
-        service_name, version, '{{ measure }}' as measure, release_number, is_latest,
-        cast({{ formula }} as decimal(18, 6)) as x
+        service_name, version, release_number, is_latest,
+        {%- for measure, formula in measures.items() %}
+        cast({{ formula }} as decimal(18, 6)) as {{ measure }}{{ ',' if not loop.last }}
+        {%- endfor %}
     from placed
-    {{ 'union all' if not loop.last }}
-    {%- endfor %}
+),
+-- Players are grouped once for all measures, side by side.
+sums as (
+    select
+        service_name, version,
+        {%- for measure in measures %}
+        {{ moments(measure, measure) }},
+        {{ median_of(measure) }} as {{ measure }}_median{{ ',' if not loop.last }}
+        {%- endfor %}
+    from behaviour
+    group by service_name, version
 ),
 summed as (
+    {%- for measure in measures %}
     select
-        service_name, version, measure,
-        {{ moments('x', 'x') }},
-        {{ median_of('x') }} as median
-    from behaviour
-    group by service_name, version, measure
+        service_name, version, '{{ measure }}' as measure,
+        {{ measure }}_n as x_n, {{ measure }}_sum as x_sum, {{ measure }}_squares as x_squares,
+        {{ measure }}_median as median
+    from sums
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 means as (
     select
@@ -53,19 +65,36 @@ means as (
         {{ mean_variance_of('x') }} as variance
     from summed
 ),
-pairs as (
+told as (
     select
-        service_name, measure,
-        count(*) as n,
-        cast(sum(release_number) as double precision) as sum_r,
-        cast(sum(release_number * release_number) as double precision) as sum_rr,
-        cast(sum(cast(x as decimal(38, 6))) as double precision) as sum_x,
-        cast(sum(cast(power(cast(x as double precision), 2) as decimal(38, 6))) as double precision) as sum_xx,
-        cast(sum(cast(cast(x as double precision) * release_number as decimal(38, 6))) as double precision) as sum_rx,
-        min(release_number) < max(release_number) and min(x) < max(x) as is_varied
+        service_name,
+        {%- for measure in measures %}
+        {%- set release = 'case when ' ~ measure ~ ' is not null then release_number end' %}
+        count({{ measure }}) as {{ measure }}_n,
+        cast(sum({{ release }}) as double precision) as {{ measure }}_r,
+        cast(sum({{ release }} * release_number) as double precision) as {{ measure }}_rr,
+        cast(sum(cast({{ measure }} as decimal(38, 6))) as double precision) as {{ measure }}_x,
+        cast(sum(cast(power(cast({{ measure }} as double precision), 2) as decimal(38, 6))) as double precision)
+            as {{ measure }}_xx,
+        cast(sum(cast(cast({{ measure }} as double precision) * release_number as decimal(38, 6))) as double precision)
+            as {{ measure }}_rx,
+        min({{ release }}) < max({{ release }}) and min({{ measure }}) < max({{ measure }})
+            as {{ measure }}_is_varied{{ ',' if not loop.last }}
+        {%- endfor %}
     from behaviour
-    where is_latest and x is not null
-    group by service_name, measure
+    where is_latest
+    group by service_name
+),
+pairs as (
+    {%- for measure in measures %}
+    select
+        service_name, '{{ measure }}' as measure, {{ measure }}_n as n,
+        {{ measure }}_r as sum_r, {{ measure }}_rr as sum_rr, {{ measure }}_x as sum_x,
+        {{ measure }}_xx as sum_xx, {{ measure }}_rx as sum_rx, {{ measure }}_is_varied as is_varied
+    from told
+    where {{ measure }}_n > 0
+    {{ 'union all' if not loop.last }}
+    {%- endfor %}
 ),
 correlations as (
     select
