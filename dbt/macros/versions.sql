@@ -20,7 +20,7 @@
 {# What happened of a player on the days from day 0 on: retention on days 1 and 7 of the service, and
    revenue since. `cohort` is a relation with service_name, player_id and day_0; columns besides:
    is_d1, is_d7 (the day is over), is_retained_d1, is_retained_d7, revenue_usd. #}
-{% macro followed(cohort, with_revenue=true) %}
+{% macro followed(cohort) %}
     select
         c.service_name, c.player_id, c.day_0,
         c.day_0 + 1 <= f.last_date as is_d1,
@@ -32,7 +32,6 @@
     cross join (select now_at::date - 1 as last_date from {{ ref('processed_through') }}) f
     left join {{ ref('service_player_days') }} d
         on d.service_name = c.service_name and d.player_id = c.player_id and d.date >= c.day_0
-        {%- if not with_revenue %} and d.date <= c.day_0 + 7 {%- endif %}
     group by c.service_name, c.player_id, c.day_0, f.last_date
 {% endmacro %}
 

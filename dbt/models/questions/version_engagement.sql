@@ -38,14 +38,26 @@ joining as (
     cross join last_full
     where f.day_0 > last_date - 35 and f.day_0 <= last_date
 ),
-cohort as (select distinct service_name, player_id, day_0 from joining),
-followed as ({{ followed('cohort', with_revenue=false) }}),
-retained as (
-    select j.service_name, j.version, {{ retention_counts() }}
+followed as (
+    select
+        j.service_name, j.version,
+        j.day_0 + 1 <= last_date as is_d1,
+        j.day_0 + 7 <= last_date as is_d7,
+        d1.player_id is not null as is_retained_d1,
+        d7.player_id is not null as is_retained_d7
     from joining j
-    join followed f
-        on f.service_name = j.service_name and f.player_id = j.player_id and f.day_0 = j.day_0
-    group by j.service_name, j.version
+    cross join last_full
+    left join {{ ref('service_player_days') }} d1
+        on d1.service_name = j.service_name and d1.player_id = j.player_id
+        and d1.date = j.day_0 + 1 and d1.is_active
+    left join {{ ref('service_player_days') }} d7
+        on d7.service_name = j.service_name and d7.player_id = j.player_id
+        and d7.date = j.day_0 + 7 and d7.is_active
+),
+retained as (
+    select service_name, version, {{ retention_counts() }}
+    from followed
+    group by service_name, version
 ),
 last_days_on_version as (
     select v.service_name, v.version, v.player_id, max(v.date) as last_day
