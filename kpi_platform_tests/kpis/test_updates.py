@@ -53,7 +53,8 @@ def no_room_for_more_than_ten_dollars() -> Iterator[None]:
     with connect(WAREHOUSE) as con:
         [(kind,)] = con.execute(
             "select data_type from duckdb_columns()"
-            " where table_name = 'kpi_hourly' and column_name = 'revenue_usd'"
+            " where schema_name = 'marts' and table_name = 'kpi_hourly'"
+            " and column_name = 'revenue_usd'"
         ).fetchall()
         con.execute(change.format("decimal(7, 6)"))
     try:
