@@ -91,12 +91,10 @@ def merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
     """Insert, update and delete rows by key in one commit; `changes` as `changes_of` gives them."""
     values = {name: f"s.{name}" for name in contract.polars_schema.names()}
     same = [f"t.{name} = s.{name}" for name in contract.row_keys]
-    # Named as values, partitions are left out before their files are read; as columns, after.
-    there = [f"t.{name} IN ({_literals(changes[name])})" for name in contract.partition_by]
     (
         target.merge(
             changes,
-            " AND ".join([*there, *same]),
+            " AND ".join([_partitions_to_search(contract, changes), *same]),
             source_alias="s",
             target_alias="t",
             writer_properties=writer_properties(contract),
@@ -106,6 +104,26 @@ def merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
         .when_not_matched_insert(values, predicate=f"s.{_OPERATION} = 'upsert'")
         .execute()
     )
+
+
+def _partitions_to_search(contract: Table, changes: pl.DataFrame) -> str:
+    """The partitions in which a row may have to be changed or deleted, as SQL.
+
+    A row that leaves one partition for another is not in the other yet: nothing there is read, and
+    nothing copied. Named as values, partitions are left out before their files are read; as
+    columns, after.
+    """
+    *outer, _ = contract.partition_by
+    is_gone = pl.col(_OPERATION) == "delete"
+    gone = changes.filter(is_gone)
+    stays = changes.filter(~is_gone).join(gone, on=contract.keys, how="anti")
+    partitions = pl.concat([gone, stays]).select(contract.partition_by).unique()
+    alike = partitions.partition_by(outer) if outer else [partitions]
+    named = (
+        " AND ".join(f"t.{name} IN ({_literals(some[name])})" for name in contract.partition_by)
+        for some in alike
+    )
+    return "(" + " OR ".join(f"({some})" for some in named) + ")"
 
 
 def _literals(values: pl.Series) -> str:

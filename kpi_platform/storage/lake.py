@@ -366,6 +366,13 @@ class Lake:
             Path(self.path(table)).mkdir(parents=True, exist_ok=True)
         existing = self.open(table)
         if existing is not None:
+            laid_out = tuple(existing.metadata().partition_columns)
+            if laid_out != contract.partition_by:
+                raise LakeError(
+                    f"KPI_LAKE_URI: {self.path(table)} is partitioned by {', '.join(laid_out)}, as"
+                    f" an earlier release did, not by {', '.join(contract.partition_by)}: make the"
+                    " lake anew"
+                )
             add_missing_columns(existing, contract)
             return existing
         return retried(

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage import lake as lake_module
 from kpi_platform.storage.lake import Lake, LakeError, hours_of
+from kpi_platform.storage.lake_files import files_of
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -99,6 +100,31 @@ def test_a_partition_is_read_by_its_values_as_text(lake: Lake) -> None:
     assert set(lake.partitions("sessions").signatures) == {("2026-01-01",), ("2026-01-02",)}
     found = lake.partitions("sessions").read(("2026-01-02",))
     assert found["p_started_date_utc"].to_list() == [date(2026, 1, 2)]
+
+
+def test_a_row_that_moves_copies_nothing_where_it_goes(lake: Lake) -> None:
+    day_after = FIVE + 24 * HOUR
+    rows = pl.concat([_session("a", FIVE), _session("b", FIVE), _session("c", day_after)])
+    lake.apply_changes("sessions", rows, rows.clear())
+    found = files_of(DeltaTable(lake.path("sessions")))
+    there = found.filter(p_started_date_utc=day_after.date())["path"].item()
+    moved = _session("a", FIVE).with_columns(p_started_date_utc=pl.lit(day_after.date()))
+    assert lake.apply_changes("sessions", moved, _session("a", FIVE)) == 2
+    assert there in files_of(DeltaTable(lake.path("sessions")))["path"]
+    found = lake.scan("sessions").sort("session_id").collect()
+    assert found.select("session_id", "p_started_date_utc").rows() == [
+        ("a", day_after.date()),
+        ("b", FIVE.date()),
+        ("c", day_after.date()),
+    ]
+
+
+def test_a_table_laid_out_by_an_earlier_release_is_left_alone(lake: Lake) -> None:
+    rows = _session("a", FIVE)
+    write_deltalake(lake.path("sessions"), rows, partition_by=["source"])
+    with pytest.raises(LakeError, match=r"partitioned by source, .* make the lake anew"):
+        lake.apply_changes("sessions", rows, rows.clear())
+    assert lake.version("sessions") == 0
 
 
 def test_a_table_of_an_earlier_release_gains_the_new_columns(lake: Lake) -> None:
