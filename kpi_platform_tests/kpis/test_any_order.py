@@ -231,7 +231,7 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
     "where a session began is forgotten": (
         {
             "repeated_sightings": (
-                "{{ \"and event_at >= '\" ~ since ~ \"'\" if since }}",
+                '{{ "and event_at >= \'" ~ since ~ "\'" if since }}',
                 "and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}",
             )
         },
