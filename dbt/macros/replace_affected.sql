@@ -7,6 +7,7 @@
                                           that `events`, `players` or `affected_players` name, a
                                           relation of the schema staging (`players`: lake) (else `incremental_predicates`, a
                                           condition on the rows; without either the whole model)
+     affected_sessions: true              of the affected players' sessions those that may differ
      publish: {period, column}            changed periods are noted in lake.changed_periods
      note_changes_in                      changed rows are noted in this table of the schema lake
    All of it is one transaction: whoever finds a note finds the change, and the other way round. #}
@@ -51,23 +52,25 @@
 {% macro replaced_rows(meta, predicates) -%}
     {%- if meta.get('window') -%}
         {%- set window = meta['window'] -%}
-        {%- set relation = api.Relation.create(
-            database=target.database, schema='staging', identifier=window['relation']) -%}
+        {%- set relation = built_relation('staging', window['relation']) -%}
         {%- set is_within = window_predicate(window['column'], relation, window['period']) -%}
         {%- if window.get('players') -%}
             {{ return(is_within ~ ' and ' ~ players_predicate('lake.' ~ window['players'])) }}
         {%- endif -%}
         {%- if window.get('affected_players') -%}
-            {%- set players = api.Relation.create(
-                database=target.database, schema='staging', identifier=window['affected_players']) -%}
+            {%- set players = built_relation('staging', window['affected_players']) -%}
             {{ return(is_within ~ ' and ' ~ affected_players_predicate('player_id', players)) }}
         {%- endif -%}
         {%- if not window.get('events') -%}{{ return(is_within) }}{%- endif -%}
-        {%- set events = api.Relation.create(
-            database=target.database, schema='staging', identifier=window['events']) -%}
+        {%- set events = built_relation('staging', window['events']) -%}
         {{ return(is_within ~ ' and ' ~ events_predicate(window['column'], 'event_id', events)) }}
     {%- endif -%}
+    {%- if meta.get('affected_sessions') -%}{{ return(affected_sessions_predicate()) }}{%- endif -%}
     {{ return(predicates | join(' and ') if predicates else 'true') }}
+{%- endmacro %}
+
+{% macro built_relation(schema, name) -%}
+    {{ return(api.Relation.create(database=target.database, schema=schema, identifier=name)) }}
 {%- endmacro %}
 
 {% macro note_periods(publish, differing) -%}

@@ -141,3 +141,29 @@
     {%- if flags.FULL_REFRESH -%}{{ return(false) }}{%- endif -%}
     {{ return(dbt.is_incremental()) }}
 {%- endmacro %}
+
+{# The sessions of the affected players of which a sighting may have come, gone or changed: those that
+   started on the date of the earliest one with a sighting on an affected date, now or before, or later. #}
+{% macro affected_sessions_predicate() -%}
+    {%- if not execute -%}{{ return('true') }}{%- endif -%}
+    {%- set since = earliest_affected_session() -%}
+    {%- if not since -%}{{ return('false') }}{%- endif -%}
+    {%- set players = built_relation('staging', 'affected_activity_players') -%}
+    {{ return("session_started_at >= '" ~ since ~ "' and " ~ affected_players_predicate('player_id', players)) }}
+{%- endmacro %}
+
+{# By name, as tests ask for it too; what was sighted before is known of repeated sightings alone, and
+   nobody asks for others. #}
+{% macro earliest_affected_session() -%}
+    {%- set dates = built_relation('staging', 'affected_activity_dates') -%}
+    {%- set players = built_relation('staging', 'affected_activity_players') -%}
+    {%- set sightings = [] -%}
+    {%- for relation in [built_relation('marts', 'attributed_events'), built_relation('staging', 'repeated_sightings')] -%}
+        {%- do sightings.append(
+            "select session_started_at from " ~ relation ~ " where version is not null and "
+            ~ window_predicate('event_at', dates, 'date') ~ " and " ~ affected_players_predicate('player_id', players)
+        ) -%}
+    {%- endfor -%}
+    {%- set earliest = "(select min(session_started_at)::date as date from (" ~ sightings | join(" union all ") ~ ") as sighted) as earliest" -%}
+    {{ return(affected_periods(earliest, 'date') | first) }}
+{%- endmacro %}

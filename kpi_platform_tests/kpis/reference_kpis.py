@@ -327,20 +327,32 @@ class World:
         ]
 
     def active_versions(self) -> list[Row]:
-        """The table `active_versions`, its counts of players only."""
+        """The table `active_versions`, its counts."""
         recent = [a for a in self.sightings() if self.now - 28 * DAY <= a.event.at < self.now]
         keys = {(a.event.service, a.event.attribute("Version") or "") for a in recent}
-        return [
-            {"service_name": service, "version": version, "players": len(found)}
-            for service, version in keys
-            if (
-                found := {
-                    a.player
-                    for a in recent
-                    if (a.event.service, a.event.attribute("Version")) == (service, version)
+        rows = []
+        for service, version in keys:
+            of_service = [a for a in recent if a.event.service == service]
+            found = [a for a in of_service if a.event.attribute("Version") == version]
+            players = len({a.player for a in found})
+            rows.append(
+                {
+                    "service_name": service,
+                    "version": version,
+                    "players": players,
+                    "share_of_players": players / len({a.player for a in of_service}),
+                    "devices": len({a.device for a in found}),
+                    "sessions": len(
+                        {
+                            (a.event.source, a.event.session, a.session_started_at)
+                            for a in found
+                            if a.session_started_at is not None
+                        }
+                    ),
+                    "sightings": len(found),
                 }
             )
-        ]
+        return rows
 
     def attributed_events(self) -> list[Row]:
         """The table `attributed_events`, the columns of attribution."""

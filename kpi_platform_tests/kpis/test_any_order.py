@@ -133,6 +133,13 @@ def sighted(day: int, player: str) -> Move:
     return Move(hour, [Event(f"v-{day}", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
 
 
+def again(day: int) -> Move:
+    """A day on whose first hour a player is sighted, always in one session."""
+    hour = utc(1) + timedelta(days=day)
+    body = {"PlayerId": "p1", "Version": "1.9"}
+    return Move(hour, [Event("s", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
+
+
 def using(day: int, *features: str, is_finished: bool = True) -> Move:
     """A day on whose first hour a player uses these features, always in one session."""
     hour = utc(1) + timedelta(days=day)
@@ -220,6 +227,16 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
         {"affected_recent_days": ("(date = today - 1 or date = today + 1)", "date = today + 1")},
         [at_day(0, "p1"), at_day(29, "p2")],
         "recent_version_players",
+    ),
+    "where a session began is forgotten": (
+        {
+            "repeated_sightings": (
+                '{{ "and event_at >= \'" ~ since ~ "\'" if since }}',
+                "and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}",
+            )
+        },
+        [again(0), again(1)],
+        "repeated_sightings",
     ),
     "a last day only ever comes later": (
         {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},

@@ -9,7 +9,8 @@ select
     version,
     min(event_at) as first_seen_at,
     max(event_at) as last_seen_at,
-    count(*) as sightings
+    count(*) as sightings,
+    count(session_started_at) as session_sightings
 from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}

@@ -65,7 +65,11 @@ select
     e.detail,
     e.target_version
 from distinct_events e
-left join {{ source('lake', 'sessions') }} s
+left join (
+    -- Only those that an affected hour may hold: all of them have more keys than events to look up.
+    select * from {{ source('lake', 'sessions') }}
+    where {{ spans_window('started_at', 'ended_at', ref('affected_event_hours'), 'hour') }}
+) s
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
     and e.event_at between s.started_at and s.ended_at
 left join {{ source('lake', 'sources') }} k on k.source = e.source

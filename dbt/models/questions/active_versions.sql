@@ -2,49 +2,86 @@
     unique_key=['service_name', 'version'],
     meta={'publish': {'period': 'all'}}
 ) }}
-{%- set recent %}
+{%- set from_at, until_at = now_at(28), now_at() %}
+{%- set sighted %}
     from {{ ref('attributed_events') }}
     where version is not null and player_id is not null
-        and event_at >= {{ now_at(28) }} and event_at < {{ now_at() }}
 {%- endset %}
--- Sightings are found quickly and are many: read thrice, each time for what is counted.
-with players as (
-    select service_name, version, player_id, count(*) as sightings {{ recent }}
-    group by service_name, version, player_id
+-- These days begin and end within a date. What is known of dates counts all of them; of the first and the
+-- last one the events are asked.
+with days as (
+    select *
+    from {{ ref('version_days') }}
+    where date >= {{ from_at }}::date
+),
+outside as (
+    select service_name, version, session_started_at {{ sighted }}
+        and event_at >= {{ from_at }}::date and event_at < {{ from_at }}
+    union all
+    select service_name, version, session_started_at {{ sighted }} and event_at >= {{ until_at }}
+),
+repeated as (
+    select source, service_name, session_id, session_started_at, version, count(*) as sightings
+    from {{ ref('repeated_sightings') }}
+    where event_at >= {{ from_at }} and event_at < {{ until_at }}
+    group by source, service_name, session_id, session_started_at, version
+),
+parts as (
+    select service_name, version, sightings, session_sightings as sessions from days
+    union all
+    select service_name, version, -1, case when session_started_at is not null then -1 else 0 end from outside
+    union all
+    -- A session that was sighted again is one session.
+    select service_name, version, 0, 1 - sightings from repeated
 ),
 versions as (
-    select service_name, version, count(*) as players, cast(sum(sightings) as bigint) as sightings
-    from players group by service_name, version
+    select
+        service_name, version,
+        cast(sum(sightings) as bigint) as sightings,
+        cast(sum(sessions) as bigint) as sessions
+    from parts
+    group by service_name, version
+),
+numbers_of_devices as (
+    select service_name, version, count(distinct device) as devices
+    from days
+    where last_seen_at >= {{ from_at }} and first_seen_at < {{ until_at }}
+    group by service_name, version
+),
+seen as (
+    select service_name, version, player_id
+    from {{ ref('fact_version') }}
+    where date > {{ from_at }}::date and date < {{ until_at }}::date
+    union all
+    select service_name, version, player_id {{ sighted }}
+        and event_at >= {{ from_at }} and event_at < {{ from_at }}::date + 1
+    union all
+    select service_name, version, player_id {{ sighted }}
+        and event_at >= {{ until_at }}::date and event_at < {{ until_at }}
+),
+players as (
+    select service_name, version, player_id from seen group by service_name, version, player_id
+),
+numbers_of_players as (
+    select service_name, version, count(*) as players from players group by service_name, version
 ),
 services as (
-    select service_name, count(distinct player_id) as service_players
-    from players group by service_name
-),
-recent_devices as (select distinct service_name, version, device {{ recent }}),
-numbers_of_devices as (
-    select service_name, version, count(*) as devices
-    from recent_devices group by service_name, version
-),
-recent_sessions as (
-    select distinct service_name, version, source, session_id, session_started_at {{ recent }}
-        and session_started_at is not null
-),
-numbers_of_sessions as (
-    select service_name, version, count(*) as sessions
-    from recent_sessions group by service_name, version
+    select service_name, count(*) as service_players
+    from (select service_name, player_id from players group by service_name, player_id) as of_services
+    group by service_name
 )
 select
     service_name,
     version,
     d.first_seen_at,
     d.last_seen_at,
-    v.players,
-    v.players::double precision / s.service_players as share_of_players,
+    p.players,
+    p.players::double precision / s.service_players as share_of_players,
     g.devices,
-    coalesce(n.sessions, 0) as sessions,
+    v.sessions,
     v.sightings
-from versions v
+from numbers_of_players p
+join versions v using (service_name, version)
 join services s using (service_name)
 join numbers_of_devices g using (service_name, version)
-left join numbers_of_sessions n using (service_name, version)
 join {{ ref('dim_version') }} d using (service_name, version)

@@ -8,22 +8,32 @@ with notifications as (
     from {{ ref('milestone_events') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
+-- By player once; those that nobody is known of come together and count as no player.
+told as (
+    select
+        service_name, target_version, player_id,
+        {%- for status in ['sent', 'shown', 'accepted', 'dismissed'] %}
+        count(case when detail = '{{ status }}' then 1 end) as {{ status }},
+        {%- endfor %}
+        min(event_at) as notified_at
+    from notifications
+    group by service_name, target_version, player_id
+),
 counted as (
     select
         service_name, target_version,
         {%- for status in ['sent', 'shown', 'accepted', 'dismissed'] %}
-        count(case when detail = '{{ status }}' then 1 end) as {{ status }},
-        count(distinct case when detail = '{{ status }}' then player_id end) as players_{{ status }},
+        cast(sum({{ status }}) as bigint) as {{ status }},
+        count(case when {{ status }} > 0 then player_id end) as players_{{ status }},
         {%- endfor %}
-        count(distinct player_id) as players_notified
-    from notifications
+        count(player_id) as players_notified
+    from told
     group by service_name, target_version
 ),
 firsts as (
-    select service_name, target_version, player_id, min(event_at) as notified_at
-    from notifications
+    select service_name, target_version, player_id, notified_at
+    from told
     where player_id is not null
-    group by service_name, target_version, player_id
 ),
 -- Whoever is on a later version than the target has it behind them.
 reached as (

@@ -13,8 +13,7 @@
 ) }}
 with players as (
     select
-        service_name, version, player_id,
-        last_active_date as last_date,
+        service_name, version, is_latest_version,
         cast(active_days as double precision) as days,
         {%- for measure in ['sessions', 'playtime_seconds', 'revenue_usd', 'feature_uses', 'issues'] %}
         cast(active_{{ measure }} as double precision) as {{ measure }}{{ ',' if not loop.last }}
@@ -24,14 +23,13 @@ with players as (
 ),
 placed as (
     select
-        p.*, o.release_number,
-        row_number() over (partition by p.service_name, p.player_id order by p.last_date desc) = 1 as is_latest
+        p.*, o.release_number
     from players p
     join {{ ref('version_order') }} o on o.service_name = p.service_name and o.version = p.version
 ),
 behaviour as (
     select
-        service_name, version, release_number, is_latest,
+        service_name, version, release_number, is_latest_version,
         {%- for measure, formula in measures.items() %}
         cast({{ formula }} as decimal(18, 6)) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}
@@ -82,7 +80,7 @@ told as (
             as {{ measure }}_is_varied{{ ',' if not loop.last }}
         {%- endfor %}
     from behaviour
-    where is_latest
+    where is_latest_version
     group by service_name
 ),
 pairs as (

@@ -3,16 +3,13 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 with recent as (
-    select
-        service_name, player_id, version, {{ grain_label('last_device') }} as device,
-        row_number() over (partition by service_name, player_id order by last_active_date desc) as days_ago
+    select service_name, version, {{ grain_label('last_device') }} as device
     from {{ ref('recent_version_players') }}
-    where active_days > 0
+    where is_latest_version
 ),
 counted as (
     select service_name, version, coalesce(device, 'all') as device, count(*) as players
     from recent
-    where days_ago = 1
     group by grouping sets ((service_name, version, device), (service_name, version))
 ),
 totals as (

@@ -38,26 +38,35 @@ joining as (
     cross join last_full
     where f.day_0 > last_date - 35 and f.day_0 <= last_date
 ),
-followed as (
+-- Whoever came back is found in one pass over the service's days, by either day.
+returned as (
     select
         j.service_name, j.version,
-        j.day_0 + 1 <= last_date as is_d1,
-        j.day_0 + 7 <= last_date as is_d7,
-        d1.player_id is not null as is_retained_d1,
-        d7.player_id is not null as is_retained_d7
+        count(case when d.date = j.day_0 + 1 then 1 end) as retained_d1,
+        count(case when d.date = j.day_0 + 7 then 1 end) as retained_d7
     from joining j
     cross join last_full
-    left join {{ ref('service_player_days') }} d1
-        on d1.service_name = j.service_name and d1.player_id = j.player_id
-        and d1.date = j.day_0 + 1 and d1.is_active
-    left join {{ ref('service_player_days') }} d7
-        on d7.service_name = j.service_name and d7.player_id = j.player_id
-        and d7.date = j.day_0 + 7 and d7.is_active
+    join {{ ref('service_player_days') }} d
+        on d.service_name = j.service_name and d.player_id = j.player_id and d.is_active
+        and d.date - j.day_0 in (1, 7) and d.date <= last_date
+    group by j.service_name, j.version
+),
+reached as (
+    select
+        service_name, version,
+        count(case when day_0 + 1 <= last_date then 1 end) as players_d1,
+        count(case when day_0 + 7 <= last_date then 1 end) as players_d7
+    from joining
+    cross join last_full
+    group by service_name, version
 ),
 retained as (
-    select service_name, version, {{ retention_counts() }}
-    from followed
-    group by service_name, version
+    select
+        n.service_name, n.version, n.players_d1, n.players_d7,
+        case when n.players_d1 > 0 then coalesce(b.retained_d1, 0) end as retained_d1,
+        case when n.players_d7 > 0 then coalesce(b.retained_d7, 0) end as retained_d7
+    from reached n
+    left join returned b on b.service_name = n.service_name and b.version = n.version
 ),
 last_days_on_version as (
     select v.service_name, v.version, v.player_id, max(v.date) as last_day

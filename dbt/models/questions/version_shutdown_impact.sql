@@ -4,10 +4,13 @@
 ) }}
 with latest as (
     select
-        service_name, player_id, version, {{ grain_label('last_device') }} as device,
-        row_number() over (partition by service_name, player_id order by last_active_date desc) as days_ago
+        service_name, version, {{ grain_label('last_device') }} as device,
+        count(*) as players,
+        sum(service_active_days) as player_days,
+        sum(service_revenue_usd) as revenue_usd
     from {{ ref('recent_version_players') }}
-    where active_days > 0
+    where is_latest_version
+    group by service_name, version, {{ grain_label('last_device') }}
 ),
 used as (
     select
@@ -28,23 +31,15 @@ services as (
 remaining as (
     select
         l.service_name, l.version,
-        count(*) as players_remaining,
-        count(case when n.version = l.version and l.device <> 'unknown' then 1 end) as players_without_upgrade
+        cast(sum(l.players) as bigint) as players_remaining,
+        cast(sum(case when n.version = l.version and l.device <> 'unknown' then l.players else 0 end) as bigint)
+            as players_without_upgrade,
+        -- What those who remain did in all these days, on whatever version: at stake if all of them leave.
+        cast(sum(l.player_days) as bigint) as player_days,
+        sum(l.revenue_usd) as revenue_usd
     from latest l
     left join ({{ newest_of_devices() }}) n
         on n.service_name = l.service_name and n.device = l.device
-    where l.days_ago = 1
-    group by l.service_name, l.version
-),
--- What those who remain did in all these days, on whatever version: at stake if all of them leave.
-stakes as (
-    select
-        l.service_name, l.version,
-        cast(sum(r.active_days) as bigint) as player_days,
-        sum(r.revenue_usd) as revenue_usd
-    from latest l
-    join {{ ref('recent_version_players') }} r on r.service_name = l.service_name and r.player_id = l.player_id
-    where l.days_ago = 1
     group by l.service_name, l.version
 ),
 service_players as (
@@ -64,8 +59,8 @@ measured as (
         coalesce(u.players_last_7_days, 0) as players_last_7_days,
         coalesce(u.players_previous_7_days, 0) as players_previous_7_days,
         coalesce(p.players, 0) as service_players,
-        coalesce(k.player_days, 0) as remaining_player_days,
-        coalesce(k.revenue_usd, 0) as remaining_revenue_usd,
+        coalesce(r.player_days, 0) as remaining_player_days,
+        coalesce(r.revenue_usd, 0) as remaining_revenue_usd,
         s.player_days as service_player_days,
         s.sessions as service_sessions,
         s.playtime_seconds as service_playtime_seconds,
@@ -75,7 +70,6 @@ measured as (
     left join used u on u.service_name = a.service_name and u.version = a.version
     left join services s on s.service_name = a.service_name
     left join remaining r on r.service_name = a.service_name and r.version = a.version
-    left join stakes k on k.service_name = a.service_name and k.version = a.version
     left join service_players p on p.service_name = a.service_name
 )
 select
