@@ -53,7 +53,7 @@
    time that it reads, and nothing that it has to work out. A full refresh compiles offline. #}
 {% macro now_at(days_before=0) -%}
     {%- set now = none if flags.FULL_REFRESH or not execute
-        else run_query('select distinct now_at from ' ~ ref('processed_through')).rows[0][0] -%}
+        else affected_periods(ref('processed_through'), 'now_at') | first | default(none) -%}
     {%- if now -%}
     timestamp '{{ now - modules.datetime.timedelta(days=days_before) }}'
     {%- else -%}
