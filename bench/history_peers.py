@@ -169,7 +169,7 @@ def polars_as_of(folder: Path, players: str, *_: str) -> float:
     """`join_asof` with all intervals."""
     events = sampled_events(int(players))
     started = time.monotonic()
-    table = Lake(str(folder)).scan("user_version_intervals").drop("p_valid_from_month")
+    table = Lake(str(folder)).scan("user_version_intervals").drop("p_state", "p_month")
     rows = (
         events.lazy()
         .sort("at")

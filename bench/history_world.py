@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 import polars as pl
 import pyarrow as pa
 
+from kpi_platform.history.timeline import user_version_intervals
 from kpi_platform.schemas.tables import TABLES
 
 # On a Wednesday at noon: who was seen within three days was seen in two calendar weeks.
@@ -29,7 +30,6 @@ _INGEST = {
     "p_ingest_date_utc": pl.col("at").dt.date(),
     "p_ingest_hour_utc": pl.col("at").dt.hour().cast(pl.Int32),
 }
-_MONTH = pl.col("valid_from").dt.date().dt.month_start()
 
 
 @dataclass(frozen=True)
@@ -149,17 +149,19 @@ class Population:
         )
 
     def intervals(self, month: date) -> pl.DataFrame:
-        """The rows of `user_version_intervals` that begin in this month, sorted by player."""
+        """The rows of `user_version_intervals` of this `p_month`, sorted by player: those that
+        end in it, as each does with the next one's first sighting, or begin in it and are open."""
         first = datetime(month.year, month.month, 1, tzinfo=UTC)
         following = (first + timedelta(days=32)).replace(day=1)
         found = []
         for k in range(INTERVALS):
-            shift = timedelta(hours=(SIGHTINGS - 1 - k) * self.gap_hours)
+            bound = min(k + 1, INTERVALS - 1)
+            shift = timedelta(hours=(SIGHTINGS - 1 - bound) * self.gap_hours)
             numbers = self._last_seen_between(first + shift, following + shift)
             found.append(self.who(numbers).select("player_id", run=self._interval(k)))
-        columns = TABLES["user_version_intervals"].polars_schema.names()
-        rows = pl.concat(found).unnest("run").with_columns(p_valid_from_month=_MONTH)
-        return rows.select(columns).sort("player_id", "valid_from")
+        return user_version_intervals(pl.concat(found).unnest("run")).sort(
+            "player_id", "valid_from"
+        )
 
     def weeks(self) -> list[date]:
         """The weeks in which anybody was last seen."""

@@ -7,7 +7,7 @@ import csv
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from statistics import median
@@ -32,11 +32,12 @@ WINDOW = 24
 # Without upkeep an update soon opens thousands of files: a quarter of the curve tells enough.
 WITHOUT = 4
 RULES = PlayerIdRules(("PlayerId",))
-Row = tuple[str, int, float, int, int, int, int]
+Row = tuple[str, int, float, float, int, int, int, int]
 COLUMNS = (
     "upkeep",
     "updates",
     "seconds_of_an_update",
+    "cpu_seconds_of_an_update",
     "files_in_hourly_tables",
     "files_in_folded_tables",
     "files_on_disk",
@@ -45,7 +46,8 @@ COLUMNS = (
 
 
 def main(out: Path, updates: int) -> None:
-    """Write `out` (CSV): per day of updates the median time of one and the files there are."""
+    """Write `out` (CSV): per day of updates the median seconds of one, by the clock and of the
+    processors (all threads, what else the machine does left out), and the files there are."""
     with out.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
         rows.writerow(COLUMNS)
@@ -67,11 +69,11 @@ def _curve(folder: Path, updates: int, *, is_kept: bool) -> Iterator[Row]:
         lake.replace_hours("cleaned_events", _events(hour, number), [hour])
         consumed = Consumed(fingerprint(str(number)), fingerprint(str(number)), 2 * ACTIVE)
         record_consumed(lake, "cleaned_events", {hour: consumed})
-        started = time.monotonic()
+        started = time.monotonic(), time.process_time()
         for step in (SessionsStep(lake, RULES, timedelta(hours=24)), HistoryStep(lake, RULES)):
             for reports in work_through(lake, step, [hour], 10**9):
                 assert reports[0].status == "written", reports
-        seconds.append(time.monotonic() - started)
+        seconds.append((time.monotonic() - started[0], time.process_time() - started[1]))
         if is_kept and number % UPKEEP_EVERY == UPKEEP_EVERY - 1:
             # Nothing is older than an hour here: a retention of none shows what a week leaves.
             assert not [item.error for item in maintain(lake, timedelta()) if item.error]
@@ -79,15 +81,23 @@ def _curve(folder: Path, updates: int, *, is_kept: bool) -> Iterator[Row]:
             yield _row(lake, folder, number + 1, seconds[-WINDOW:], is_kept=is_kept)
 
 
-def _row(lake: Lake, folder: Path, updates: int, seconds: list[float], *, is_kept: bool) -> Row:
+def _row(
+    lake: Lake,
+    folder: Path,
+    updates: int,
+    seconds: Sequence[tuple[float, float]],
+    *,
+    is_kept: bool,
+) -> Row:
     hourly, folded = (
         sum(len(table.file_uris()) for name in tables if (table := lake.open(name)))
         for tables in _kinds(lake)
     )
     files = [path for path in folder.rglob("*") if path.is_file()]
-    took = round(median(seconds), 4)
+    took, worked = (round(median(of), 4) for of in zip(*seconds, strict=True))
     size = sum(path.stat().st_size for path in files)
-    return "daily" if is_kept else "none", updates, took, hourly, folded, len(files), size
+    kept = "daily" if is_kept else "none"
+    return kept, updates, took, worked, hourly, folded, len(files), size
 
 
 def _kinds(lake: Lake) -> tuple[list[str], list[str]]:

@@ -4,7 +4,7 @@ Belongs here: opening a lake and asking its intervals so that little of them is 
 what "in effect" means (history/lookup.py).
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 from deltalake import DeltaTable
@@ -52,17 +52,25 @@ class Versions:
         self, player_id: str, at: datetime, service: str | None = None, device: str | None = None
     ) -> pl.DataFrame:
         """As `version_at`."""
-        mine = self._scan().filter(pl.col("player_id") == player_id).collect()
+        is_mine = pl.col("player_id") == player_id
+        mine = self._scan().filter(is_mine & _may_be_in_effect(at)).select(_COLUMNS).collect()
         return in_effect(mine, player_id, at, service, device)
 
     def as_of(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return `events` (`player_id`, `at`, perhaps `service_name` and `device`) with the
         version in effect at each, in their order: see `versions_as_of` in history/lookup.py."""
         players = events.lazy().select("player_id").unique()
-        mine = self._scan().join(players, on="player_id", how="semi").collect(engine="streaming")
-        return versions_as_of(events, mine)
+        rows = self._scan().select(_COLUMNS).join(players, on="player_id", how="semi")
+        return versions_as_of(events, rows.collect(engine="streaming"))
 
     def _scan(self) -> pl.LazyFrame:
         if self._snapshot is None:
-            return pl.LazyFrame(schema=TABLES[TABLE].polars_schema).select(_COLUMNS)
-        return pl.scan_delta(self._snapshot).select(_COLUMNS)
+            return pl.LazyFrame(schema=TABLES[TABLE].polars_schema)
+        return pl.scan_delta(self._snapshot)
+
+
+def _may_be_in_effect(at: datetime) -> pl.Expr:
+    """False for the partitions whose intervals all ended before `at` or began after it."""
+    month, in_month = at.astimezone(UTC).date().replace(day=1), pl.col("p_month")
+    is_open = pl.col("p_state") == "open"
+    return (is_open & (in_month <= month)) | (~is_open & (in_month >= month))

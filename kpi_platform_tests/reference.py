@@ -8,7 +8,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import polars as pl
@@ -207,6 +207,13 @@ def reference_intervals(events: list[Event]) -> list[Row]:
             run["last_seen_at"] = event.at
             run["sightings"] += 1
     return rows
+
+
+def interval_partition(interval: Row) -> tuple[str, date]:
+    """`p_state` and `p_month` of an interval."""
+    end = interval["valid_to"]
+    state, at = ("open", interval["valid_from"]) if end is None else ("closed", end)
+    return state, at.date().replace(day=1)
 
 
 def reference_history(events: list[Event]) -> list[Row]:

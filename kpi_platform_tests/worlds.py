@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from kpi_platform_tests.reference import Event
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
+# Before the turn of a month, at which intervals change their partition.
+START = datetime(2026, 1, 30, tzinfo=UTC)
 # Steps of 8 h meet the silence of 24 h from both sides and exactly.
 TIMES = st.integers(0, 11).map(lambda step: START + timedelta(hours=8 * step))
 HOURS = st.integers(0, 3).map(lambda hour: START + timedelta(hours=22 + hour))

@@ -70,6 +70,9 @@ class HistoryStep:
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         """Replace the hours' sightings, then the rows of every player whose sightings changed."""
         with lake_lock(self._lake.uri, FOLD_LOCK):
+            # What cannot be opened is to be known before anything is written.
+            for table in ("user_version_history", "user_version_intervals"):
+                self._lake.open(table)
             held, batch, lost, won = self._replace_sightings(hours)
             figures = self._fold_waiting(batch, lost, won)
         return {hour: Done(content, rows, figures) for hour, (content, rows) in held.items()}

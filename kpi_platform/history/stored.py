@@ -63,7 +63,7 @@ def histories_of(
     lake: Lake, players: pl.Series, at_a_time: int
 ) -> Iterator[tuple[pl.Series, pl.DataFrame]]:
     """All these players, about so many at a time, each time with their rows of
-    `user_version_history`: those last seen on one date together, who has no row with the first.
+    `user_version_history`: those last seen on one date together, who has no row with the last.
 
     The rows are those that there were at the start, whatever is written in between.
     """
@@ -73,12 +73,13 @@ def histories_of(
     turns = named.group_by(date).len().sort(date)
     turns = turns.select(date, _turn=(count.cum_sum() - count) // at_a_time)
     new = players.filter(~players.is_in(named["player_id"].implode()))
-    if turns.is_empty():
-        yield new, _rows_of(table, named)
-    for some in turns.partition_by("_turn", maintain_order=True):
+    *before, last = turns.partition_by("_turn", maintain_order=True) or [turns]
+    for some in before:
         known = named.join(some, on="p_last_seen_date", how="semi")
-        yield pl.concat([new, known["player_id"]]), _rows_of(table, known)
-        new = new.clear()
+        yield known["player_id"], _rows_of(table, known)
+    # With those seen today, whose files are looked through, go those who come there.
+    known = named.join(last, on="p_last_seen_date", how="semi")
+    yield pl.concat([new, known["player_id"]]), _rows_of(table, known)
 
 
 def _named(table: pl.LazyFrame, players: Collection[str] | pl.Series) -> pl.DataFrame:

@@ -125,8 +125,12 @@ def _tied(columns: list[str]) -> pl.Expr:
 
 def user_version_intervals(runs: pl.DataFrame) -> pl.DataFrame:
     """Return the boundaries of the intervals: one row per interval, without what grows in it."""
-    month = pl.col("valid_from").dt.date().dt.month_start()
-    return runs.select(*BOUNDARY, p_valid_from_month=month)
+    is_open = pl.col("valid_to").is_null()
+    return runs.select(
+        *BOUNDARY,
+        p_state=pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed")),
+        p_month=pl.coalesce("valid_to", "valid_from").dt.date().dt.month_start(),
+    )
 
 
 def fold_history(runs: pl.DataFrame) -> pl.DataFrame:

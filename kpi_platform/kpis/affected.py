@@ -132,21 +132,33 @@ SESSIONS = (
     """,
 )
 
+# An interval that ends is removed from one partition and added to another, maybe by another
+# transaction of the load: both are kept until all are known.
+INTERVALS = (
+    """
+    insert into lake.changed_intervals
+    select player_id, service_name, device, valid_from, version, valid_to
+    from (from removed union all from added)
+    """,
+)
+
 # An interval in effect on a date, and one that was: where only the end moved, those from the first
 # end on. Dates without a sighting take their version from there.
-INTERVALS = (
+ALL_INTERVALS = (
     """
     insert into lake.affected_versions
     select distinct $load_id, service_name, player_id,
-        case when r.version = a.version then least(r.valid_to, a.valid_to) else valid_from end,
         case
-            when r.version is not null and r.valid_to is null then null
-            when a.version is not null and a.valid_to is null then null
-            else greatest(r.valid_to, a.valid_to)
-        end
-    from removed r full join added a using (player_id, service_name, device, valid_from)
-    where r.version is distinct from a.version or r.valid_to is distinct from a.valid_to
+            when count(*) > 1 and min(version) = max(version) then min(valid_to) else valid_from
+        end,
+        case when count(*) = count(valid_to) then max(valid_to) end
+    from lake.changed_intervals
+    group by player_id, service_name, device, valid_from
+    having count(*) = 1
+        or min(version) <> max(version)
+        or count(distinct coalesce(valid_to, timestamp 'infinity')) > 1
     """,
+    "delete from lake.changed_intervals",
 )
 
 STREAMS = (

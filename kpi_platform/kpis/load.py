@@ -209,6 +209,10 @@ class _Load:
         for changes, frames in self._batches(table):
             with transaction(self._con):
                 self._replace(table.name, changes, frames)
+        # Of this load, or of one that was interrupted.
+        if count(self._con, "select count(*) from lake.changed_intervals"):
+            with transaction(self._con):
+                self._note(affected.ALL_INTERVALS)
 
     def _changes(self, table: LakeTable) -> list[_Change]:
         known = loaded_partitions(self._con, table.name)

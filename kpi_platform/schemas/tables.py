@@ -289,7 +289,9 @@ class Sightings(Contract):
 class UserVersionIntervals(Contract):
     """One row per player, service, device and interval in which one version was in effect.
 
-    `p_valid_from_month`: first day of the month in which the interval begins.
+    `p_state`: `open` for the version in effect until now, else `closed`. `p_month`: first day of
+    the month in which a closed interval ends, or an open one begins. An hour ends some open
+    intervals; those that ended before lie apart from them and are not copied.
     """
 
     player_id = _key()
@@ -298,7 +300,8 @@ class UserVersionIntervals(Contract):
     version = _text()
     valid_from = _utc(primary_key=True)
     valid_to = _utc(nullable=True)
-    p_valid_from_month = _day()
+    p_state = dy.String(nullable=False, regex="^(open|closed)$")
+    p_month = _day()
 
 
 class UserVersionHistory(Contract):
@@ -468,7 +471,7 @@ TABLES: dict[str, Table] = {
     "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR, statistics=("event_at", "player_id")),
-    "user_version_intervals": Table(UserVersionIntervals, ("p_valid_from_month",)),
+    "user_version_intervals": Table(UserVersionIntervals, ("p_state", "p_month")),
     "user_version_history": Table(UserVersionHistory, ("p_last_seen_date",)),
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),

@@ -75,28 +75,39 @@ def add_missing_columns(target: DeltaTable, contract: Table) -> None:
 
 
 def changes_of(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
-    """What `merge` is to do: rows to insert or update, and keys to delete, in one frame."""
-    schema = contract.polars_schema
-    gone = deletes.select(contract.row_keys)
+    """What `merge` is to do: rows to insert or update, and keys to delete, in one frame.
+
+    A row that is deleted from one partition and inserted into another moves: it is looked for
+    where it was (`_in_<partition column>`), and inserted only as the row found there.
+    """
+    columns = contract.polars_schema.names()
+    found_in = {_found_in(name): name for name in contract.partition_by}
+    held = deletes.select(*contract.keys, **found_in)
+    rows = upserts.select(columns).join(held, on=contract.keys, how="left")
+    is_move = pl.col(next(iter(found_in))).is_not_null()
+    moves_or_stays = pl.when(is_move).then(pl.lit("move")).otherwise(pl.lit("upsert"))
+    stays_in = {new: pl.coalesce(new, name) for new, name in found_in.items()}
+    gone = held.join(upserts, on=contract.keys, how="anti")
     return pl.concat(
         [
-            upserts.select(schema.names()).with_columns(pl.lit("upsert").alias(_OPERATION)),
+            rows.with_columns(moves_or_stays.alias(_OPERATION), **stays_in),
             gone.with_columns(pl.lit("delete").alias(_OPERATION)),
         ],
         how="diagonal",
-    ).select(*schema.names(), _OPERATION)
+    ).select(*columns, *found_in, _OPERATION)
 
 
 def merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
-    """Insert, update and delete rows by key in one commit; `changes` as `changes_of` gives them."""
+    """Insert, update, move and delete rows by key in one commit; `changes` as `changes_of` gives
+    them. Repeated, it leaves the same rows: a commit may have been made and its answer lost.
+    """
     values = {name: f"s.{name}" for name in contract.polars_schema.names()}
-    same = [f"t.{name} = s.{name}" for name in contract.row_keys]
-    # Named as values, partitions are left out before their files are read; as columns, after.
-    there = [f"t.{name} IN ({_literals(changes[name])})" for name in contract.partition_by]
+    same = [f"t.{name} = s.{name}" for name in contract.keys]
+    there = [f"t.{name} = s.{_found_in(name)}" for name in contract.partition_by]
     (
         target.merge(
             changes,
-            " AND ".join([*there, *same]),
+            " AND ".join([_partitions_to_search(contract, changes), *there, *same]),
             source_alias="s",
             target_alias="t",
             writer_properties=writer_properties(contract),
@@ -106,6 +117,29 @@ def merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
         .when_not_matched_insert(values, predicate=f"s.{_OPERATION} = 'upsert'")
         .execute()
     )
+
+
+def _found_in(partition_column: str) -> str:
+    return f"_in_{partition_column}"
+
+
+def _partitions_to_search(contract: Table, changes: pl.DataFrame) -> str:
+    """The partitions in which a row may have to be changed, as SQL.
+
+    Those to which rows only move are neither read nor copied. Named as values, partitions are left
+    out before their files are read; as columns, after.
+    """
+    found_in = [_found_in(name) for name in contract.partition_by]
+    partitions = changes.select(
+        pl.col(found_in).name.map(lambda n: n.removeprefix("_in_"))
+    ).unique()
+    *outer, _ = contract.partition_by
+    alike = partitions.partition_by(outer) if outer else [partitions]
+    named = (
+        " AND ".join(f"t.{name} IN ({_literals(some[name])})" for name in contract.partition_by)
+        for some in alike
+    )
+    return "(" + " OR ".join(f"({some})" for some in named) + ")"
 
 
 def _literals(values: pl.Series) -> str:

@@ -116,14 +116,22 @@ class Lake:
     def open(self, table: str) -> DeltaTable | None:
         """The table's current snapshot, or None if it was never written.
 
-        To be held as long as anything made of it is in use, as every lazy frame does.
+        To be held as long as anything made of it is in use, as every lazy frame does. Raises
+        LakeError if it cannot be read, or if an earlier release laid it out in another way.
         """
         try:
-            return self._snapshots.open(self.path(table))
+            snapshot = self._snapshots.open(self.path(table))
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
             raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+        laid_out = tuple(snapshot.metadata().partition_columns)
+        if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
+            raise LakeError(
+                f"KPI_LAKE_URI: {self.path(table)} is partitioned by {', '.join(laid_out)}, as an"
+                f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
+            )
+        return snapshot
 
     def tables(self) -> list[str]:
         """Every table there is, `published/...` included, sorted."""
@@ -179,8 +187,8 @@ class Lake:
     def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
         """A lazy reader of the files for which `where` (of `files_of`) is true."""
         snapshot, contract = self.open(table), TABLES[table]
-        if snapshot is None or snapshot.metadata().partition_columns != [*contract.partition_by]:
-            return self.scan(table)
+        if snapshot is None:
+            return pl.LazyFrame(schema=contract.polars_schema)
         files = files_of(snapshot)
         return scan_files(self.path(table), contract, files.filter(where(files)))
 

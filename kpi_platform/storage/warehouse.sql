@@ -107,6 +107,12 @@ create table if not exists lake.affected_versions (
     load_id bigint not null, service_name varchar not null, player_id varchar not null,
     from_date date not null, to_date date
 );
+-- Intervals as they were and as they are, until all of a load are known: one that ends leaves its
+-- partition for another.
+create table if not exists lake.changed_intervals (
+    player_id varchar not null, service_name varchar not null, device varchar not null,
+    valid_from timestamp not null, version varchar not null, valid_to timestamp
+);
 
 -- Which dates of event time a load changed in which ingest hour: what a restated value is due to.
 create table if not exists lake.changed_ingest_hours (

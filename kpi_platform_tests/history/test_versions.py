@@ -1,7 +1,8 @@
 """The history for programs: one call, many events, and the SQL that the docs show."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
+from itertools import pairwise
 from pathlib import Path
 
 import duckdb
@@ -9,8 +10,9 @@ import polars as pl
 import pytest
 import sqlglot
 
+from kpi_platform.history.lookup import version_at as pure_version_at
 from kpi_platform.history.lookup import versions_as_of
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.history.timeline import user_version_intervals
 from kpi_platform.storage.lake import Lake
 from kpi_platform.versions import Versions, version_at
 
@@ -56,9 +58,7 @@ def lake(tmp_path: Path) -> str:
 
 
 def _write(uri: str, intervals: pl.DataFrame) -> None:
-    schema = TABLES["user_version_intervals"].polars_schema
-    month = pl.col("valid_from").dt.date().dt.month_start().alias("p_valid_from_month")
-    Lake(uri).append("user_version_intervals", intervals.with_columns(month).select(schema.names()))
+    Lake(uri).append("user_version_intervals", user_version_intervals(intervals))
 
 
 def test_one_call_gives_the_versions_in_effect(lake: str) -> None:
@@ -67,6 +67,21 @@ def test_one_call_gives_the_versions_in_effect(lake: str) -> None:
     assert found.columns == INTERVALS.columns
     assert version_at("p1", _at(5), device="phone", lake=lake)["version"].to_list() == ["1.9"]
     assert version_at("p1", _at(0), lake=lake).is_empty()
+
+
+@pytest.mark.parametrize("offset", [timedelta(0), timedelta(hours=9), timedelta(hours=-8)])
+def test_at_the_turn_of_a_month_the_same_is_found_as_in_all_intervals(
+    tmp_path: Path, offset: timedelta
+) -> None:
+    bounds = [datetime(2026, month, day, tzinfo=UTC) for month in (1, 2, 3) for day in (1, 28)]
+    rows = [("p1", "game", "deck", f"1.{n}", a, b) for n, (a, b) in enumerate(pairwise(bounds))]
+    current = ("p1", "game", "deck", "2.0", bounds[-1], None)
+    known = pl.DataFrame([*rows, current], schema=INTERVALS.schema, orient="row")
+    _write(str(tmp_path), known)
+    versions = Versions(str(tmp_path))
+    near = [bound + n * timedelta(microseconds=1) for bound in bounds for n in (-1, 0, 1)]
+    for at in (moment.astimezone(timezone(offset)) for moment in near):
+        assert versions.at("p1", at).equals(pure_version_at(known, "p1", at)), at
 
 
 def test_a_lake_without_history_knows_no_version(tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
     Event,
     cleaned_events,
+    interval_partition,
     reference_intervals,
     reference_sessions,
 )
@@ -72,12 +73,9 @@ class Lake:
     def _intervals(self) -> pl.DataFrame:
         schema = TABLES["user_version_intervals"].polars_schema
         intervals = reference_intervals(self.events)
-        month = [
-            {"p_valid_from_month": row["valid_from"].date().replace(day=1)} for row in intervals
-        ]
         rows = [
-            tuple((row | start)[name] for name in schema)
-            for row, start in zip(intervals, month, strict=True)
+            (*(row[name] for name in schema if name in row), *interval_partition(row))
+            for row in intervals
         ]
         return pl.DataFrame(rows, schema, orient="row")
 

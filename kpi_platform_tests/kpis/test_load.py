@@ -1,7 +1,8 @@
 """What a load reads, replaces and notes as affected, without dbt."""
 
 from collections.abc import Iterator
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -99,6 +100,33 @@ def test_a_session_inside_affects_only_the_hour_of_its_event(con: Con) -> None:
     load_and_build(con, lake_of(*ends))
 
     assert affected(con, lake_of(*ends, event(utc(1, 7)))) == {"events": [7], "players": ["p1"]}
+
+
+@pytest.mark.parametrize("batch_rows", [1, 500_000])
+def test_an_interval_that_ends_affects_the_dates_from_its_end_on(con: Con, batch_rows: int) -> None:
+    """It leaves its partition for another, and partitions may be loaded one by one."""
+
+    def affected_versions(lake: Lake) -> list[tuple[object, ...]]:
+        load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, batch_rows=batch_rows)
+        found = con.execute("select from_date, to_date from lake.affected_versions order by all")
+        rows = found.fetchall()
+        mark_built(con, "project")
+        clear_published(con)
+        return rows
+
+    old = event(utc(1, 1), "SoftwareVersion", Version="1.0", PlayerId="p1")
+    new = replace(
+        old,
+        at=datetime(2026, 3, 20, tzinfo=UTC),
+        session="s2",
+        attributes={"Version": "2.0", "PlayerId": "p1"},
+    )
+    assert affected_versions(lake_of(old)) == [(date(2026, 1, 1), None)]
+    # The old one no longer goes on after its end, the new one does.
+    assert affected_versions(lake_of(old, new)) == [(date(2026, 3, 20), None)]
+    # Opened again.
+    assert affected_versions(lake_of(old)) == [(date(2026, 3, 20), None)]
+    assert affected_versions(lake_of(old)) == []
 
 
 def test_a_late_sign_in_affects_the_hours_with_events_of_its_session(con: Con) -> None:

@@ -26,12 +26,13 @@ from kpi_platform_tests.reference import (
     Event,
     Row,
     cleaned_events,
+    interval_partition,
     reference_history,
     reference_intervals,
     reference_sessions,
 )
 
-MONTH = "p_valid_from_month"
+PARTITION = ["p_state", "p_month"]
 CONSUMED_TABLES = ("sessions", "user_version_history", "user_version_intervals")
 WHOLE = 1_000_000
 RULES = PlayerIdRules(PLAYER_ID_ATTRIBUTES)
@@ -210,13 +211,13 @@ def run_step(
 
 def expected_tables(events: list[Event]) -> dict[str, list[Row]]:
     """What the tables hold, by the reference, sorted by key."""
-    boundaries = [n for n in TABLES["user_version_intervals"].polars_schema if n != MONTH]
+    boundaries = [n for n in TABLES["user_version_intervals"].polars_schema if n not in PARTITION]
     return {
         "sessions": reference_sessions(events),
         "user_version_history": reference_history(events),
         "user_version_intervals": [
             {name: row[name] for name in boundaries}
-            | {MONTH: row["valid_from"].date().replace(day=1)}
+            | dict(zip(PARTITION, interval_partition(row), strict=True))
             for row in reference_intervals(events)
         ],
     }

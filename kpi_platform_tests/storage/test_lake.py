@@ -5,12 +5,14 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from deltalake import write_deltalake
+from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import TABLES, Table
 from kpi_platform.storage import lake as lake_module
+from kpi_platform.storage.delta_writes import merge
 from kpi_platform.storage.lake import Lake, LakeError, hours_of
+from kpi_platform.storage.lake_files import files_of
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -99,6 +101,66 @@ def test_a_partition_is_read_by_its_values_as_text(lake: Lake) -> None:
     assert set(lake.partitions("sessions").signatures) == {("2026-01-01",), ("2026-01-02",)}
     found = lake.partitions("sessions").read(("2026-01-02",))
     assert found["p_started_date_utc"].to_list() == [date(2026, 1, 2)]
+
+
+def test_a_row_that_moves_copies_nothing_where_it_goes(lake: Lake) -> None:
+    day_after = FIVE + 24 * HOUR
+    rows = pl.concat([_session("a", FIVE), _session("b", FIVE), _session("c", day_after)])
+    lake.apply_changes("sessions", rows, rows.clear())
+    found = files_of(DeltaTable(lake.path("sessions")))
+    there = found.filter(p_started_date_utc=day_after.date())["path"].item()
+    moved = _session("a", FIVE).with_columns(p_started_date_utc=pl.lit(day_after.date()))
+    assert lake.apply_changes("sessions", moved, _session("a", FIVE)) == 2
+    assert there in files_of(DeltaTable(lake.path("sessions")))["path"]
+    found = lake.scan("sessions").sort("session_id").collect()
+    assert found.select("session_id", "p_started_date_utc").rows() == [
+        ("a", day_after.date()),
+        ("b", FIVE.date()),
+        ("c", day_after.date()),
+    ]
+
+
+def test_changes_whose_answer_was_lost_are_made_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The commit is made, the store says that it was not, and the write is repeated."""
+    rows = pl.concat([_session(name, FIVE) for name in "abc"])
+    lake.apply_changes("sessions", rows, rows.clear())
+    commits = []
+
+    def unanswered(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
+        merge(target, contract, changes)
+        commits.append(target.version())
+        if len(commits) == 1:
+            raise CommitFailedError("412 Precondition Failed")
+
+    monkeypatch.setattr(lake_module, "merge", unanswered)
+    there = pl.lit((FIVE + 24 * HOUR).date())
+    moved = _session("a", FIVE).with_columns(p_started_date_utc=there)
+    upserts = pl.concat([moved, _session("d", FIVE), _session("c", FIVE, "q")])
+    lake.apply_changes("sessions", upserts, pl.concat([_session(name, FIVE) for name in "ab"]))
+    assert len(commits) == 2
+    found = lake.scan("sessions").sort("session_id").collect()
+    columns = ("session_id", "player_id", "p_started_date_utc")
+    today, tomorrow = FIVE.date(), (FIVE + 24 * HOUR).date()
+    assert found.select(columns).rows() == [
+        ("a", "p", tomorrow),
+        ("c", "q", today),
+        ("d", "p", today),
+    ]
+
+
+def test_a_table_laid_out_by_an_earlier_release_is_left_alone(lake: Lake) -> None:
+    rows = _session("a", FIVE)
+    write_deltalake(lake.path("sessions"), rows, partition_by=["source"])
+    for use in (
+        lambda: lake.apply_changes("sessions", rows, rows.clear()),
+        lambda: lake.scan("sessions"),
+        lambda: lake.partitions("sessions"),
+    ):
+        with pytest.raises(LakeError, match=r"partitioned by source, .* make the lake anew"):
+            use()
+    assert DeltaTable(lake.path("sessions")).version() == 0
 
 
 def test_a_table_of_an_earlier_release_gains_the_new_columns(lake: Lake) -> None:

@@ -33,8 +33,7 @@ def _intervals(numbers: range) -> pl.DataFrame:
         }
     )
     schema = TABLES["user_version_intervals"].polars_schema
-    extra = {"p_valid_from_month": pl.lit(START.date())}
-    rows = rows.with_columns(**{name: value for name, value in extra.items() if name in schema})
+    rows = rows.with_columns(p_state=pl.lit("open"), p_month=pl.lit(START.date()))
     return rows.select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
