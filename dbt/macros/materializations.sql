@@ -27,6 +27,21 @@
     {{ return(existing is not none and existing.is_table) }}
 {%- endmacro %}
 
+{# What holds for the whole database is said once in a run: said with each model's connection, as the
+   profile's settings are, DuckDB gives its free memory back every time.
+
+   The transactions of an update are small, and together they fill DuckDB's log: without the second setting
+   some model pays a checkpoint for all before it. Closing the file makes one in any case. A build in full
+   makes them as it goes, so that a dropped table's room is used again. #}
+{% macro set_up_duckdb() -%}
+    {%- if execute and target.type == 'duckdb' and flags.WHICH != 'compile' -%}
+        {%- do run_query("set global memory_limit = '" ~ var('duckdb_memory') ~ "'") -%}
+        {%- if env_var('KPI_PROJECT_IS_BUILT', '') == 'true' -%}
+            {%- do run_query("set global wal_autocheckpoint = '256MB'") -%}
+        {%- endif -%}
+    {%- endif -%}
+{%- endmacro %}
+
 {# The columns of a table, in order, quoted: those of all tables are asked at once. #}
 {% macro columns_as_built(relation) -%}
     {%- set tables = remembered('columns') -%}

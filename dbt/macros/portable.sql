@@ -52,21 +52,13 @@
 {# Now, so many days before: written out where the warehouse can be asked, as it skips what lies before a
    time that it reads, and nothing that it has to work out. A full refresh compiles offline. #}
 {% macro now_at(days_before=0) -%}
-    {%- set now = none if flags.FULL_REFRESH or not execute else now_asked() -%}
+    {%- set now = none if flags.FULL_REFRESH or not execute
+        else affected_periods(ref('processed_through'), 'now_at') | first | default(none) -%}
     {%- if now -%}
     timestamp '{{ now - modules.datetime.timedelta(days=days_before) }}'
     {%- else -%}
     (select now_at - interval '{{ days_before }} days' from {{ ref('processed_through') }})
     {%- endif -%}
-{%- endmacro %}
-
-{# Asked once in a run: nothing that it reads changes while models are built. #}
-{% macro now_asked() -%}
-    {%- set known = remembered('now') -%}
-    {%- if 'at' not in known -%}
-        {%- do known.update(at=run_query('select distinct now_at from ' ~ ref('processed_through')).rows[0][0]) -%}
-    {%- endif -%}
-    {{ return(known['at']) }}
 {%- endmacro %}
 
 {# Whether a date is one of the last `days` UTC dates up to today, or up to `back` days before. #}

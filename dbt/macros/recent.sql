@@ -14,5 +14,5 @@
 
 {# Whether all players are asked: known while a model is compiled. #}
 {% macro recent_days_moved(relation) -%}
-    {{ return(run_query('select distinct date from ' ~ relation).rows | length > 0) }}
+    {{ return(affected_periods(relation, 'date') | length > 0) }}
 {%- endmacro %}

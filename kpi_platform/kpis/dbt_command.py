@@ -13,8 +13,9 @@ def extent(*, full_refresh: bool) -> tuple[list[str], dict[str, str]]:
     """How much is built: dbt's arguments, and variables of its environment.
 
     Without `full_refresh` it is an update, right only where this very project built everything
-    before. The variable tells the macros so (dbt/macros/materializations.sql).
+    before. A variable tells the macros so (dbt/macros/materializations.sql), another leaves out of
+    dbt's log what it says of each statement: a failure stands in it, the SQL lies beside it.
     """
     if full_refresh:
         return ["--full-refresh"], {}
-    return ["--select", _UPDATED], {"KPI_PROJECT_IS_BUILT": "true"}
+    return ["--select", _UPDATED], {"KPI_PROJECT_IS_BUILT": "true", "DBT_LOG_LEVEL_FILE": "info"}

@@ -6,6 +6,8 @@
     ],
     meta={'note_changes_in': 'changed_first_days', 'order_by': 'first_active_date'}
 ) }}
+-- Where the days that changed lie:
+-- depends_on: {{ ref('affected_activity_dates') }}
 {% if is_incremental() %}
 -- What is there can only make a first day earlier; after a day or its purchases went, all days are
 -- asked.
@@ -25,7 +27,10 @@ changed as (
             when d.date is null or (c.had_purchased = 1 and not d.has_purchased) then 1 else 0
         end) as is_asked
     from changed_days c
-    left join {{ ref('player_days') }} d using (date, studio, game, platform, player_id)
+    left join (
+        select * from {{ ref('player_days') }}
+        where {{ in_window('date', ref('affected_activity_dates'), 'date') }}
+    ) d using (date, studio, game, platform, player_id)
     group by studio, game, platform, player_id
 ),
 candidates as (

@@ -6,6 +6,8 @@
     ],
     meta={'note_changes_in': 'changed_last_days', 'order_by': 'last_active_date'}
 ) }}
+-- Where the days that changed lie:
+-- depends_on: {{ ref('affected_activity_dates') }}
 {% if is_incremental() %}
 -- A day that is there can only make the last day later; after one went all days are asked.
 with changed_days as (
@@ -18,7 +20,10 @@ changed as (
         max(d.date) as last_present,
         max(case when d.date is null then 1 else 0 end) as is_asked
     from changed_days c
-    left join {{ ref('player_days') }} d using (date, studio, game, platform, player_id)
+    left join (
+        select * from {{ ref('player_days') }}
+        where {{ in_window('date', ref('affected_activity_dates'), 'date') }}
+    ) d using (date, studio, game, platform, player_id)
     group by studio, game, platform, player_id
 ),
 candidates as (

@@ -31,3 +31,4 @@ select
     max(has_crashed) = 1 as has_crashed
 from active
 group by {{ grain_sets(['date', 'player_id']) }}
+{{ laid_down_by('date') }}

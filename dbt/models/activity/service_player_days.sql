@@ -66,3 +66,4 @@ select
     cast(sum(issues) as bigint) as issues
 from parts
 group by date, service_name, player_id
+{{ laid_down_by('date') }}

@@ -47,3 +47,4 @@ left join carried c
     and c.player_id = d.player_id
 where {{ in_window('d.date', ref('affected_version_dates'), 'date') }}
     and {{ among_affected_players('d.player_id', ref('affected_activity_players')) }}
+{{ laid_down_by('date') }}

@@ -18,13 +18,14 @@ with sums as (
     where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
     group by date_trunc('month', date)::date, studio, game, platform
 ),
--- Each on their last active day of the month.
+-- Each on their last active day of the month: the next one is at most 30 days on, so that another month's
+-- number is another month.
 players as (
     select
         date_trunc('month', date)::date as month, studio, game, platform,
         count(*) as mau_calendar
     from {{ ref('next_days') }}
-    where (next_date is null or date_trunc('month', next_date) > date_trunc('month', date))
+    where (next_date is null or extract(month from next_date) <> extract(month from date))
         and {{ in_window('date', ref('affected_kpi_months'), 'month') }}
     group by date_trunc('month', date)::date, studio, game, platform
 ),
