@@ -160,7 +160,7 @@ def simulate(
 
 @app.command(
     "version-at",
-    epilog="Example: kpi version-at P0000012 2026-01-02T12:00:00Z --service IronvaleClient",
+    epilog="Example: kpi version-at P0000054 2026-01-02T12:00:00Z --service TorqueClient",
 )
 def version_at(
     player: Annotated[str, typer.Argument(help="Player id.")],
@@ -175,7 +175,8 @@ def version_at(
     if as_json:
         typer.echo(json.dumps(found.to_dicts(), default=_as_text))
     elif found.is_empty():
-        typer.echo(f"no version in effect for {player} at {at.isoformat()}", err=True)
+        of = "".join(f" on {name!r}" for name in (service, device) if name is not None)
+        typer.echo(f"no version in effect for {player!r}{of} at {at.isoformat()}", err=True)
     else:
         print_table(found, f"{player} at {at.isoformat()}")
     if found.is_empty():
@@ -183,7 +184,7 @@ def version_at(
 
 
 @app.command(
-    epilog="""Example: kpi query "select date, dau from kpi_daily where game = 'all'" --json"""
+    epilog="""Example: kpi query "select date, dau from kpi_daily where studio = 'all'" --json"""
 )
 def query(
     sql: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL, or - to read it.")] = "",
@@ -210,10 +211,11 @@ def query(
     lake = (CompleteLake if complete else Lake)(load_settings().lake)
     form = OutputFormat.JSON if as_json else output
     if tables:
+        lake.require()
         rows: list[Row] = [
             (schema, name) for schema, names in lake_tables(lake).items() for name in names
         ]
-        write_rows(["schema", "table"], [rows], OutputFormat.JSON if as_json else output, len(rows))
+        write_rows(["schema", "table"], [rows], form, len(rows))
         return
     if not sql:
         raise typer.BadParameter("needs a query: kpi query 'select ...', or --tables")

@@ -17,6 +17,9 @@ from rich.console import Console
 from rich.table import Table
 
 _BATCH = 10_000
+# Longer texts are folded before columns are laid one under the other.
+_FOLDED, _FRAME = 24, 3
+_LARGE = 10_000
 Row = Sequence[object]
 
 
@@ -72,27 +75,49 @@ def _write_json(columns: Sequence[str], rows: Iterable[list[Row]]) -> None:
 
 
 def _write_table(columns: Sequence[str], rows: Iterable[list[Row]], limit: int) -> None:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    shown = 0
+    cells: list[list[str]] = []
     is_cut = False
     for batch in rows:
-        for row in batch[: limit - shown]:
-            table.add_row(*map(_shown, row))
-        is_cut = len(batch) > limit - shown
-        shown = min(limit, shown + len(batch))
+        is_cut = len(batch) > limit - len(cells)
+        cells += [[*map(_shown, row)] for row in batch[: limit - len(cells)]]
         if is_cut:
             break
-    Console(markup=False, highlight=False).print(table)
+    console = Console(markup=False, highlight=False)
+    for table in _tables(columns, cells, console.width):
+        console.print(table)
     if is_cut:
-        sys.stderr.write(f"the first {shown} rows; --limit shows more, --format csv all\n")
+        sys.stderr.write(f"the first {len(cells)} rows; --limit shows more, --format csv all\n")
+
+
+def _tables(columns: Sequence[str], cells: list[list[str]], width: int) -> Iterator[Table]:
+    """One table of all rows, or one per row, a column under the other, where they are too wide."""
+    widest = (max(map(len, names)) for names in zip(columns, *cells, strict=True))
+    if sum(min(wide, _FOLDED) + _FRAME for wide in widest) < width:
+        table = Table()
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for row in cells:
+            table.add_row(*row)
+        yield table
+        return
+    for number, row in enumerate(cells, start=1):
+        table = Table(title=f"row {number}", title_justify="left", show_header=False)
+        table.add_column(no_wrap=True)
+        table.add_column(overflow="fold")
+        for pair in zip(columns, row, strict=True):
+            table.add_row(*pair)
+        yield table
 
 
 def _shown(value: object) -> str:
     """A value in a table; control characters are shown, never sent to the terminal."""
-    text = f"{value:.6g}" if isinstance(value, float) else _text(value)
+    text = _number(value) if isinstance(value, float) else _text(value)
     return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+
+
+def _number(value: float) -> str:
+    """Six digits, or all before the point and two after it."""
+    return f"{value:.6g}" if abs(value) < _LARGE else f"{value:.2f}".rstrip("0").rstrip(".")
 
 
 def _text(value: object) -> str:

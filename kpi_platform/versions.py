@@ -31,7 +31,7 @@ def version_at(
     One row per service and device (narrowed by `service` and `device`), sorted by them, with
     `player_id`, `service_name`, `device`, `version`, `valid_from`, `valid_to` (UTC; null: until
     now). `lake` is a folder or `s3://bucket/prefix`; the settings' lake if not given. Raises
-    ValueError if `at` has no time zone, LakeError if the lake cannot be read.
+    ValueError if `at` has no time zone, LakeError if the lake cannot be read or holds no tables.
     """
     return Versions(lake).at(player_id, at, service, device)
 
@@ -40,9 +40,11 @@ class Versions:
     """The intervals of a lake as they were when opened, for many questions; see `refresh`."""
 
     def __init__(self, lake: str | None = None) -> None:
-        """Raises LakeError if the lake cannot be read."""
+        """Raises LakeError if the lake cannot be read or holds no tables at all."""
         self._lake = Lake(load_settings().lake if lake is None else lake)
         self._snapshot: DeltaTable | None = self._lake.open(TABLE)
+        if self._snapshot is None:
+            self._lake.require()
 
     def refresh(self) -> None:
         """See what was committed since. Raises LakeError if the lake cannot be read."""

@@ -36,9 +36,9 @@ def kpi(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 def home(tmp_path: Path) -> str:
     """A lake with one player on two devices, upgraded once."""
     rows = [
-        (PLAYER, "Client", "deck", "1.9", START, UPGRADE, START.date().replace(day=1)),
-        (PLAYER, "Client", "deck", "1.10", UPGRADE, None, UPGRADE.date().replace(day=1)),
-        (PLAYER, "Client", "phone", "1.9", START, None, START.date().replace(day=1)),
+        (PLAYER, "Client", "deck", "1.9", START, UPGRADE, "closed", UPGRADE.date().replace(day=1)),
+        (PLAYER, "Client", "deck", "1.10", UPGRADE, None, "open", UPGRADE.date().replace(day=1)),
+        (PLAYER, "Client", "phone", "1.9", START, None, "open", START.date().replace(day=1)),
     ]
     schema = TABLES["user_version_intervals"].polars_schema
     lake = Lake(str(tmp_path / "lake"))

@@ -138,6 +138,11 @@ class Lake:
         names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
         return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
 
+    def require(self) -> None:
+        """Raises LakeError if no table was ever written: most likely the address is another's."""
+        if not self.tables():
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: holds no tables (yet)")
+
     def _folders(self, below: str) -> list[str]:
         if self._is_local and not Path(self.path(below)).is_dir():
             return []

@@ -146,7 +146,8 @@ def _add_views(con: duckdb.DuckDBPyConnection, lake: Lake, name: str, *, by_name
     schemas = [schema for schema in SCHEMAS if name in tables[schema]]
     if not schemas:
         there = ", ".join(sorted({table for found in tables.values() for table in found}))
-        raise QueryError(f"there is no table {name!r}; there are: {there or 'none yet'}")
+        none = f"none yet in KPI_LAKE_URI: {lake.uri}"
+        raise QueryError(f"there is no table {name!r}; there are: {there or none}")
     for schema in schemas:
         view = f"{schema}.{_quoted(name)}"
         con.execute(f"create or replace view {view} as {_select(con, lake, schema, name, by_name)}")

@@ -42,8 +42,8 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A player who upgraded in hour 5, and sessions before, at and after it."""
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     intervals = [
-        ("p", "Client", "deck", "1.9", START, START + 5 * HOUR, START.date()),
-        ("p", "Client", "deck", "1.10", START + 5 * HOUR, None, START.date()),
+        ("p", "Client", "deck", "1.9", START, START + 5 * HOUR, "closed", START.date()),
+        ("p", "Client", "deck", "1.10", START + 5 * HOUR, None, "open", START.date()),
     ]
     schema = TABLES["user_version_intervals"].polars_schema
     lake.append("user_version_intervals", pl.DataFrame(intervals, schema=schema, orient="row"))

@@ -13,7 +13,8 @@ import sqlglot
 from kpi_platform.history.lookup import version_at as pure_version_at
 from kpi_platform.history.lookup import versions_as_of
 from kpi_platform.history.timeline import user_version_intervals
-from kpi_platform.storage.lake import Lake
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake import Lake, LakeError
 from kpi_platform.versions import Versions, version_at
 
 PAGE = Path(__file__).parents[2] / "docs" / "versions.md"
@@ -84,7 +85,14 @@ def test_at_the_turn_of_a_month_the_same_is_found_as_in_all_intervals(
         assert versions.at("p1", at).equals(pure_version_at(known, "p1", at)), at
 
 
+def test_a_place_without_tables_is_no_lake(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(LakeError, match=rf"^KPI_LAKE_URI: {place}: holds no tables"):
+            version_at("p1", _at(5), lake=str(place))
+
+
 def test_a_lake_without_history_knows_no_version(tmp_path: Path) -> None:
+    Lake(str(tmp_path)).append("sessions", pl.DataFrame(schema=TABLES["sessions"].polars_schema))
     assert version_at("p1", _at(5), lake=str(tmp_path)).is_empty()
     assert Versions(str(tmp_path)).as_of(EVENTS)["version"].null_count() == EVENTS.height
 

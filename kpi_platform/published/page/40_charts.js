@@ -173,6 +173,8 @@ function stackedArea(layers, times, options) {
   for (let i = 0; i < n; i++) if (layers.some((l) => (l.values[i] ?? null) !== null)) {
     if (told.length && told[told.length - 1][1] === i - 1) told[told.length - 1][1] = i; else told.push([i, i]);
   }
+  // Layers are named beside the last day of which anything is told.
+  const last = told.length ? told[told.length - 1][1] : n - 1;
   layers.forEach((layer, k) => {
     const top = layer.values.map((v, i) => below[i] + (v || 0));
     for (const [from, to] of told) {
@@ -181,7 +183,7 @@ function stackedArea(layers, times, options) {
         .map(([i, shift]) => `${(x(i) + shift).toFixed(1)},${y(values[i]).toFixed(1)}`);
       root.append(s("polygon", { points: [...edge(top, 1), ...edge(below, -1)].join(" "), class: "area", style: { fill: color(layer.color ?? k) } }));
     }
-    labels.push({ name: layer.name, color: layer.color ?? k, mid: (below[n - 1] + top[n - 1]) / 2, size: top[n - 1] - below[n - 1] });
+    labels.push({ name: layer.name, color: layer.color ?? k, mid: (below[last] + top[last]) / 2, size: top[last] - below[last] });
     const widest = top.reduce((best, v, i) => (v - below[i] > top[best] - below[best] ? i : best), 0);
     const inner = told.some(([from, to]) => from < widest && widest < to);
     if (inner && top[widest] - below[widest] > 0.3 && x(1) - x(0) > 9 * layer.name.length / 2) inside.push({ name: layer.name, x: x(widest), y: y((top[widest] + below[widest]) / 2) + 4 });
