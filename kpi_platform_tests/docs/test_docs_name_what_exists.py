@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from kpi_platform.arrivals.reasons import READ_REASONS
+from kpi_platform.cleaned.conform import ROW_REASONS
 from kpi_platform.cli import app
 from kpi_platform.definitions import defs
 from kpi_platform.settings import Settings
@@ -77,3 +79,11 @@ def test_sensors_and_schedules_exist(page: Path) -> None:
     known = {sensor.name for sensor in defs.sensors or ()}
     known |= {schedule.name for schedule in defs.schedules or ()}
     assert sorted(named - known) == []
+
+
+def test_every_reason_of_quarantine_is_explained() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text()
+    _, section = page.split("## Why a line was not used\n")
+    explained = re.findall(r"^\| `(\w+)` \|", section.split("\n## ")[0], re.MULTILINE)
+    decoded = ("bad_body", "missing_event_name")
+    assert sorted(explained) == sorted({*READ_REASONS, *decoded, *ROW_REASONS})
