@@ -133,11 +133,17 @@ def sighted(day: int, player: str) -> Move:
     return Move(hour, [Event(f"v-{day}", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
 
 
-def again(day: int) -> Move:
-    """A day on whose first hour a player is sighted, always in one session."""
-    hour = utc(1) + timedelta(days=day)
-    body = {"PlayerId": "p1", "Version": "1.9"}
-    return Move(hour, [Event("s", hour, "SoftwareVersion", hour, body, 0, "one", "one")])
+def in_one_session(hour: int, *events: tuple[int, str]) -> Move:
+    """An hour in which events of one session come that happened at these hours of two days."""
+    start, came = utc(1), utc(1) + timedelta(hours=hour)
+    body = {"PlayerId": "p1", "Version": "1.9", "Feature": "map"}
+    return Move(
+        came,
+        [
+            Event("s", start + timedelta(hours=at), name, came, body, at, "one", "one")
+            for at, name in events
+        ],
+    )
 
 
 def using(day: int, *features: str, is_finished: bool = True) -> Move:
@@ -235,7 +241,11 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
                 "and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}",
             )
         },
-        [again(0), again(1)],
+        [
+            in_one_session(44, (0, "SoftwareVersion"), (20, "FeatureUsed"), (44, "FeatureUsed")),
+            # On the second day alone, and no end of the session.
+            in_one_session(45, (34, "SoftwareVersion")),
+        ],
         "repeated_sightings",
     ),
     "a last day only ever comes later": (

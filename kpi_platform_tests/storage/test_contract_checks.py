@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from deltalake import write_deltalake
 
-from kpi_platform.schemas.tables import INGEST_HOUR, QuarantinedEvents, RawTelemetry
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, QuarantinedEvents, RawTelemetry
 from kpi_platform.storage import contract_checks
 from kpi_platform.storage.contract_checks import check_contract
 from kpi_platform.storage.lake import Lake
@@ -36,7 +36,7 @@ def line(hour: int, number: int = 1, **changes: object) -> dict[str, object]:
 def found(folder: Path, *lines: dict[str, object]) -> list[tuple[bool, dict[str, object]]]:
     rows = pl.DataFrame(list(lines), schema=QuarantinedEvents.to_polars_schema())
     # Written as nobody should: without the lake, which would refuse some of it.
-    write_deltalake(str(folder / TABLE), rows)
+    write_deltalake(str(folder / TABLE), rows, partition_by=list(TABLES[TABLE].partition_by))
     checks = check_contract(Lake(str(folder)), TABLE, HOURS)
     assert [check.hour for check in checks] == HOURS
     return [(check.passed, dict(check.figures)) for check in checks]
