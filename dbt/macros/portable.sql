@@ -61,6 +61,12 @@
     {%- endif -%}
 {%- endmacro %}
 
+{# Whether a date lies not so many days before now, or more: said besides what is meant, so that a warehouse
+   skips what lies before. #}
+{% macro since_days_before(column, days) -%}
+    {{ column }} >= cast({{ now_at(days) }} as date)
+{%- endmacro %}
+
 {# Whether a date is one of the last `days` UTC dates up to today, or up to `back` days before. #}
 {% macro last_days(column, days, back=0) -%}
     {{ column }} > (select today - {{ days + back }} from {{ ref('processed_through') }})

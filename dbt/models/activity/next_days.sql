@@ -21,3 +21,4 @@ select
     case when next_date <= date + 30 then next_date end as next_date
 from days
 where {{ in_window('date', ref('affected_gap_dates'), 'date') }}
+{{ laid_down_by('date') }}

@@ -49,6 +49,7 @@ returned as (
     join {{ ref('service_player_days') }} d
         on d.service_name = j.service_name and d.player_id = j.player_id and d.is_active
         and d.date - j.day_0 in (1, 7) and d.date <= last_date
+        and {{ since_days_before('d.date', 36) }}
     group by j.service_name, j.version
 ),
 reached as (
@@ -73,6 +74,7 @@ last_days_on_version as (
     from {{ ref('version_player_days') }} v
     cross join last_full
     where v.is_active and v.date > last_date - 56 and v.date <= last_date - 28
+        and {{ since_days_before('v.date', 58) }}
     group by v.service_name, v.version, v.player_id
 ),
 seen_again as (
@@ -83,6 +85,7 @@ seen_again as (
     left join {{ ref('service_player_days') }} d
         on d.service_name = l.service_name and d.player_id = l.player_id and d.is_active
         and d.date > l.last_day and d.date <= l.last_day + 28
+        and {{ since_days_before('d.date', 58) }}
     group by l.service_name, l.version, l.player_id
 ),
 churned as (
