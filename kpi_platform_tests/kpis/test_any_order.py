@@ -6,7 +6,7 @@ not: how the models are run (`fast_builds`), and what they should hold (`test_or
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -247,6 +247,20 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
             in_one_session(45, (34, "SoftwareVersion")),
         ],
         "repeated_sightings",
+    ),
+    "who came by a failed build and left by another was never there": (
+        {
+            "affected_play_cohort_dates": (
+                "count(distinct coalesce(first_purchase_date, date '0001-01-01')) <> 2",
+                "false",
+            )
+        },
+        [
+            at_day(0, "p1"),
+            replace(at_day(32, "p3"), is_finished=False),
+            replace(at_day(2, "p3"), is_finished=False),
+        ],
+        "cohort_play",
     ),
     "a last day only ever comes later": (
         {"last_days": ("max(case when d.date is null then 1 else 0 end)", "0")},

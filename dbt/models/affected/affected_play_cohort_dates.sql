@@ -4,13 +4,16 @@
 with horizons as (
     select 1 as day_n union all select 7 union all select 30
 )
--- Players who came into the cohort or left it; not those who only paid for the first time.
+-- Players who came into the cohort or left it; not those who only paid for the first time. Whoever came
+-- by one build that failed, and left by another, was in the cohort when it was built between them.
 select distinct first_active_date as date
 from (
     select first_active_date
     from {{ source('lake', 'changed_first_days') }}
     group by studio, game, platform, player_id, first_active_date
-    having count(case when change = 'added' then 1 end) <> count(case when change = 'removed' then 1 end)
+    having count(*) <> 2
+        or count(case when change = 'added' then 1 end) <> 1
+        or count(distinct coalesce(first_purchase_date, date '0001-01-01')) <> 2
 ) as moved
 union
 -- A day of play or payment that a day N, over by now, looks at.
