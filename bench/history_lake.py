@@ -20,11 +20,11 @@ from bench.history_world import (
     session_rows,
     sighting_rows,
 )
+from kpi_platform.engine.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.hour_fingerprints import Consumed, record_consumed
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.maintenance import LOOKUP_ROW_GROUP, SORTED_BY
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.maintenance import LOOKUP_ROW_GROUP, SORTED_BY
 
 ROWS_AT_A_TIME = 1_500_000
 OLD_HOUR = HOUR - timedelta(days=30)

@@ -29,7 +29,7 @@ from kpi_platform.history.timeline import (
 )
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 
 _RUNS = """
 CREATE TEMP TABLE runs AS

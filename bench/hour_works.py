@@ -10,14 +10,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from kpi_platform.arrivals.checks import check_raw
-from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.schemas.sources import parse_sources
-from kpi_platform.storage.hour_fingerprints import forget_consumed
-from kpi_platform.storage.hour_steps import HourStep, work_through
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.landing import Landing
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.landing.landing import Landing
 
 HOUR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 SOURCES = "studios: [{key: s, games: [{key: g, sources: [{key: game, telemetry: game}]}]}]"

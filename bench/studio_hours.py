@@ -9,11 +9,11 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
-from kpi_platform.arrivals.capture_step import CaptureStep
+from kpi_platform.arrivals.studios.capture_step import CaptureStep
+from kpi_platform.engine.hour_steps import HourReport, work_through
 from kpi_platform.schemas.sources import Sources, Studio, parse_sources
-from kpi_platform.storage.hour_steps import HourReport, work_through
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.warehouses import StudioWarehouse, open_warehouse
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse
 
 _TABLE = """
       - table: {table}
@@ -66,7 +66,7 @@ def _captured(lake_folder: Path, sources: Sources, hour: datetime) -> Iterator[H
 
 
 def _hours_before(lake: Lake) -> list[datetime]:
-    from kpi_platform.arrivals.capture_ledger import CaptureLedger
+    from kpi_platform.arrivals.studios.capture_ledger import CaptureLedger
 
     return CaptureLedger(lake).captured_hours()
 

@@ -15,14 +15,14 @@ from statistics import median
 import polars as pl
 
 from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.engine.hour_fingerprints import Consumed, record_consumed
+from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.hour_fingerprints import Consumed, record_consumed
-from kpi_platform.storage.hour_steps import work_through
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.maintenance import maintain
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.maintenance import maintain
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 PLAYERS = 1_000

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bench.measure import WORKED
 
 if TYPE_CHECKING:
-    from kpi_platform.storage.warehouses import StudioWarehouse
+    from kpi_platform.storage.studio_databases import StudioWarehouse
 
 SCHEMA = "studio"
 # After every row there is.
@@ -158,7 +158,7 @@ def _dlt(folder: Path, backend: str) -> None:
 
 def _warehouse() -> "StudioWarehouse":
     from kpi_platform.schemas.source_connections import PostgresConnection
-    from kpi_platform.storage.warehouses import open_warehouse
+    from kpi_platform.storage.studio_databases import open_warehouse
 
     connection = PostgresConnection(kind="postgres", dsn_env="BENCH_DSN")
     return open_warehouse(connection, Path(), os.environ.get)

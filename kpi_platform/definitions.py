@@ -11,14 +11,14 @@ from kpi_platform.arrivals.assets import (
     raw_studio_events,
     raw_telemetry,
 )
-from kpi_platform.arrivals.landing_checks import list_landing
-from kpi_platform.arrivals.schedules import (
+from kpi_platform.arrivals.watching.landing_checks import list_landing
+from kpi_platform.arrivals.watching.schedules import (
     everything,
     hourly_schedule,
     landing_listing,
     landing_listing_schedule,
 )
-from kpi_platform.arrivals.sensors import (
+from kpi_platform.arrivals.watching.sensors import (
     feed_arrivals_sensor,
     landing_listing_sensor,
     telemetry_arrivals_sensor,
@@ -28,6 +28,7 @@ from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
 from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
 from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.assets import publications
 from kpi_platform.published.dashboard_assets import (
     dashboard_is_recent,
@@ -35,7 +36,6 @@ from kpi_platform.published.dashboard_assets import (
     kpi_dashboard,
 )
 from kpi_platform.published.report_assets import daily_report
-from kpi_platform.resources import PlatformResource
 
 defs = dg.Definitions(
     assets=[

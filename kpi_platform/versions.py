@@ -13,7 +13,7 @@ from kpi_platform.history.lookup import version_at as in_effect
 from kpi_platform.history.lookup import versions_as_of
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 
 TABLE = "user_version_intervals"
 _COLUMNS = ["player_id", "service_name", "device", "version", "valid_from", "valid_to"]

@@ -19,7 +19,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
-from kpi_platform.storage.local_process import (
+from kpi_platform.storage.local_servers.local_process import (
     LOOPBACK,
     LocalServerError,
     first_that_starts,
@@ -27,7 +27,7 @@ from kpi_platform.storage.local_process import (
     running_server,
     wait_until_ready,
 )
-from kpi_platform.storage.local_s3 import S3Server, local_s3
+from kpi_platform.storage.local_servers.local_s3 import S3Server, local_s3
 
 # Postgres refuses to run as root; this user owns nothing and may read only what all may.
 _UNPRIVILEGED = "nobody"

@@ -12,21 +12,21 @@ from pathlib import Path
 
 import polars as pl
 
-from kpi_platform.arrivals.capture_step import CaptureStep
-from kpi_platform.arrivals.console_step import ConsoleStep
-from kpi_platform.arrivals.raw_step import RawStep
-from kpi_platform.arrivals.stream_step import StreamStep
+from kpi_platform.arrivals.feeds.console_step import ConsoleStep
+from kpi_platform.arrivals.feeds.stream_step import StreamStep
+from kpi_platform.arrivals.studios.capture_step import CaptureStep
+from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.kpis.build import build_marts
 from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.published.publish import marts_to_publish, publish
 from kpi_platform.settings import Settings
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
-from kpi_platform.storage.hour_steps import HourReport, work_through
-from kpi_platform.storage.platform import Platform
-from kpi_platform.storage.warehouse import (
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
+from kpi_platform.storage.kpi_database.embedded import (
     affected_periods_to_publish,
     clear_published,
     connect,

@@ -8,8 +8,6 @@ from contextlib import closing
 
 import dagster as dg
 
-from kpi_platform.arrivals.capture_step import VERSION as CAPTURE_VERSION
-from kpi_platform.arrivals.capture_step import CaptureStep
 from kpi_platform.arrivals.checks import (
     CONSOLE_CHECKS,
     RAW_CHECKS,
@@ -20,13 +18,15 @@ from kpi_platform.arrivals.checks import (
     check_stream,
     check_studios,
 )
-from kpi_platform.arrivals.console_step import ConsoleStep
-from kpi_platform.arrivals.feed_step import VERSION as FEED_VERSION
-from kpi_platform.arrivals.raw_step import VERSION, RawStep
-from kpi_platform.arrivals.stream_step import StreamStep
-from kpi_platform.asset_specs import hourly_spec
-from kpi_platform.recording import check_specs, naming_the_setting, record_hours
-from kpi_platform.resources import PlatformResource
+from kpi_platform.arrivals.feeds.console_step import ConsoleStep
+from kpi_platform.arrivals.feeds.feed_step import VERSION as FEED_VERSION
+from kpi_platform.arrivals.feeds.stream_step import StreamStep
+from kpi_platform.arrivals.studios.capture_step import VERSION as CAPTURE_VERSION
+from kpi_platform.arrivals.studios.capture_step import CaptureStep
+from kpi_platform.arrivals.telemetry.raw_step import VERSION, RawStep
+from kpi_platform.orchestration.asset_specs import hourly_spec
+from kpi_platform.orchestration.recording import check_specs, naming_the_setting, record_hours
+from kpi_platform.orchestration.resources import PlatformResource
 
 MEBIBYTE = 1024 * 1024
 HOURS_PER_CHUNK = 168

@@ -8,13 +8,16 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.arrivals.drift_checks import WAREHOUSES_ARE_AS_MAPPED, warehouses_are_as_mapped
-from kpi_platform.arrivals.drift_step import StudioDrift
+from kpi_platform.arrivals.drift.drift_checks import (
+    WAREHOUSES_ARE_AS_MAPPED,
+    warehouses_are_as_mapped,
+)
+from kpi_platform.arrivals.drift.drift_step import StudioDrift
+from kpi_platform.engine.contract_checks import check_contract
+from kpi_platform.engine.hour_ledger import read_ledger
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
 from kpi_platform.schemas.sources import Kind
-from kpi_platform.storage.contract_checks import check_contract
-from kpi_platform.storage.hour_ledger import read_ledger
-from kpi_platform.storage.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 EVERY_STUDIO = CheckSpec(
     "every_studio_was_captured",

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.contract_checks import check_contract
-from kpi_platform.storage.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
 
 ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",

@@ -14,14 +14,14 @@ import polars as pl
 from kpi_platform.cleaned.event_ledger import completed_ledger, table_ledger
 from kpi_platform.cleaned.events import EventCleaner
 from kpi_platform.cleaned.mapped_rows import CONSOLE, STUDIO, MappedRows, RowAccount
+from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
+from kpi_platform.engine.hour_ledger import mark_failed, write_ledger
+from kpi_platform.engine.hour_steps import Done
+from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.hour_fingerprints import Consumed, read_consumed
-from kpi_platform.storage.hour_ledger import mark_failed, write_ledger
-from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_of
-from kpi_platform.storage.locks import CAPTURE_LOCK, lake_lock
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "3"
 LINES_AT_A_TIME = 100_000

@@ -11,14 +11,14 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform
+from kpi_platform.engine.current_rows import current_rows
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.row_versions import superseded
 from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.stream_figures import captured_stream_rows
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.current_rows import current_rows
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 
 ROWS_AT_A_TIME = 200_000
 CONSOLE, STUDIO = "raw_console_feed", "raw_studio_events"

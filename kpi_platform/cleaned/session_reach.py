@@ -12,8 +12,8 @@ import polars as pl
 
 from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR
 from kpi_platform.schemas.tables import SESSION
-from kpi_platform.storage.lake import Lake, hours_expression, hours_in
-from kpi_platform.storage.lake_files import Span
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
+from kpi_platform.storage.lake.lake_files import Span
 
 _SPAN = [*SESSION_OF_HOUR, "first_at", "last_at"]
 

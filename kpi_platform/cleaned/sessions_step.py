@@ -14,17 +14,17 @@ import polars as pl
 from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR, session_parts
 from kpi_platform.cleaned.session_reach import PartsChange, connected, read_change
 from kpi_platform.cleaned.sessions import StalePartsError, overlapping_keys, rebuild_sessions
+from kpi_platform.engine.history_queue import enqueue, settled_sessions
+from kpi_platform.engine.hour_fingerprints import forget_consumed, read_consumed
+from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.hour_steps import Done
+from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import SESSION, TABLES
-from kpi_platform.storage.history_queue import enqueue, settled_sessions
-from kpi_platform.storage.hour_fingerprints import forget_consumed, read_consumed
-from kpi_platform.storage.hour_ledger import mark_failed
-from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_in, hours_of, hours_predicate
-from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of, hours_predicate
+from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 VERSION = "1"
 _KEYS = TABLES["sessions"].row_keys

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 
 import dagster as dg
 
-from kpi_platform.asset_specs import hourly_spec
 from kpi_platform.history.checks import HISTORY_CHECKS, check_history
 from kpi_platform.history.history_step import VERSION, HistoryStep
-from kpi_platform.recording import check_specs, naming_the_setting, record_hours
-from kpi_platform.resources import PlatformResource
+from kpi_platform.orchestration.asset_specs import hourly_spec
+from kpi_platform.orchestration.recording import check_specs, naming_the_setting, record_hours
+from kpi_platform.orchestration.resources import PlatformResource
 
 PARTS_PER_CHUNK = 1_000_000
 GROUP = "history"

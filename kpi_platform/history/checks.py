@@ -11,7 +11,7 @@ import polars as pl
 from kpi_platform.history.sightings import attribute_sightings
 from kpi_platform.history.stored import history_of, intervals_of, sessions_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
-from kpi_platform.storage.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 ONE_ROW_PER_PLAYER = CheckSpec(
     "one_row_per_player",

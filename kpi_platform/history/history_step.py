@@ -10,6 +10,11 @@ from typing import Self
 
 import polars as pl
 
+from kpi_platform.engine.history_queue import FOLDING, dequeue, enqueue, waiting
+from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.hour_steps import Done
+from kpi_platform.engine.platform import Platform
 from kpi_platform.history.sightings import attribute_sightings, sightings
 from kpi_platform.history.spans import hull, reach, span_of, splice
 from kpi_platform.history.stored import histories_of, intervals_of, sessions_of, sightings_within
@@ -24,13 +29,8 @@ from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.history_queue import FOLDING, dequeue, enqueue, waiting
-from kpi_platform.storage.hour_fingerprints import read_consumed
-from kpi_platform.storage.hour_ledger import mark_failed
-from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_of
-from kpi_platform.storage.locks import FOLD_LOCK, lake_lock
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 VERSION = "2"
 PLAYERS_AT_A_TIME = 20_000

@@ -10,14 +10,14 @@ from pathlib import Path
 
 import polars as pl
 
+from kpi_platform.engine.hour_steps import Done
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.sightings import attribute_sightings
 from kpi_platform.history.stored import sessions_of
 from kpi_platform.history.timeline import fold_history, intervals, user_version_intervals
 from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.hour_steps import Done
-from kpi_platform.storage.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 ROWS_AT_A_TIME = 1_000_000
 _BUCKET = "_bucket"

@@ -9,7 +9,7 @@ import polars as pl
 
 from kpi_platform.history.sightings import OWNERSHIP, attribute_sightings
 from kpi_platform.schemas.tables import SESSION, TABLES
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 
 DATES_AT_A_TIME = 3
 

@@ -13,29 +13,33 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
-from kpi_platform.asset_specs import OWNERS
 from kpi_platform.kpis.build import BuildReport, build_marts
 from kpi_platform.kpis.dbt_run import DbtRun
 from kpi_platform.kpis.project import project_fingerprint
-from kpi_platform.partitions import HOURLY
-from kpi_platform.recording import (
+from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.partitions import HOURLY
+from kpi_platform.orchestration.recording import (
     already_recorded,
     end_red_if_hours_failed,
     naming_the_setting,
     peak_memory_mib,
     record_partitions,
 )
-from kpi_platform.resources import PlatformResource
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR, ensure_manifest, read_manifest
+from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.storage.kpi_database.dbt_manifest import (
+    PROJECT_DIR,
+    ensure_manifest,
+    read_manifest,
+)
 
 HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
 _PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR)
 # The group of each folder of models, in the order in which data passes; seeds are staging.
 _GROUPS = {
     "staging": "kpis_staging",
-    "affected": "kpis_activity",
-    "events": "kpis_activity",
-    "activity": "kpis_activity",
+    "control": "kpis_intermediate",
+    "events": "kpis_intermediate",
+    "intermediate": "kpis_intermediate",
     "marts": "kpis",
     "definitions": "kpis",
     "questions": "kpis_questions",

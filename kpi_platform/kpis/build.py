@@ -8,13 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from kpi_platform.engine.hour_ledger import failed_hours
+from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.load import LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
-from kpi_platform.storage.hour_ledger import failed_hours
-from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.marts import Marts
-from kpi_platform.storage.platform import Platform
-from kpi_platform.storage.warehouse import connect, mark_built, needs_full_refresh, pending
+from kpi_platform.storage.kpi_database.embedded import (
+    connect,
+    mark_built,
+    needs_full_refresh,
+    pending,
+)
+from kpi_platform.storage.kpi_database.marts import Marts
+from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 
 PERIODS = {"kpi_hourly": "hour", "kpi_daily": "date"}
 RunDbt = Callable[[bool], None]

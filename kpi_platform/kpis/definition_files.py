@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
 
 DEFINITIONS = PROJECT_DIR / "seeds" / "kpi_definitions.csv"
 REQUIREMENTS = PROJECT_DIR / "seeds" / "kpi_requirements.csv"

@@ -17,7 +17,7 @@ from kpi_platform.kpis import affected
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import UNASSIGNED
 from kpi_platform.schemas.tables import SESSION
-from kpi_platform.storage.warehouse import (
+from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
     count,

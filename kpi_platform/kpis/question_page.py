@@ -11,9 +11,9 @@ from typing import Any
 
 import polars as pl
 
+from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR, read_manifest
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
 
 PAGE = PROJECT_DIR.parent / "docs" / "questions.md"
 _HEAD = """# The twelve questions

@@ -8,8 +8,8 @@ import duckdb
 import polars as pl
 
 from kpi_platform.kpis.load import LOADED
-from kpi_platform.storage.warehouse import NOTES, insert_frame, transaction
-from kpi_platform.storage.warehouse_copies import Partition, WarehouseCopy
+from kpi_platform.storage.kpi_database.copies import Partition, WarehouseCopy
+from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, transaction
 
 # What the models read besides the copies: small, and replaced whole.
 _BOOKS = (

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from kpi_platform.monitoring.freshness import judge_freshness
-from kpi_platform.resources import PlatformResource
+from kpi_platform.orchestration.resources import PlatformResource
 
 
 @dg.asset_check(

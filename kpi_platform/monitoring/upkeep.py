@@ -5,8 +5,8 @@ Belongs here: when upkeep runs and what Dagster shows of it. Does not: the upkee
 
 import dagster as dg
 
-from kpi_platform.resources import PlatformResource
-from kpi_platform.storage.maintenance import maintain
+from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.storage.lake.maintenance import maintain
 
 
 @dg.op(description="Merges small files, writes checkpoints, removes files past the retention.")

@@ -10,7 +10,14 @@ from datetime import UTC, datetime
 import dagster as dg
 import polars as pl
 
-from kpi_platform.asset_specs import OWNERS
+from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.recording import (
+    end_red_if_hours_failed,
+    naming_the_setting,
+    peak_memory_mib,
+)
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.publish import (
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
@@ -21,22 +28,15 @@ from kpi_platform.published.publish import (
     restate,
 )
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
-from kpi_platform.recording import (
-    end_red_if_hours_failed,
-    naming_the_setting,
-    peak_memory_mib,
-)
-from kpi_platform.resources import PlatformResource
-from kpi_platform.storage.dbt_manifest import read_manifest
-from kpi_platform.storage.locks import file_lock, warehouse_lock
-from kpi_platform.storage.platform import Platform
-from kpi_platform.storage.warehouse import (
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.embedded import (
     affected_periods_to_publish,
     changed_ingest_hours,
     clear_published,
     connect,
     pending,
 )
+from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 
 _MARTS = marts_to_publish(read_manifest())
 _VALUES = next(mart for mart in _MARTS if mart.table == "kpi_values")

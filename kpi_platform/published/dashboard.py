@@ -31,8 +31,8 @@ from kpi_platform.published.dashboard_kpis import describe_kpis
 from kpi_platform.published.dashboard_page import build_page
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR
+from kpi_platform.storage.lake.lake import Lake
 
 SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention", *FEED_TABLES)
 LEDGER = "hour_ledger"

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from kpi_platform.asset_specs import OWNERS
+from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.recording import end_red_if_hours_failed, naming_the_setting
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import (
     dashboard_fingerprint,
     input_versions,
@@ -17,9 +19,7 @@ from kpi_platform.published.dashboard import (
 )
 from kpi_platform.published.dashboard_page import page_fault, page_meta
 from kpi_platform.published.publish import PUBLICATIONS
-from kpi_platform.recording import end_red_if_hours_failed, naming_the_setting
-from kpi_platform.resources import PlatformResource
-from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 
 DASHBOARD = "kpi_dashboard"
 DASHBOARD_FILE = f"{DASHBOARD}.html"

@@ -16,9 +16,9 @@ from kpi_platform.published.restatements import (
     RESTATEMENTS_SCHEMA,
     restatements,
 )
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.marts import Marts
-from kpi_platform.storage.warehouse import EVERY_TABLE
+from kpi_platform.storage.kpi_database.embedded import EVERY_TABLE
+from kpi_platform.storage.kpi_database.marts import Marts
+from kpi_platform.storage.lake.lake import Lake
 
 PUBLICATIONS = "publications"
 PUBLICATIONS_SCHEMA = pl.Schema(

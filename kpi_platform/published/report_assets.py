@@ -7,12 +7,12 @@ import time
 
 import dagster as dg
 
-from kpi_platform.asset_specs import OWNERS
+from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.recording import end_red_if_hours_failed, naming_the_setting
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import read_inputs
 from kpi_platform.published.publish import PUBLICATIONS
 from kpi_platform.published.report import make_report
-from kpi_platform.recording import end_red_if_hours_failed, naming_the_setting
-from kpi_platform.resources import PlatformResource
 
 REPORT = "daily_report"
 

@@ -9,19 +9,19 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.arrivals.console_step import ConsoleStep
-from kpi_platform.arrivals.raw_step import RawStep
-from kpi_platform.arrivals.stream_step import StreamStep
+from kpi_platform.arrivals.feeds.console_step import ConsoleStep
+from kpi_platform.arrivals.feeds.stream_step import StreamStep
+from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.engine.hour_fingerprints import read_consumed, record_consumed
+from kpi_platform.engine.hour_ledger import read_ledger, write_ledger
+from kpi_platform.engine.hour_steps import HourStep, work_through
+from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import SightingsStep, rebuild_history
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.hour_fingerprints import read_consumed, record_consumed
-from kpi_platform.storage.hour_ledger import read_ledger, write_ledger
-from kpi_platform.storage.hour_steps import HourStep, work_through
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.lake.lake import Lake
 
 FROM_FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
 CAPTURED = "raw_studio_events"

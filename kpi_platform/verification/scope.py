@@ -12,7 +12,7 @@ import polars as pl
 
 from kpi_platform.schemas.players import PlayerIdRules, player_id
 from kpi_platform.schemas.tables import SESSION
-from kpi_platform.storage.lake import Lake, hours_expression
+from kpi_platform.storage.lake.lake import Lake, hours_expression
 
 
 @dataclass(frozen=True)

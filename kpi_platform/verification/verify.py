@@ -13,10 +13,10 @@ from typing import Literal
 
 import polars as pl
 
+from kpi_platform.engine.pinned_lake import PinnedLake, pin
+from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake, hours_expression, hours_in
-from kpi_platform.storage.pinned_lake import PinnedLake, pin
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
 from kpi_platform.verification.compare import TableComparison, compare
 from kpi_platform.verification.rebuild import FROM_FILES, Rebuild, unfinished
 from kpi_platform.verification.scope import Touched, touched, waiting_players

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned import events_step
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.hour_steps import HourReport, work_through
 from kpi_platform.schemas.sources import parse_sources
-from kpi_platform.storage.hour_fingerprints import read_consumed
-from kpi_platform.storage.hour_steps import HourReport, work_through
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.landing import Landing
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.landing.landing import Landing
 
 START = datetime(2026, 1, 1, 5, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(3)]

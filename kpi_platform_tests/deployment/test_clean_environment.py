@@ -88,7 +88,7 @@ def test_the_images_programs_are_installed(installed: Path, command: tuple[str, 
 def test_the_production_settings_find_their_classes(installed: Path) -> None:
     code = (
         "import dagster_postgres, psycopg2, dagster_aws.s3.compute_log_manager; "
-        "from kpi_platform.storage.dagster_state import HomeInstance"
+        "from kpi_platform.orchestration.dagster_state import HomeInstance"
     )
     done = _run(installed, "python", "-c", code)
     assert done.returncode == 0, done.stderr

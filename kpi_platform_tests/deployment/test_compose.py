@@ -19,13 +19,13 @@ import pytest
 import requests
 import yaml
 
-from kpi_platform.storage.local_process import (
+from kpi_platform.storage.local_servers.local_process import (
     LOOPBACK,
     free_ports,
     running_server,
     wait_until_ready,
 )
-from kpi_platform.storage.local_s3 import S3Server, sockets_removed
+from kpi_platform.storage.local_servers.local_s3 import S3Server, sockets_removed
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, Service, read_compose
 from kpi_platform_tests.servers import PostgresServer
 

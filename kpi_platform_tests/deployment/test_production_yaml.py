@@ -10,7 +10,7 @@ import psycopg2
 import pytest
 import yaml
 
-from kpi_platform.storage.local_s3 import S3Server
+from kpi_platform.storage.local_servers.local_s3 import S3Server
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT
 from kpi_platform_tests.deployment.tiny_definitions import SAID, tiny
 from kpi_platform_tests.servers import PostgresServer

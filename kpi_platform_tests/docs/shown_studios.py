@@ -15,13 +15,13 @@ import duckdb
 import polars as pl
 
 from kpi_platform.arrivals.checks import check_studios
-from kpi_platform.arrivals.drift_step import look_for_drift
+from kpi_platform.arrivals.drift.drift_step import look_for_drift
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.warehouses import TransientWarehouseError
-from kpi_platform_tests.arrivals.six_studios import SIX_STUDIOS
-from kpi_platform_tests.studios.studio_world import StudioWorld, hour, purchase, purchases
-from kpi_platform_tests.studios.test_six_studios import events_of, opened, proposed_sources
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.studio_databases import TransientWarehouseError
+from kpi_platform_tests.arrivals.studios.studio_world import StudioWorld, hour, purchase, purchases
+from kpi_platform_tests.arrivals.studios.test_six_studios import events_of, opened, proposed_sources
+from kpi_platform_tests.onboarding.six_studios import SIX_STUDIOS
 
 PAGE = Path(__file__).parents[2] / "docs" / "studios-shown.md"
 _ATTRIBUTES = ("PlayerId", "Platform", "Amount", "Currency", "Sku")

@@ -15,8 +15,8 @@ import pytest
 import sqlglot
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.lake_query import run_query
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake_query import run_query
 from kpi_platform_tests.servers import PostgresServer
 
 PAGE = (Path(__file__).parents[2] / "docs" / "consume.md").read_text(encoding="utf-8")

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from kpi_platform.arrivals.reasons import READ_REASONS
+from kpi_platform.arrivals.telemetry.reasons import READ_REASONS
 from kpi_platform.cleaned.conform import ROW_REASONS
-from kpi_platform.cli import app
+from kpi_platform.cli.cli import app
 from kpi_platform.definitions import defs
 from kpi_platform.settings import Settings
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 from kpi_platform.published.publish import Publication, publication_rows, publish, restate
 from kpi_platform.published.restatements import KPI_RESTATEMENTS
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.lake_query import run_query
-from kpi_platform.storage.marts import EmbeddedMarts
-from kpi_platform.storage.warehouse import changed_ingest_hours
+from kpi_platform.storage.kpi_database.embedded import changed_ingest_hours
+from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake_query import run_query
 from kpi_platform_tests.kpis.builds import Lake as World
 from kpi_platform_tests.kpis.builds import by_hour, hours_from, utc
 from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds

@@ -14,7 +14,7 @@ from kpi_platform.cleaned.session_parts import session_parts
 from kpi_platform.cleaned.sessions import fold_sessions
 from kpi_platform.history.rebuild import rebuild_history
 from kpi_platform.history.sightings import sightings
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 
 FOLDED = ["user_version_history", "user_version_intervals"]
 SMALL = Population(

@@ -14,7 +14,7 @@ from kpi_platform.history.lookup import version_at as pure_version_at
 from kpi_platform.history.lookup import versions_as_of
 from kpi_platform.history.timeline import user_version_intervals
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake, LakeError
+from kpi_platform.storage.lake.lake import Lake, LakeError
 from kpi_platform.versions import Versions, version_at
 
 PAGE = Path(__file__).parents[2] / "docs" / "versions.md"

@@ -23,7 +23,7 @@ from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.warehouse import clear_published, connect, mark_built, pending
+from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built, pending
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
     Event,

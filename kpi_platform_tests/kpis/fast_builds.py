@@ -26,7 +26,7 @@ from dbt_common.context import set_invocation_context
 
 from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform.kpis.load import load
-from kpi_platform.storage.warehouse import clear_published, mark_built, pending, prepare
+from kpi_platform.storage.kpi_database.embedded import clear_published, mark_built, pending, prepare
 from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 

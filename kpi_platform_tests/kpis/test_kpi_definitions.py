@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpi_platform.kpis.definition_files import Definition, files, read_definitions
-from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform_tests.kpis.builds import PROJECT, parsed_project
 from kpi_platform_tests.kpis.fast_builds import fast_builds
 
@@ -102,7 +102,7 @@ def test_the_generated_files_are_current() -> None:
 def test_what_a_kpi_requires_is_something_that_coverage_looks_for() -> None:
     with (PROJECT / "seeds" / "kpi_requirements.csv").open() as file:
         required = {row["requires"] for row in csv.DictReader(file)}
-    looked_for = (PROJECT / "models" / "activity" / "told_days.sql").read_text()
+    looked_for = (PROJECT / "models" / "intermediate" / "event_days.sql").read_text()
     of_feeds = {"stream", "console"}
     of_feeds |= {f"console {name}" for name in ("Install", "Trophy", "Subscription", "Purchase")}
     missing = [each for each in sorted(required - of_feeds) if f"'{each}'" not in looked_for]

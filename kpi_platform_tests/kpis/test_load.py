@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from kpi_platform.kpis.load import LakeTable, load, own_players
-from kpi_platform.storage.warehouse import (
+from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,
     affected_periods_to_publish,

@@ -10,8 +10,8 @@ import psycopg2
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
 from kpi_platform.kpis.ship import fetch_changes, ship
-from kpi_platform.storage.warehouse import affected_periods_to_publish, connect
-from kpi_platform.storage.warehouse_copies import PostgresCopy
+from kpi_platform.storage.kpi_database.copies import PostgresCopy
+from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import PROJECT, WAREHOUSE, Build
 from kpi_platform_tests.kpis.test_order_law import TABLES, lake_of, loads, source_frame
 from kpi_platform_tests.servers import PostgresServer

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kpi_platform.kpis.project import project_fingerprint
-from kpi_platform.storage.warehouse import affected_periods_to_publish, connect, pending
+from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect, pending
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake, by_hour, dbt, hours_from, utc
 from kpi_platform_tests.reference import Event
 

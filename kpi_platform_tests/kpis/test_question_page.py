@@ -7,7 +7,7 @@ import pytest
 
 from kpi_platform.kpis.question_page import EXAMPLES, PAGE, page, published_tables
 from kpi_platform.simulator import simulate
-from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform_tests.whole_platform import new_platform, run_hours, run_marts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from kpi_platform.kpis.ship import ship
-from kpi_platform.storage.warehouse import connect
-from kpi_platform.storage.warehouse_copies import PostgresCopy
+from kpi_platform.storage.kpi_database.copies import PostgresCopy
+from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake
 from kpi_platform_tests.kpis.test_on_postgres import dbt_on_postgres, rows_on_postgres
 from kpi_platform_tests.kpis.test_questions import KNOWN, TABLES, source_frame, world

@@ -13,7 +13,7 @@ import psycopg2.errors
 import pytest
 import yaml
 
-from kpi_platform.storage.dbt_manifest import PROJECT_DIR
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR
 from kpi_platform_tests.servers import PostgresServer
 
 LOGIN, PASSWORD = "dashboards", "only-for-this-test"

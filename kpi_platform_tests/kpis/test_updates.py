@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from kpi_platform.storage.warehouse import connect
+from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform_tests.kpis.builds import (
     WAREHOUSE,
     Build,

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from kpi_platform.storage.warehouse import affected_periods_to_publish, connect
+from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake, by_hour, hours_from, utc
 from kpi_platform_tests.reference import Event
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import polars as pl
 
-from kpi_platform.arrivals.raw_step import ArrivalLimits, RawStep
+from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.hour_steps import HourReport, HourStep
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.landing import Landing
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, run_step, steps
 from kpi_platform_tests.reference import Event
 

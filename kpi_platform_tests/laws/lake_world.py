@@ -14,12 +14,12 @@ from pathlib import Path
 import polars as pl
 
 from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.engine.hour_steps import Done, HourReport, HourStep, work_through
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.hour_steps import Done, HourReport, HourStep, work_through
-from kpi_platform.storage.lake import Lake
+from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
     SILENCE,

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.landing import Landing
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.laws.file_world import FileWorld, unaccounted
 
 HOUR = datetime.fromisoformat("2026-01-01T05:00:00+00:00")

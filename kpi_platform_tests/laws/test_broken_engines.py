@@ -13,8 +13,8 @@ import polars as pl
 import pytest
 
 from kpi_platform.cleaned import session_reach, sessions, sessions_step
+from kpi_platform.engine import hour_steps
 from kpi_platform.history import history_step, spans, timeline
-from kpi_platform.storage import hour_steps
 from kpi_platform_tests.laws.lake_world import Fault, Move, World
 from kpi_platform_tests.reference import Event
 

@@ -8,8 +8,8 @@ import dagster as dg
 import pytest
 
 from kpi_platform.definitions import defs
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.maintenance import maintain
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform_tests.laws.lake_world import Move, World
 from kpi_platform_tests.reference import Event
 from kpi_platform_tests.worlds import START
@@ -59,6 +59,6 @@ def test_upkeep_and_folds_at_once_lose_nothing(tmp_path: Path) -> None:
 def _maintain_often(uri: str) -> list[str]:
     """Crowded means one file too many here, so that every table is written again each time."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("kpi_platform.storage.maintenance.FILES_PER_PARTITION", 0)
+        patch.setattr("kpi_platform.storage.lake.maintenance.FILES_PER_PARTITION", 0)
         turns = [list(maintain(Lake(uri), timedelta(hours=1))) for _ in range(6)]
     return [item.error for items in turns for item in items if item.error]

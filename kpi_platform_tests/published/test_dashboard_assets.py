@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from dagster import ExecuteInProcessResult
 
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import read_inputs
 from kpi_platform.published.dashboard_assets import (
     DASHBOARD_FILE,
@@ -16,10 +17,9 @@ from kpi_platform.published.dashboard_assets import (
     kpi_dashboard,
 )
 from kpi_platform.published.report_assets import daily_report
-from kpi_platform.resources import PlatformResource
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.local_s3 import S3Server
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.local_servers.local_s3 import S3Server
 from kpi_platform_tests.published.page_world import FIRST, daily, retention
 
 NOW = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)

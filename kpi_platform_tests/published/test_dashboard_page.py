@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from kpi_platform.published.dashboard import make_dashboard
 from kpi_platform.published.dashboard_data import QUESTION_TABLES
-from kpi_platform.storage.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform_tests.published.page_world import (
     HOSTILE,
     NOW,

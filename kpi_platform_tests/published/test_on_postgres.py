@@ -9,10 +9,10 @@ import pytest
 from polars.testing import assert_frame_equal
 from pydantic import SecretStr
 
+from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import Settings
 from kpi_platform.simulator import simulate
-from kpi_platform.storage.platform import Platform
-from kpi_platform.storage.warehouse import WarehouseError
+from kpi_platform.storage.kpi_database.embedded import WarehouseError
 from kpi_platform_tests.servers import PostgresServer
 from kpi_platform_tests.whole_platform import (
     PUBLISHED_TABLES,

@@ -8,10 +8,10 @@ import duckdb
 import polars as pl
 
 from kpi_platform.published.publish import Publication, publication_rows, publish
-from kpi_platform.storage.complete_lake import CompleteLake
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.lake_query import run_query
-from kpi_platform.storage.marts import EmbeddedMarts
+from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
+from kpi_platform.storage.lake.complete_lake import CompleteLake
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake_query import run_query
 
 PAGE = Path(__file__).parents[2] / "docs" / "completeness.md"
 DAILY = Publication("kpi_daily", "date", "date")

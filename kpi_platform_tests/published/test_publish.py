@@ -14,8 +14,8 @@ from kpi_platform.published.publish import (
     publication_rows,
     publish,
 )
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.marts import EmbeddedMarts
+from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
+from kpi_platform.storage.lake.lake import Lake
 
 DAILY = Publication("kpi_daily", "date", "date")
 HOURLY = Publication("kpi_hourly", "hour", "hour")

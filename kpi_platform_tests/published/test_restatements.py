@@ -14,8 +14,8 @@ from kpi_platform.published.restatements import (
     RESTATEMENTS_SCHEMA,
     restatements,
 )
-from kpi_platform.storage.lake import Lake
-from kpi_platform.storage.marts import EmbeddedMarts
+from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
+from kpi_platform.storage.lake.lake import Lake
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 FIRST, SECOND = datetime(2026, 1, 1, 5, tzinfo=UTC), datetime(2026, 2, 20, 7, tzinfo=UTC)

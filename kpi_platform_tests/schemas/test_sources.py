@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from kpi_platform.engine.platform import read_sources
 from kpi_platform.schemas.sources import SourcesError, parse_sources
 from kpi_platform.simulator import demo_sources_yaml
-from kpi_platform.storage.platform import read_sources
 
 TEXT = """
 studios:

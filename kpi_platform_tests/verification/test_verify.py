@@ -10,14 +10,14 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from kpi_platform.cli import app
+from kpi_platform.cli.cli import app
+from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.settings import Settings
 from kpi_platform.simulator import simulate
-from kpi_platform.storage.hour_fingerprints import forget_consumed
-from kpi_platform.storage.landing_upload import upload
-from kpi_platform.storage.local_s3 import S3Server
-from kpi_platform.storage.platform import Platform
+from kpi_platform.storage.landing.landing_upload import upload
+from kpi_platform.storage.local_servers.local_s3 import S3Server
 from kpi_platform.verification.verify import (
     FOLDED_TABLES,
     HOUR_TABLES,

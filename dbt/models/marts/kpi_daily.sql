@@ -5,11 +5,11 @@
         'publish': {'period': 'date', 'column': 'date'}
     }
 ) }}
-with grain_starts as (
+with grain_first_dates as (
     select studio, game, platform, first_date, today
-    from {{ ref('grain_starts') }} cross join {{ ref('processed_through') }}
+    from {{ ref('grain_first_dates') }} cross join {{ ref('processed_through') }}
 ),
-grain_dates as ({{ spread_dates('grain_starts', 'studio, game, platform', 'first_date', 'today') }}),
+grain_dates as ({{ spread_dates('grain_first_dates', 'studio, game, platform', 'first_date', 'today') }}),
 spine as (
     select date, studio, game, platform from grain_dates
     where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}

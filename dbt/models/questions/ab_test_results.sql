@@ -9,7 +9,7 @@ with assignments as (
             partition by service_name, subject, player_id
             order by event_at, transaction_id, {{ by_bytes('event_id') }}
         ) as place
-    from {{ ref('milestone_events') }}
+    from {{ ref('player_events') }}
     where event_name = 'ExperimentAssigned' and player_id is not null
 ),
 assigned as (select * from assignments where place = 1),

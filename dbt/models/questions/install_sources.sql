@@ -9,7 +9,7 @@ with installs as (
             partition by service_name, player_id
             order by event_at, transaction_id, {{ by_bytes('event_id') }}
         ) as place
-    from {{ ref('milestone_events') }}
+    from {{ ref('player_events') }}
     where event_name = 'Install'
 ),
 counted as (

@@ -4,7 +4,7 @@
 ) }}
 with told as (
     select {{ grain_columns() }}, told, min(date) as first_date
-    from {{ ref('told_days') }}
+    from {{ ref('event_days') }}
     group by {{ grain_sets(['told']) }}
 ),
 -- Feeds tell of games, not of platforms; their tables have the totals already.

@@ -5,7 +5,7 @@
 with notifications as (
     select
         service_name, player_id, coalesce(target_version, 'unknown') as target_version, detail, event_at
-    from {{ ref('milestone_events') }}
+    from {{ ref('player_events') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
 -- By player once; those that nobody is known of come together and count as no player.

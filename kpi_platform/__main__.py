@@ -1,0 +1,6 @@
+"""`python -m kpi_platform` is the `kpi` command."""
+
+from kpi_platform.cli.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What changed in a studio's schema since it was mapped, and what that means in plain words."""

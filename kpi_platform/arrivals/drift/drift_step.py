@@ -1,0 +1,122 @@
+"""Looks at a studio's warehouse, says what changed, and remembers what it saw.
+
+Belongs here: the order of reading, comparing and remembering. Does not: the comparison.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+from kpi_platform.arrivals.drift.drift import Change, find_changes
+from kpi_platform.arrivals.drift.drift_words import sentence
+from kpi_platform.arrivals.drift.mapped_columns import schemas_of, tables_of
+from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.studio_databases import StudioWarehouse
+from kpi_platform.storage.studio_databases.sql import literal
+
+TABLE = "warehouse_columns"
+Remember = Literal["sound", "all", "nothing"]
+
+
+@dataclass(frozen=True)
+class StudioDrift:
+    """What changed at a studio, and the catalog of each schema as it is now."""
+
+    studio: str
+    changes: tuple[Change, ...]
+    catalogs: Mapping[str, pl.DataFrame]
+
+    @property
+    def blocking(self) -> list[Change]:
+        """Changes for which the studio's hours must stop."""
+        return [change for change in self.changes if change.is_blocking]
+
+    @property
+    def sentences(self) -> list[str]:
+        """Every change in plain words, blocking ones first."""
+        return [sentence(change) for change in self.changes]
+
+    @property
+    def why_stopped(self) -> str:
+        """One line for the ledger; empty if the studio's hour may go on."""
+        return " ".join(sentence(change) for change in self.blocking)
+
+
+def look_for_drift(
+    lake: Lake,
+    studio: str,
+    sources: Sequence[Source],
+    warehouse: StudioWarehouse,
+    remember: Remember = "sound",
+) -> StudioDrift:
+    """Compare the schemas that the studio's sources read with what was last found right.
+
+    What blocks is not remembered: it is said again until the warehouse is as before, or the
+    table's mapping was changed, which tells that somebody looked; `remember` all accepts it, and
+    nothing only looks. Raises StudioWarehouseError.
+    """
+    changes: list[Change] = []
+    catalogs = {schema: warehouse.discover(schema) for schema in schemas_of(sources)}
+    known = lake.scan(TABLE).filter(pl.col("studio") == studio).collect()
+    for schema, now in catalogs.items():
+        mine = known.filter(pl.col("schema") == schema)
+        marks = _mapping_fingerprints(sources, schema)
+        seen = _reviewed(mine, now, marks)
+        found = find_changes(schema, seen if mine.height else None, now, sources)
+        changes += found
+        if remember != "nothing":
+            kept = now if remember == "all" else _to_remember(seen, now, found)
+            _remember(lake, studio, schema, kept, marks, mine)
+    return StudioDrift(studio, tuple(changes), catalogs)
+
+
+def _mapping_fingerprints(sources: Sequence[Source], schema: str) -> dict[str, str]:
+    texts: dict[str, list[str]] = {}
+    for source in sources:
+        for table, mapping in tables_of(source, schema):
+            texts.setdefault(table, []).append(mapping.model_dump_json())
+    return {table: fingerprint(*sorted(found)) for table, found in texts.items()}
+
+
+def _reviewed(mine: pl.DataFrame, now: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
+    """What was seen; a table whose mapping was changed since counts as seen as it is now."""
+    seen_marks = dict(mine.select("table", "mapping_fingerprint").unique().iter_rows())
+    looked_at = [t for t, mark in seen_marks.items() if t in marks and marks[t] != mark]
+    kept = mine.select(now.columns).filter(~pl.col("table").is_in(looked_at))
+    return pl.concat([kept, now.filter(pl.col("table").is_in(looked_at))])
+
+
+def _to_remember(seen: pl.DataFrame, now: pl.DataFrame, changes: Sequence[Change]) -> pl.DataFrame:
+    """The catalog as it is now, but tables with a blocking change as they were."""
+    blocking = [change for change in changes if change.is_blocking]
+    was = seen.filter(pl.col("table").is_in(sorted({change.table for change in blocking})))
+    # What a mapped table was probably renamed to stays new, so that it is named again.
+    new_names = [change.now for change in blocking if change.kind == "table renamed"]
+    left_out = {*was["table"], *new_names}
+    return pl.concat([now.filter(~pl.col("table").is_in(sorted(left_out))), was])
+
+
+def _remember(
+    lake: Lake,
+    studio: str,
+    schema: str,
+    catalog: pl.DataFrame,
+    marks: Mapping[str, str],
+    before: pl.DataFrame,
+) -> None:
+    """Write the schema's rows if they differ: an hour in which nothing changed writes nothing."""
+    rows = catalog.select(
+        pl.lit(studio).alias("studio"),
+        pl.lit(schema).alias("schema"),
+        pl.all(),
+        pl.col("table").replace_strict(marks, default="").alias("mapping_fingerprint"),
+    ).select(TABLES[TABLE].polars_schema.names())
+    key = ["table", "position", "column"]
+    if not rows.sort(key).equals(before.select(rows.columns).sort(key)):
+        where = f"studio = {literal(studio)} AND schema = {literal(schema)}"
+        lake.replace(TABLE, rows, where)

@@ -1,0 +1,1 @@
+"""Console and stream feeds: files of platforms to raw rows, and the figures of a game's stream."""

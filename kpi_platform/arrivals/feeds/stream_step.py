@@ -1,0 +1,128 @@
+"""The hourly work of `raw_stream_feed` and of `stream_stats`, which is folded from it.
+
+Belongs here: the order of commits that survives a crash, and rows of tables beside those of files.
+Does not: reading figures (`stream_figures.py`), which of several statements counts
+(`stream_stats.py`), capturing tables.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from typing import Self
+
+import polars as pl
+
+from kpi_platform.arrivals.feeds.feed_files import ROWS_AT_A_TIME
+from kpi_platform.arrivals.feeds.feed_step import FeedStep, HourRead
+from kpi_platform.arrivals.feeds.stream_stats import stream_stats
+from kpi_platform.engine.current_rows import TABLE as CAPTURED
+from kpi_platform.engine.current_rows import current_rows
+from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
+from kpi_platform.engine.hour_steps import Done
+from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.diff import diff_rows
+from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.source_tables import StreamFeed
+from kpi_platform.schemas.sources import Source, Sources
+from kpi_platform.schemas.stream_figures import captured_stream_rows, stream_rows
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
+from kpi_platform.storage.landing.landing import Landing
+
+VERSION = "1"
+STATS = "stream_stats"
+
+
+class StreamStep(FeedStep):
+    """Figures as they were stated, hour by hour; then the stats of every hour they speak of."""
+
+    table = "raw_stream_feed"
+    kind = "stream"
+    stage = "read_stream"
+
+    def __init__(
+        self,
+        lake: Lake,
+        open_feeds: Callable[[], Landing],
+        sources: Sources,
+        future_limit: timedelta,
+    ) -> None:
+        super().__init__(lake, open_feeds, sources)
+        self._future_limit = future_limit
+        self._tables = {
+            source.key: (studio, game, source.feed)
+            for studio, game, source in sources.walk()
+            if isinstance(source.feed, StreamFeed) and source.feed.table is not None
+        }
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        limit = platform.settings.future_limit
+        return cls(lake or platform.lake, platform.open_feeds, platform.sources, limit)
+
+    def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
+        """As of every feed, and what was captured of tables."""
+        found = super().inputs(hours)
+        if not self._tables:
+            return found
+        captured = read_consumed(self._lake, CAPTURED, hours)
+        marks = [f"{key} {mapping!r}" for key, mapping in sorted(self._tables.items())]
+        return {
+            hour: fingerprint(mark, captured[hour].content, *marks) if hour in captured else mark
+            for hour, mark in found.items()
+        }
+
+    def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        """Replace the hours' rows, and fold the hours that old or new rows speak of."""
+        with ExitStack() as locks:
+            locks.enter_context(lake_lock(self._lake.uri, STATS))
+            if self._tables:
+                # Which version of a row counts must not change while its hour is written.
+                locks.enter_context(lake_lock(self._lake.uri, CAPTURE_LOCK))
+            done = super().run(hours)
+            self._fold_waiting()
+        return done
+
+    def _read(self, hour: datetime) -> HourRead:
+        """As of files, and the rows of tables; these are accounted for when events are made."""
+        done = super()._read(hour)
+        if self._tables:
+            for part in current_rows(self._lake, [hour], self._tables).parts(ROWS_AT_A_TIME):
+                for (source,), rows in part.partition_by("source", as_dict=True).items():
+                    studio, game, feed = self._tables[source]
+                    good, *_ = captured_stream_rows(rows, feed, studio, game, self._future_limit)
+                    done.good.append(good)
+        return done
+
+    def _made(
+        self, rows: pl.DataFrame, owner: tuple[str, str, Source]
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        studio, game, source = owner
+        if not isinstance(source.feed, StreamFeed):
+            raise TypeError(f"{source.key} is no stream feed")
+        return stream_rows(rows, source.feed, studio, game, self._future_limit)
+
+    def _replace(self, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        old = self._lake.read_hours(self.table, hours)
+        touched = pl.concat([old["hour"], rows["hour"]]).unique().to_list()
+        # Before the change: a run killed after it leaves behind what has to be folded.
+        enqueue_hours(self._lake, STATS, touched)
+        super()._replace(rows, hours)
+
+    def _fold_waiting(self) -> None:
+        batches, hours = waiting_hours(self._lake, STATS)
+        if hours:
+            rows = self._lake.scan(self.table).filter(pl.col("hour").is_in(hours)).collect()
+            known = self._lake.scan(STATS).filter(
+                pl.col("p_date_utc").is_in(sorted({hour.date() for hour in hours})),
+                pl.col("hour").is_in(hours),
+            )
+            keys = [*TABLES[STATS].keys, "p_date_utc"]
+            self._lake.apply_changes(STATS, *diff_rows(known.collect(), stream_stats(rows), keys))
+        dequeue_hours(self._lake, STATS, batches)
+
+    def _known_rows(self, rows: pl.Series) -> pl.Series:
+        return rows

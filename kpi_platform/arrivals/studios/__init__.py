@@ -1,0 +1,1 @@
+"""Studios' databases: which windows are captured, and what becomes of the captured rows."""

@@ -1,0 +1,145 @@
+"""Reads the tables of one studio's warehouse, window by window, and keeps its trouble to itself.
+
+Belongs here: opening, checking that what is mapped is there, and reading again after a connection
+was lost in the middle. Does not: what is kept of the rows.
+"""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import polars as pl
+
+from kpi_platform.arrivals.drift.drift_step import StudioDrift, look_for_drift
+from kpi_platform.arrivals.studios.captured_rows import CapturedTable
+from kpi_platform.schemas.sources import Source, Studio
+from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.studio_databases import (
+    StudioWarehouse,
+    StudioWarehouseError,
+    TerminalWarehouseError,
+    TransientWarehouseError,
+    Window,
+    read_ahead,
+)
+
+OpenWarehouse = Callable[[Studio], StudioWarehouse]
+# Beyond the tries that the warehouse itself makes to connect and to begin.
+_READ_TRIES = 3
+_FIRST_PAUSE_SECONDS = 0.5
+
+
+@dataclass
+class StudioReader:
+    """A studio's warehouse while it is read. Once it cannot be reached it is not asked again."""
+
+    studio: Studio
+    open_warehouse: OpenWarehouse
+    pause: Callable[[float], None] = time.sleep
+    on_restart: Callable[[], None] = lambda: None
+    down: str = ""
+    _warehouse: StudioWarehouse | None = None
+    _columns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+
+    def read(
+        self, table: CapturedTable, window: tuple[datetime | None, datetime]
+    ) -> Iterator[pl.DataFrame]:
+        """The rows of a table whose watermark is in the window (`None`: everything older too), or
+        all rows of a table without one. Rows come again if the read had to begin again.
+
+        Raises StudioWarehouseError.
+        """
+        for attempt in range(_READ_TRIES):
+            has_begun = False
+            try:
+                for rows in self._read_once(table, window):
+                    has_begun = True
+                    yield rows
+            except TransientWarehouseError as error:
+                self._close()
+                # To begin was tried often enough, by the warehouse itself.
+                if not has_begun or attempt == _READ_TRIES - 1:
+                    self.down = str(error)
+                    raise
+                self.on_restart()
+                self.pause(_FIRST_PAUSE_SECONDS * 2**attempt)
+            else:
+                return
+
+    def look(self, lake: Lake, sources: Sequence[Source]) -> StudioDrift:
+        """What changed in the warehouse since it was last found right.
+
+        A change that stops the studio counts as its being down. Raises StudioWarehouseError.
+        """
+        try:
+            drift = look_for_drift(lake, self.studio.key, sources, self._open())
+        except StudioWarehouseError as error:
+            self.down = str(error)
+            raise
+        self.down = drift.why_stopped
+        for schema, catalog in drift.catalogs.items():
+            self._columns[schema] = _columns_by_table(catalog)
+        return drift
+
+    def close(self) -> None:
+        """End the connection, if there is one."""
+        self._close()
+
+    def _read_once(
+        self, table: CapturedTable, window: tuple[datetime | None, datetime]
+    ) -> Iterator[pl.DataFrame]:
+        columns = self._columns_of(table)
+        watermark = table.mapping.watermark
+        asked = None if watermark is None else Window(watermark, *window)
+        batches = self._open().read_window(table.schema, table.table, columns, asked)
+        with closing(read_ahead(batches)) as ahead:
+            for batch in ahead:
+                yield pl.DataFrame(batch)
+
+    def _columns_of(self, table: CapturedTable) -> list[str]:
+        """The columns to read: all there are, without those the mapping ignores.
+
+        Raises TerminalWarehouseError for a mapped table or column that is not there.
+        """
+        found = self._catalog(table.schema).get(table.table)
+        if found is None:
+            raise TerminalWarehouseError(
+                f"table {table.schema}.{table.table} is mapped but not there"
+            )
+        gone = sorted(table.needed.difference(found))
+        if gone:
+            raise TerminalWarehouseError(
+                f"table {table.schema}.{table.table}: column {', '.join(gone)} is mapped but gone"
+            )
+        return [name for name in found if name not in table.ignored]
+
+    def _catalog(self, schema: str) -> dict[str, list[str]]:
+        if schema not in self._columns:
+            self._columns[schema] = _columns_by_table(self._open().discover(schema))
+        return self._columns[schema]
+
+    def _open(self) -> StudioWarehouse:
+        if self.down:
+            raise TerminalWarehouseError(self.down)
+        if self._warehouse is None:
+            try:
+                self._warehouse = self.open_warehouse(self.studio)
+            except StudioWarehouseError as error:
+                self.down = str(error)
+                raise
+        return self._warehouse
+
+    def _close(self) -> None:
+        if self._warehouse is not None:
+            self._warehouse.close()
+            self._warehouse = None
+        self._columns.clear()
+
+
+def _columns_by_table(catalog: pl.DataFrame) -> dict[str, list[str]]:
+    tables: dict[str, list[str]] = {}
+    for name, column in catalog.select("table", "column").iter_rows():
+        tables.setdefault(name, []).append(column)
+    return tables

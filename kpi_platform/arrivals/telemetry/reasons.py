@@ -1,0 +1,95 @@
+"""Fields as text -> typed fields, or the one reason why the line cannot be used.
+
+Belongs here: the reasons found when a line is read, in their order. Does not: splitting lines.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from kpi_platform.arrivals.telemetry.lines import MAX_LINE_BYTES
+from kpi_platform.arrivals.telemetry.timestamps import parse_milliseconds, parse_timestamps
+
+READ_REASONS = (
+    "line_too_long",
+    "not_utf8",
+    "wrong_field_count",
+    "bad_timestamp",
+    "bad_transaction_id",
+    "future_timestamp",
+    "too_late",
+)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where lines come from: their source, file, ingest hour (UTC), and the limits of event
+    times: from `late_limit` before the hour to before `future_limit` after its end."""
+
+    source: str
+    file_name: str
+    ingest_hour: datetime
+    late_limit: timedelta = timedelta(days=30)
+    future_limit: timedelta = timedelta(hours=24)
+
+    @property
+    def earliest(self) -> datetime:
+        """The first event time that is not too late."""
+        return self.ingest_hour - self.late_limit
+
+    @property
+    def end(self) -> datetime:
+        """The first event time that is in the future."""
+        return self.ingest_hour + timedelta(hours=1) + self.future_limit
+
+    def columns(self) -> list[pl.Expr]:
+        """The columns that are the same for all lines of a file."""
+        return [
+            pl.lit(self.source).alias("source"),
+            pl.lit(self.file_name).alias("file_name"),
+            pl.lit(self.ingest_hour.date()).alias("p_ingest_date_utc"),
+            pl.lit(self.ingest_hour.hour, pl.Int32).alias("p_ingest_hour_utc"),
+        ]
+
+
+def judge_usual(fields: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+    """Like `judge`, for lines of the usual form; the reason of all others is `unusual`, and they
+    have to be judged again."""
+    typed = fields.with_columns(
+        at=parse_milliseconds(pl.col("Timestamp")),
+        transaction_id=pl.col("TransactionId").cast(pl.Int64, strict=False),
+    )
+    at = pl.col("at")
+    usual = (
+        pl.col("transaction_id").is_not_null()
+        & pl.col("BodyMessage").is_not_null()
+        & (at >= origin.earliest)
+        & (at < origin.end)
+        & (pl.col("line").str.len_bytes() <= MAX_LINE_BYTES)
+    )
+    return typed.with_columns(reason=pl.when(~usual.fill_null(value=False)).then(pl.lit("unusual")))
+
+
+def judge(fields: pl.DataFrame, origin: Origin) -> pl.DataFrame:
+    """Add `at` (UTC), `transaction_id` and `reason`: the first of `READ_REASONS` that applies, or
+    null. Takes `line`, `raw` and the six fields, which are null if their number is wrong."""
+    typed = fields.with_columns(
+        at=parse_timestamps(pl.col("Timestamp")),
+        transaction_id=pl.col("TransactionId").str.strip_chars(" ").cast(pl.Int64, strict=False),
+    )
+    size = pl.coalesce(pl.col("raw").bin.size(), pl.col("line").str.len_bytes())
+    applies = (
+        size > MAX_LINE_BYTES,
+        pl.col("raw").is_not_null(),
+        pl.col("BodyMessage").is_null(),
+        pl.col("at").is_null(),
+        pl.col("transaction_id").is_null(),
+        pl.col("at") >= origin.end,
+        pl.col("at") < origin.earliest,
+    )
+    found = [
+        pl.when(is_so).then(pl.lit(reason))
+        for is_so, reason in zip(applies, READ_REASONS, strict=True)
+    ]
+    return typed.with_columns(reason=pl.coalesce(found))

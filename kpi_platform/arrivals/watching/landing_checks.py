@@ -1,0 +1,129 @@
+"""Checks of all files there are: none out of place, no folder unnamed, no hour unread.
+
+Belongs here: what Dagster shows of a full listing. Does not: the judgement (landing_listing.py).
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+import dagster as dg
+
+from kpi_platform.arrivals.watching.arrivals_watch import (
+    range_name,
+    read_fingerprints,
+    split_ranges,
+    window_hours,
+)
+from kpi_platform.arrivals.watching.landing_listing import (
+    MOST_NAMES,
+    Listing,
+    judge_listing,
+    unnamed_folders,
+    unread_hours,
+)
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
+from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.storage.landing.landing import LandingError
+
+TABLE = dg.AssetKey("raw_telemetry")
+FILES = dg.AssetCheckKey(TABLE, "every_file_is_under_a_valid_hour")
+FOLDERS = dg.AssetCheckKey(TABLE, "every_source_is_configured")
+HOURS = dg.AssetCheckKey(TABLE, "every_hour_is_read")
+FEEDS = dg.AssetCheckKey(dg.AssetKey("raw_console_feed"), "every_file_of_feeds_is_read")
+LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS)
+# A request for years of hours is cut, so that a run ends within hours and not within days.
+LONGEST_RANGE = timedelta(days=31)
+_DESCRIPTIONS = {
+    FILES: "No file lies under no valid hour, before the first partition or in the future, and "
+    "none has an ending that is not read. Hidden files are named but do no harm.",
+    FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names.",
+    HOURS: "The files of every hour are those that were read, and no recent hour was skipped.",
+    FEEDS: "The files of console and stream feeds are, in every hour, those that were read; none "
+    "lies under no valid hour or in a folder that no feed names.",
+}
+
+
+@dg.multi_asset_check(
+    name="list_landing",
+    specs=[
+        dg.AssetCheckSpec(key.name, asset=key.asset_key, description=text)
+        for key, text in _DESCRIPTIONS.items()
+    ],
+    can_subset=True,
+)
+def list_landing(
+    context: dg.AssetCheckExecutionContext, platform: PlatformResource
+) -> Iterator[dg.AssetCheckResult]:
+    """List every file there is, once, for the checks that are asked for."""
+    results = {
+        **_files_and_hours(platform.platform, datetime.now(UTC)),
+        FOLDERS: _folders(platform.platform),
+        FEEDS: _feeds(platform.platform, datetime.now(UTC)),
+    }
+    for key in sorted(context.op_execution_context.selected_asset_check_keys):
+        passed, metadata = results[key]
+        yield dg.AssetCheckResult(
+            asset_key=key.asset_key,
+            check_name=key.name,
+            passed=passed,
+            severity=dg.AssetCheckSeverity.WARN,
+            metadata=metadata,
+        )
+
+
+Result = tuple[bool, dict[str, int | str]]
+
+
+def _files_and_hours(parts: Platform, now: datetime) -> dict[dg.AssetCheckKey, Result]:
+    settings = parts.settings
+    window = window_hours(now, settings.sensor_look_back_hours, settings.start_hour)
+    listing, unread = _listed(parts, Telemetry(parts), window, now)
+    return {
+        FILES: (not listing.out_of_place, dict(listing.figures())),
+        HOURS: (not unread, _hours(unread)),
+    }
+
+
+def _feeds(parts: Platform, now: datetime) -> Result:
+    try:
+        # An hour that no feed delivered is nobody's gap: telemetry's window sees it run.
+        listing, unread = _listed(parts, Feeds(parts), [], now)
+    except LandingError as error:
+        # Feeds that cannot be reached keep nothing from telemetry.
+        return False, {"error": str(error), **_hours([])}
+    is_right = not unread and not listing.out_of_place
+    return is_right, {**listing.figures(), **_hours(unread)}
+
+
+def _listed(
+    parts: Platform, what: Telemetry | Feeds, window: Sequence[datetime], now: datetime
+) -> tuple[Listing, list[datetime]]:
+    """All files of a place, and the hours that a run should bring up to date."""
+    start = parts.settings.start_hour
+    listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, now)
+    read = read_fingerprints(parts.lake.scan("hour_ledger").collect(), what.kinds)
+    return listing, unread_hours(listing, read, window)
+
+
+def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
+    ranges = [range_name(*pair) for pair in split_ranges(unread, LONGEST_RANGE)]
+    return {"hours": len(unread), "ranges": ", ".join(ranges)}
+
+
+def _folders(parts: Platform) -> Result:
+    unnamed = unnamed_folders(parts.landing.folders(), parts.sources)
+    return not unnamed, {"folders": len(unnamed), "names": ", ".join(unnamed[:MOST_NAMES])}
+
+
+def unread_ranges(instance: dg.DagsterInstance, run_id: str) -> list[str]:
+    """The ranges of hours (`A...B`, or one key) that the listing of this run found unread."""
+    records = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
+    found = []
+    for record in records:
+        event = record.get_dagster_event().asset_check_evaluation_data
+        if event.asset_check_key in (HOURS, FEEDS):
+            names = str(event.metadata["ranges"].value)
+            found += names.split(", ") if names else []
+    # Telemetry and feeds of one range are one run.
+    return list(dict.fromkeys(found))

@@ -1,0 +1,107 @@
+"""What a full listing of a place where files arrive says: files out of place, hours unread.
+
+Belongs here: pure judgement of listed files. Does not: listing them, and asking for runs.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
+from kpi_platform.orchestration.partitions import HOUR
+from kpi_platform.schemas.sources import Sources
+from kpi_platform.storage.landing.landing import LandingFile
+
+HIDDEN = "hidden"
+MOST_NAMES = 50
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The landing zone at one moment.
+
+    `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
+    file, in order of paths; for hidden files (somebody's work in progress) the reason is HIDDEN.
+    """
+
+    hours: Mapping[datetime, str]
+    left: Mapping[str, str]
+
+    @property
+    def out_of_place(self) -> list[str]:
+        """Paths that somebody must look at: all that are left but the hidden ones."""
+        return [path for path, reason in self.left.items() if reason != HIDDEN]
+
+    def figures(self) -> dict[str, int | str]:
+        """Counts by reason, and up to 50 of the files with theirs, the hidden ones last."""
+        named = sorted(self.left.items(), key=lambda item: item[1] == HIDDEN)[:MOST_NAMES]
+        return {
+            "files_left": len(self.left),
+            **Counter(reason.replace(" ", "_") for reason in self.left.values()),
+            "files": "\n".join(f"{path} ({reason})" for path, reason in named),
+        }
+
+
+def judge_listing(
+    files: Iterable[LandingFile],
+    why_not: Callable[[LandingFile], str],
+    fingerprint: Callable[[Sequence[LandingFile]], str],
+    start: datetime,
+    now: datetime,
+) -> Listing:
+    """Sort every file to its hour or to the reason why no hour reads it.
+
+    `why_not`: why a file is not read, whatever its hour; `fingerprint`: of an hour's files.
+    The hour that runs at `now` is no partition yet; its files wait and are not out of place.
+    """
+    by_hour: dict[datetime, list[LandingFile]] = defaultdict(list)
+    left = {}
+    for file in files:
+        hour = file.hour
+        reason = _reason(file, hour, why_not, start, now)
+        if reason:
+            left[file.path] = reason
+        elif hour is not None and hour + HOUR <= now:
+            by_hour[hour].append(file)
+    hours = {hour: fingerprint(found) for hour, found in by_hour.items()}
+    return Listing(hours, left)
+
+
+def _reason(
+    file: LandingFile,
+    hour: datetime | None,
+    why_not: Callable[[LandingFile], str],
+    start: datetime,
+    now: datetime,
+) -> str:
+    if file.path.rpartition("/")[2].startswith((".", "_")):
+        return HIDDEN
+    if reason := why_not(file):
+        return reason
+    if hour is None:
+        return "no valid hour"
+    if hour < start:
+        return "before the first partition"
+    return "in the future" if hour > now else ""
+
+
+def unread_hours(
+    listing: Listing, read: Mapping[datetime, str], window: Sequence[datetime]
+) -> list[datetime]:
+    """The hours that a run should bring up to date, in order.
+
+    Hours whose files are not what was read (new, rewritten, gone, or of a run that failed), and
+    hours of `window` that no run has recorded although it recorded one before and one after.
+    `read`: as `read_fingerprints` gives it.
+    """
+    changed = {hour for hour, value in listing.hours.items() if value != read.get(hour, NO_FILES)}
+    gone = {hour for hour, value in read.items() if value and hour not in listing.hours}
+    known = [hour for hour in window if hour in read]
+    gaps = {hour for hour in window if known and known[0] < hour < known[-1]} - set(known)
+    return sorted(changed | gone | gaps)
+
+
+def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:
+    """The landing folders that no source names; they are loaded all the same."""
+    return sorted(set(folders) - set(sources.folders().values()))

@@ -1,0 +1,69 @@
+"""The places where files arrive: which folders there are, and which of their files are read.
+
+Belongs here: telemetry and feeds, as sensors and listings look at them. Does not: when they look,
+and what follows.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from kpi_platform.arrivals.feeds.feed_step import feed_folders, is_feed_file
+from kpi_platform.arrivals.watching.arrivals_watch import (
+    TELEMETRY,
+    feeds_fingerprint,
+    hour_fingerprint,
+)
+from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.sources import Kind
+from kpi_platform.storage.landing.landing import LandingFile
+
+
+class Telemetry:
+    """Every folder of the landing zone."""
+
+    kinds = TELEMETRY
+
+    def __init__(self, parts: Platform) -> None:
+        self._sources = parts.sources
+        self.landing = parts.landing
+        self.folders = parts.landing.folders()
+
+    def fingerprint(self, files: Sequence[LandingFile]) -> str:
+        """Of an hour's files, as the ledger's rows of it have them."""
+        return hour_fingerprint(files, self._sources)
+
+    def list_all(self) -> Iterable[LandingFile]:
+        """Every file there is, those outside any folder included."""
+        return self.landing.list_all()
+
+    def why_not(self, file: LandingFile) -> str:
+        """Why the file is not read, whatever its hour; empty if it is."""
+        return "" if file.is_readable else "unknown ending"
+
+
+class Feeds:
+    """The folders that console and stream feeds name."""
+
+    kinds: tuple[Kind, ...] = ("console", "stream")
+
+    def __init__(self, parts: Platform) -> None:
+        every = [*feed_folders(parts.sources, "console"), *feed_folders(parts.sources, "stream")]
+        self._sources = {
+            folder.name: [source.key for *_, source in folder.sources] for folder in every
+        }
+        self.folders = sorted(self._sources)
+        # Without feeds there need not be a place for them.
+        self.landing = parts.open_feeds() if self.folders else parts.landing
+
+    def fingerprint(self, files: Sequence[LandingFile]) -> str:
+        """Of an hour's files, as the ledger's rows of it have them."""
+        return feeds_fingerprint([file for file in files if is_feed_file(file)], self._sources)
+
+    def list_all(self) -> Iterable[LandingFile]:
+        """Every file there is; none without feeds, whose place nobody then named."""
+        return self.landing.list_all() if self.folders else ()
+
+    def why_not(self, file: LandingFile) -> str:
+        """Why the file is not read, whatever its hour; empty if it is."""
+        if file.folder not in self._sources:
+            return "no feed of this folder"
+        return "" if is_feed_file(file) else "unknown ending"

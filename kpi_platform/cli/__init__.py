@@ -1,0 +1,1 @@
+"""The `kpi` command: arguments in, text out; the work is done elsewhere."""

@@ -1,0 +1,343 @@
+"""The `kpi` command: the platform's work that is not a Dagster run.
+
+Belongs here: arguments, messages and exit codes. Does not: the work itself.
+"""
+
+import json
+import sys
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+from rich.console import Console
+from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
+from rich.table import Table
+from typer._click.exceptions import ClickException  # Typer carries its own Click
+
+from kpi_platform.cli.cli_sources import sources_app
+from kpi_platform.cli.demo import run_demo
+from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
+from kpi_platform.engine.platform import Platform
+from kpi_platform.published.dashboard import make_dashboard, read_inputs
+from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings, secret
+from kpi_platform.simulator import PostgresPlace, SimulatedServerError
+from kpi_platform.simulator import simulate as simulate_world
+from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError, read_manifest
+from kpi_platform.storage.lake.complete_lake import CompleteLake
+from kpi_platform.storage.lake.lake import Lake, LakeError
+from kpi_platform.storage.lake.lake_query import QueryError, lake_tables, run_query
+from kpi_platform.storage.lake.maintenance import maintain as maintain_lake
+from kpi_platform.storage.landing.landing import LandingError
+from kpi_platform.storage.local_servers.local_process import LocalServerError
+from kpi_platform.verification.report import as_lines, as_values
+from kpi_platform.verification.verify import Progress, VerifyError
+from kpi_platform.verification.verify import verify as verify_lake
+from kpi_platform.versions import version_at as lookup
+
+DIFFERENT = 1
+NONE_IN_EFFECT = 3
+BAD_INPUT = 2
+_MISTAKES = (
+    SettingsError,
+    SourcesError,
+    LandingError,
+    LakeError,
+    LocalServerError,
+    QueryError,
+    SimulatedServerError,
+    DbtProjectError,
+    VerifyError,
+)
+
+app = typer.Typer(
+    help="Exact player version history and comparable KPIs for every studio and game.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+app.add_typer(sources_app, name="sources")
+
+
+def main() -> None:
+    """Run the command; a user's mistake ends in one clear line and exit code 2."""
+    try:
+        code = app(standalone_mode=False)
+    except ClickException as error:
+        # Without arguments the message is the whole help; else it is one line.
+        typer.echo(f"kpi: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(130)
+    except _MISTAKES as error:
+        typer.echo(f"kpi: {error}", err=True)
+        sys.exit(BAD_INPUT)
+    sys.exit(code or 0)
+
+
+def _instant(text: str) -> datetime:
+    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
+
+
+def _hour(text: str) -> datetime:
+    """A partition key as an hour. Raises typer.BadParameter for anything else."""
+    try:
+        hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
+    except ValueError:
+        hour = None
+    if hour is None or hour.minute:
+        raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
+    return hour
+
+
+@app.command(epilog="Example: kpi demo --hours 24")
+def demo(
+    hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
+    players: Annotated[int, typer.Option(min=1, help="Players of the small world.")] = 400,
+    seed: Annotated[int, typer.Option(help="Seed of the small world.")] = 7,
+    s3: Annotated[bool, typer.Option("--s3", help="On a real S3 server of its own.")] = False,
+) -> None:
+    """Make a small world of studios, materialise its hours through Dagster, show what came out."""
+    raise typer.Exit(run_demo(load_settings(), hours, players, seed, on_s3=s3))
+
+
+class WarehouseKind(StrEnum):
+    """Where a simulated studio keeps its tables."""
+
+    DUCKDB = "duckdb"
+    POSTGRES = "postgres"
+
+
+def _postgres_place(dsn_env: str) -> PostgresPlace:
+    dsn = secret(dsn_env)
+    if dsn is None:
+        raise typer.BadParameter(f"{dsn_env} is not set: it holds the database's address")
+    return PostgresPlace(dsn_env, dsn)
+
+
+@app.command(
+    epilog="Example: kpi simulate --out world --start 2026-01-01-00:00 --hours 48 --players 400"
+)
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder to write; must be empty or absent.")],
+    start: Annotated[str, typer.Option(help="First hour.")] = "2026-01-01-00:00",
+    hours: Annotated[int, typer.Option(min=1, help="How many hours.")] = 48,
+    players: Annotated[int, typer.Option(min=1, help="How many players.")] = 400,
+    seed: Annotated[int, typer.Option(help="Equal arguments make equal files.")] = 7,
+    warehouse: Annotated[
+        WarehouseKind, typer.Option(help="Where the studios' tables are written.")
+    ] = WarehouseKind.DUCKDB,
+    dsn_env: Annotated[
+        str, typer.Option(help="With postgres: the variable that holds the database's address.")
+    ] = "SIMULATED_DSN",
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
+    first = _hour(start)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise typer.BadParameter(f"{out} is not empty")
+    place = _postgres_place(dsn_env) if warehouse is WarehouseKind.POSTGRES else None
+    summary = simulate_world(out, first, hours, players, seed, place)
+    figures = {name: value for name, value in vars(summary).items() if name != "out"}
+    if as_json:
+        typer.echo(json.dumps({"out": str(out), **figures}))
+    else:
+        counts = ", ".join(f"{value:,} {name}" for name, value in figures.items())
+        typer.echo(f"{out}: {counts}")
+
+
+@app.command(
+    "version-at",
+    epilog="Example: kpi version-at P0000054 2026-01-02T12:00:00Z --service TorqueClient",
+)
+def version_at(
+    player: Annotated[str, typer.Argument(help="Player id.")],
+    time: Annotated[str, typer.Argument(help="Instant; UTC if it has no offset.")],
+    service: Annotated[str | None, typer.Option(help="Only this service.")] = None,
+    device: Annotated[str | None, typer.Option(help="Only this device.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print the version in effect for a player at a time; exit code 3 if there is none."""
+    at = _instant(time)
+    found = lookup(player, at, service, device)
+    if as_json:
+        typer.echo(json.dumps(found.to_dicts(), default=_as_text))
+    elif found.is_empty():
+        of = "".join(f" on {name!r}" for name in (service, device) if name is not None)
+        typer.echo(f"no version in effect for {player!r}{of} at {at.isoformat()}", err=True)
+    else:
+        print_table(found, f"{player} at {at.isoformat()}")
+    if found.is_empty():
+        raise typer.Exit(NONE_IN_EFFECT)
+
+
+@app.command(
+    epilog="""Example: kpi query "select date, dau from kpi_daily where studio = 'all'" --json"""
+)
+def query(
+    sql: Annotated[str, typer.Argument(help="One SELECT in DuckDB's SQL, or - to read it.")] = "",
+    output: Annotated[
+        OutputFormat, typer.Option("--format", help="How the rows are printed.")
+    ] = OutputFormat.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as --format json.")] = False,
+    limit: Annotated[
+        int, typer.Option(min=1, help="Rows of a printed table; CSV and JSON have them all.")
+    ] = 100,
+    tables: Annotated[bool, typer.Option("--tables", help="List the tables there are.")] = False,
+    complete: Annotated[
+        bool,
+        typer.Option(
+            "--complete",
+            help="No provisional figures: published tables as they were last complete.",
+        ),
+    ] = False,
+) -> None:
+    """Ask the lake and the published tables in SQL; nothing is written.
+
+    Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC.
+    """
+    lake = (CompleteLake if complete else Lake)(load_settings().lake)
+    form = OutputFormat.JSON if as_json else output
+    if tables:
+        lake.require()
+        rows: list[Row] = [
+            (schema, name) for schema, names in lake_tables(lake).items() for name in names
+        ]
+        write_rows(["schema", "table"], [rows], form, len(rows))
+        return
+    if not sql:
+        raise typer.BadParameter("needs a query: kpi query 'select ...', or --tables")
+    text = sys.stdin.read() if sql == "-" else sql
+    with run_query(lake, text) as result:
+        columns = [column[0] for column in result.description or ()]
+        write_rows(columns, batches(result), form, limit)
+
+
+@app.command(epilog="Example: kpi dashboard --no-open --out kpis.html")
+def dashboard(
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; kpi_dashboard.html in KPI_HOME unless set.")
+    ] = None,
+    open_it: Annotated[
+        bool, typer.Option("--open/--no-open", help="Show it in the browser.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
+) -> None:
+    """Build the dashboard, one HTML page that needs no network, and open it."""
+    settings = load_settings()
+    platform = Platform(settings)
+    target = out or settings.home / "kpi_dashboard.html"
+    inputs = read_inputs(platform.lake)
+    page = make_dashboard(inputs, platform.sources, read_manifest(), datetime.now(UTC))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise typer.BadParameter(f"--out: {target}: {error.strerror}") from None
+    until = inputs.now.isoformat(timespec="minutes") if inputs.now else None
+    if as_json:
+        typer.echo(json.dumps({"out": str(target), "bytes": len(page), "data_until": until}))
+    else:
+        shown = f"data until {until}" if until else "no hour has been processed yet"
+        typer.echo(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
+    if open_it and not webbrowser.open(target.resolve().as_uri()):
+        typer.echo("no browser here: open the file yourself", err=True)
+
+
+@app.command(epilog="Example: kpi verify --from 2026-01-01-00:00 --to 2026-01-01-23:00")
+def verify(
+    first: Annotated[str | None, typer.Option("--from", help="First hour; default: all.")] = None,
+    last: Annotated[str | None, typer.Option("--to", help="Last hour; default: all.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="Differing rows listed per table.")] = 50,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Rebuild the tables from the raw files beside the live ones, and compare.
+
+    Per-hour tables are compared in the hours from --from to --to, sessions and version history
+    for the players touched in them, over all hours. Hours whose files changed since they were
+    read, or that a run has not finished, are listed as stale, not as different. The temporary
+    tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
+    1: different; 2: bad input.
+    """
+    window = _hour(first) if first else None, _hour(last) if last else None
+    if window[0] and window[1] and window[0] > window[1]:
+        raise typer.BadParameter(f"--from {first} is after --to {last}")
+    with _progress() as progress:
+        found = verify_lake(Platform(load_settings()), *window, limit, progress)
+    if as_json:
+        typer.echo(json.dumps(as_values(found)))
+    else:
+        for line in as_lines(found):
+            typer.echo(line)
+    if not found.is_equal:
+        raise typer.Exit(DIFFERENT)
+
+
+@app.command(epilog="Example: kpi maintain --retention-hours 168")
+def maintain(
+    retention_hours: Annotated[
+        int | None, typer.Option(min=1, help="Instead of KPI_RETENTION_HOURS.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Merge small files, write checkpoints and remove old files of every table.
+
+    Rows never change, and versions that were current within the retention stay readable. Safe
+    beside running jobs. Exit code 0: done; 1: some table was too busy, run it again.
+    """
+    settings = load_settings()
+    retention = timedelta(hours=retention_hours or settings.retention_hours)
+    done = []
+    for item in maintain_lake(Platform(settings).lake, retention):
+        done.append(vars(item))
+        if not as_json:
+            typer.echo(
+                f"{item.table}: {item.files_before:,} files, {item.bytes_before:,} bytes -> "
+                f"{item.files_after:,} files, {item.bytes_after:,} bytes; "
+                f"{item.removed:,} old files removed, {item.seconds:.1f} s {item.error}".rstrip()
+            )
+    if as_json:
+        typer.echo(json.dumps(done))
+    if any(item["error"] for item in done):
+        raise typer.Exit(DIFFERENT)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """A bar per stage on standard error, if that is a terminal."""
+    console = Console(stderr=True)
+    with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def print_table(rows: pl.DataFrame, title: str) -> None:
+    """Print a frame as a table; text from outside is printed as it is, never as markup."""
+    table = Table(title=title, title_justify="left")
+    for column in rows.columns:
+        table.add_column(column, overflow="fold")
+    for row in rows.iter_rows():
+        table.add_row(*("" if value is None else str(value) for value in row))
+    Console(markup=False).print(table)

@@ -1,0 +1,114 @@
+"""The ledger of ingest hours: one row per hour and source, written first and completed later.
+
+Belongs here: reading and writing `hour_ledger`. Does not: counting lines.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import polars as pl
+
+from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.schemas.sources import Kind
+from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.lake.lake import Lake
+
+TABLE = "hour_ledger"
+
+
+@dataclass(frozen=True)
+class HourFigures:
+    """An hour's figures over all sources: files, their bytes, and where lines went."""
+
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+    quarantined: int = 0
+    duplicates: int = 0
+
+
+def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFigures]:
+    """The figures of each hour; every hour given is a key."""
+    wanted = list(hours)
+    sums = (
+        lake.read_hours(TABLE, wanted)
+        .group_by(INGEST_HOUR)
+        .agg(pl.col("files", "bytes", "rows", "quarantined", "duplicates").sum())
+    )
+    found = {
+        datetime(day.year, day.month, day.day, hour, tzinfo=UTC): HourFigures(*values)
+        for day, hour, *values in sums.iter_rows()
+    }
+    return {hour: found.get(hour, HourFigures()) for hour in wanted}
+
+
+def write_ledger(
+    lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime], kind: Kind | None = None
+) -> None:
+    """Replace the ledger rows of these hours, or only those of one kind of source.
+
+    Rows without `rows` wait for the decoding to complete them; it must come even if the lines
+    are those that it knows.
+    """
+    if rows["rows"].has_nulls():
+        forget_consumed(lake, "cleaned_events", hours)
+    lake.replace_hours(TABLE, rows, hours, "" if kind is None else _of_kind(kind))
+
+
+def read_ledger(lake: Lake, hours: Iterable[datetime], kind: Kind) -> pl.DataFrame:
+    """The ledger rows of these hours of one kind of source."""
+    rows = lake.read_hours(TABLE, hours)
+    return rows.with_columns(pl.col("kind").fill_null("telemetry")).filter(pl.col("kind") == kind)
+
+
+def _of_kind(kind: Kind) -> str:
+    """SQL; rows of earlier releases, which knew one kind only, have none."""
+    return f"kind = '{kind}'" + (" OR kind IS NULL" if kind == "telemetry" else "")
+
+
+def failed_hours(lake: Lake) -> set[tuple[str, str]]:
+    """The hours that failed, as date and hour in text.
+
+    A source that could not be read leaves its hour to the others: that is no failed hour.
+    """
+    alone = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
+    is_failed = (pl.col("status") == "failed") & ~alone
+    failed = lake.scan(TABLE).filter(is_failed).select(INGEST_HOUR).unique()
+    return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
+
+
+def mark_failed(lake: Lake, hour: datetime, error: str, sources: Iterable[str]) -> None:
+    """Record an hour as failed, for the sources known of it or, if none is, those given."""
+    known = lake.read_hours(TABLE, [hour])
+    if known.is_empty():
+        known = empty_rows(hour, sources)
+    failed = known.with_columns(
+        status=pl.lit("failed"), rows=pl.lit(None, pl.Int64), error=pl.lit(error)
+    )
+    write_ledger(lake, failed, [hour])
+
+
+def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry") -> pl.DataFrame:
+    """Ledger rows of an hour in which these sources delivered nothing."""
+    zero = pl.lit(0, pl.Int64)
+    return pl.DataFrame({"source": sorted(sources)}, schema={"source": pl.String}).select(
+        pl.lit(hour.date()).alias("p_ingest_date_utc"),
+        pl.lit(hour.hour, pl.Int32).alias("p_ingest_hour_utc"),
+        "source",
+        pl.lit("processed").alias("status"),
+        *(
+            zero.alias(name)
+            for name in ("files", "truncated_files", "unreadable_files", "bytes", "lines", "rows")
+        ),
+        *(
+            zero.alias(name)
+            for name in ("quarantined", "quarantined_on_read", "duplicates", "suppressed")
+        ),
+        pl.lit(None, pl.Datetime("us", "UTC")).alias("min_event_at"),
+        pl.lit(None, pl.Datetime("us", "UTC")).alias("max_event_at"),
+        pl.lit("").alias("fingerprint"),
+        pl.lit(None, pl.String).alias("error"),
+        pl.lit(kind).alias("kind"),
+        pl.lit(None, pl.String).alias("source_error"),
+    )

@@ -1,0 +1,186 @@
+"""Works a table through hours: skips the unchanged, bounds memory, keeps failures to their hour.
+
+Belongs here: the order of work that every hourly table shares. Does not: what a table computes.
+"""
+
+import time
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from deltalake.exceptions import DeltaError
+from obstore.exceptions import BaseError
+from polars.exceptions import PolarsError
+from pyarrow import ArrowException
+
+from kpi_platform.engine.hour_fingerprints import (
+    Consumed,
+    forget_consumed,
+    read_consumed,
+    record_consumed,
+)
+from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
+from kpi_platform.storage.lake.lake import Lake
+
+# What bad data, a full disk or a lost connection raises. A bug that raises something else ends
+# the run, because nothing is known about the hours after it.
+FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowException)
+
+
+# Whose hours have to follow when an hour beyond the run's own was touched.
+_NEXT = {
+    "raw_console_feed": "cleaned_events",
+    "raw_stream_feed": "cleaned_events",
+    "cleaned_events": "sessions",
+    "sessions": "user_version_history",
+}
+
+Status = Literal["written", "unchanged", "failed", "left_out"]
+
+
+@dataclass(frozen=True)
+class Done:
+    """What an hour's work wrote: a hash of the content, its rows, and figures worth showing.
+
+    `is_unchanged`: the input looked different, but nothing had to be written.
+    """
+
+    content: str
+    rows: int
+    figures: Mapping[str, int] = field(default_factory=dict)
+    is_unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class HourReport:
+    """What became of one hour of one table.
+
+    `written` and `unchanged` hours are up to date; a `failed` hour has an error; a `left_out`
+    hour has no input, because the table before it failed or never ran.
+    """
+
+    hour: datetime
+    status: Status
+    rows: int = 0
+    seconds: float = 0.0
+    figures: Mapping[str, int] = field(default_factory=dict)
+    error: str = ""
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the table now holds what the hour contains."""
+        return self.status in ("written", "unchanged")
+
+
+class HourStep(Protocol):
+    """One table's hourly work."""
+
+    table: str
+
+    def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
+        """Fingerprint of each hour's input; an hour without input is absent."""
+
+    def weight(self, hour: datetime) -> int:
+        """Size of an hour's input, in the unit of the chunk limit."""
+
+    def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        """Replace these hours in the table, in one commit."""
+
+    def fail(self, hour: datetime, error: str) -> None:
+        """Record that an hour failed."""
+
+
+def error_line(error: BaseException) -> str:
+    """An error in one line: its kind and the first line of its message."""
+    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+
+
+def work_through(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
+) -> Iterator[Sequence[HourReport]]:
+    """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight.
+
+    Hours that wait in the table's queue come along, and on to the next table's. Yields one report
+    per hour, in batches: the hours without work, then each chunk as soon as it is committed and
+    recorded.
+    """
+    batches, waiting = waiting_hours(lake, step.table)
+    done: set[datetime] = set()
+    for reports in _work_through(lake, step, sorted({*hours, *waiting}), chunk_limit):
+        # Unchanged ones too: a run may have been killed before it passed them on.
+        done |= {report.hour for report in reports if report.is_up_to_date}
+        yield [report for report in reports if report.hour in hours or report.status != "left_out"]
+    if batches:
+        if step.table in _NEXT:
+            enqueue_hours(lake, _NEXT[step.table], done.intersection(waiting))
+        dequeue_hours(lake, step.table, batches)
+
+
+def _work_through(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
+) -> Iterator[Sequence[HourReport]]:
+    inputs = step.inputs(hours)
+    consumed = read_consumed(lake, step.table, hours)
+    idle, changed = [], []
+    for hour in hours:
+        known = consumed.get(hour)
+        if hour not in inputs:
+            idle.append(HourReport(hour, "left_out", error="the table before it lacks this hour"))
+        elif known is not None and known.input == inputs[hour]:
+            idle.append(HourReport(hour, "unchanged", known.rows))
+        else:
+            changed.append(hour)
+    if idle:
+        yield idle
+    for chunk in _chunks(step, changed, chunk_limit):
+        yield list(_run_chunk(lake, step, chunk, inputs, consumed))
+
+
+def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[Sequence[datetime]]:
+    chunk: list[datetime] = []
+    weight = 0
+    for hour in hours:
+        if chunk and weight + step.weight(hour) > limit:
+            yield chunk
+            chunk, weight = [], 0
+        chunk.append(hour)
+        weight += step.weight(hour)
+    if chunk:
+        yield chunk
+
+
+def _run_chunk(
+    lake: Lake,
+    step: HourStep,
+    hours: Sequence[datetime],
+    inputs: Mapping[datetime, str],
+    consumed: Collection[datetime],
+) -> Iterator[HourReport]:
+    started = time.monotonic()
+    try:
+        # Until the work is recorded, the table may hold anything of these hours: were they to
+        # become again what was consumed last, they would be taken for unchanged.
+        forget_consumed(lake, step.table, [hour for hour in hours if hour in consumed])
+        done = step.run(hours)
+        record_consumed(lake, step.table, _as_consumed(done, inputs))
+    except FAILURES as error:
+        if len(hours) > 1:
+            # One bad hour must not take its neighbours along: find it by trying each alone.
+            for hour in hours:
+                yield from _run_chunk(lake, step, [hour], inputs, consumed)
+            return
+        message = error_line(error)
+        step.fail(hours[0], message)
+        yield HourReport(hours[0], "failed", error=message)
+        return
+    seconds = (time.monotonic() - started) / len(hours)
+    for hour, item in done.items():
+        status: Status = "unchanged" if item.is_unchanged else "written"
+        yield HourReport(hour, status, item.rows, seconds, item.figures)
+
+
+def _as_consumed(
+    done: Mapping[datetime, Done], inputs: Mapping[datetime, str]
+) -> dict[datetime, Consumed]:
+    return {hour: Consumed(inputs[hour], item.content, item.rows) for hour, item in done.items()}

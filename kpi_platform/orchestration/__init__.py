@@ -1,0 +1,1 @@
+"""What of Dagster every room shares: partitions, resources, asset specs, recorded hours."""

@@ -1,0 +1,313 @@
+"""The embedded KPI database: connecting, the schema `lake`, replacing loaded rows by difference.
+
+Belongs here: every statement that opens the database or changes its loaded tables. Does not: which
+periods a difference affects (kpis/affected.py), and the marts, which are dbt's.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import duckdb
+import polars as pl
+
+# Loaded tables are copies: after a change of their layout they are dropped and loaded again.
+LAYOUT = "2"
+EVERY_TABLE = "*"
+# What the models note of their changes, for the models that are built on them.
+NOTES = (
+    *("changed_player_days", "changed_first_days"),
+    *("changed_last_days", "changed_grain_starts", "changed_subject_days"),
+)
+_SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
+
+
+class WarehouseError(RuntimeError):
+    """The warehouse cannot be used; the message is one line that names the setting."""
+
+
+@dataclass(frozen=True)
+class LoadedTable:
+    """A lake table with a copy in the warehouse: its columns in order, and what identifies a row.
+
+    `key` identifies a row within a partition; `order_by` is how new rows are laid down, so that a
+    query about few hours reads few row groups.
+    """
+
+    name: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    order_by: tuple[str, ...]
+
+
+def schema_statements() -> list[str]:
+    """The statements that make the schema `lake`, as every warehouse understands them."""
+    lines = _SCHEMA_FILE.read_text().splitlines()
+    text = "\n".join(line for line in lines if not line.startswith("--"))
+    return [statement.strip() for statement in text.split(";") if statement.strip()]
+
+
+@contextmanager
+def connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the database file (made if missing) with the schema `lake` in place.
+
+    The caller holds the warehouse lock: DuckDB lets one process in at a time. Raises
+    WarehouseError if another process has the file open or if it is no database.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        con = duckdb.connect(str(path))
+    except duckdb.Error as error:
+        line = str(error).splitlines()[0]
+        raise WarehouseError(f"KPI_WAREHOUSE_PATH: {path}: {line}") from None
+    try:
+        prepare(con)
+        yield con
+    finally:
+        con.close()
+
+
+def prepare(con: duckdb.DuckDBPyConnection) -> None:
+    """Create the schema `lake`; one of an older layout is dropped, so that all is loaded again."""
+    with transaction(con):
+        if _layout(con) not in {None, LAYOUT}:
+            con.execute("drop schema lake cascade")
+        con.execute(_SCHEMA_FILE.read_text())
+        con.execute(
+            "insert into lake.layout select ? where not exists (from lake.layout)", [LAYOUT]
+        )
+
+
+def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
+    known = "select 1 from information_schema.tables where table_schema = 'lake'"
+    if not con.execute(known).fetchall():
+        return None
+    rows = con.execute("select version from lake.layout").fetchall()
+    return str(rows[0][0]) if rows else ""
+
+
+@contextmanager
+def transaction(con: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Commit what happens inside, or nothing of it."""
+    con.begin()
+    try:
+        yield
+    except BaseException:
+        con.rollback()
+        raise
+    con.commit()
+
+
+def naive_utc(frame: pl.DataFrame) -> pl.DataFrame:
+    """Turn zoned timestamps into UTC without a zone, the warehouse's only kind of timestamp."""
+    zoned = [
+        name
+        for name, dtype in frame.schema.items()
+        if isinstance(dtype, pl.Datetime) and dtype.time_zone is not None
+    ]
+    return frame.with_columns(pl.col(zoned).dt.convert_time_zone("UTC").dt.replace_time_zone(None))
+
+
+def loaded_partitions(con: duckdb.DuckDBPyConnection, table: str) -> dict[str, str]:
+    """The signature of every partition of `table` that the warehouse holds, by partition key."""
+    rows = con.execute(
+        "select partition_key, signature from lake.loaded_partitions where table_name = ?", [table]
+    )
+    return dict(rows.fetchall())
+
+
+def record_partitions(
+    con: duckdb.DuckDBPyConnection, table: str, signatures: Mapping[str, str | None]
+) -> dict[str, int]:
+    """Record what is about to be loaded; None forgets a partition. Returns each one's number.
+
+    Leaves the temporary table `staged_partitions` (`partition_key`, `partition_id`).
+    """
+    known = "select partition_key, partition_id from lake.loaded_partitions where table_name = ?"
+    old = {key: int(number) for key, number in con.execute(known, [table]).fetchall()}
+    ids = {
+        key: old[key] if key in old else count(con, "select nextval('lake.partition_ids')")
+        for key in signatures
+    }
+    con.execute(
+        "delete from lake.loaded_partitions"
+        " where table_name = ? and list_contains(?, partition_key)",
+        [table, list(signatures)],
+    )
+    numbered = pl.DataFrame(
+        list(ids.items()), {"partition_key": pl.String, "partition_id": pl.Int32}, orient="row"
+    )
+    con.register("incoming", numbered.to_arrow())
+    _temp_table(con, "staged_partitions", "from incoming")
+    con.unregister("incoming")
+    kept = [(table, key, ids[key], text) for key, text in signatures.items() if text is not None]
+    if kept:
+        columns = ["table_name", "partition_key", "partition_id", "signature"]
+        insert_frame(con, "lake.loaded_partitions", pl.DataFrame(kept, columns, orient="row"))
+    return ids
+
+
+def insert_frame(con: duckdb.DuckDBPyConnection, table: str, rows: pl.DataFrame) -> None:
+    """Append rows to a table by column name."""
+    con.register("incoming", rows.to_arrow())
+    con.execute(f"insert into {table} by name from incoming")
+    con.unregister("incoming")
+
+
+def count(con: duckdb.DuckDBPyConnection, query: str) -> int:
+    """The one number that a query returns."""
+    # Fetched to the end, here and everywhere: DuckDB lets nothing else begin before.
+    [(number,)] = con.execute(query).fetchall()
+    return int(number)
+
+
+def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool:
+    """Whether `lake.sources` holds exactly these rows."""
+    loaded = pl.DataFrame(con.sql("from lake.sources order by source").to_arrow_table())
+    return loaded.equals(sources.select(loaded.columns).sort("source"))
+
+
+def replace_sources(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> None:
+    """Replace `lake.sources` whole."""
+    con.execute("delete from lake.sources")
+    insert_frame(con, "lake.sources", sources)
+
+
+def stage_difference(
+    con: duckdb.DuckDBPyConnection,
+    table: LoadedTable,
+    frames: Sequence[pl.DataFrame],
+    partition_ids: Sequence[int],
+) -> int:
+    """Compare the frames (with `partition_id`) to what the table holds of these partitions.
+
+    Leaves the temporary tables `added` and `removed` (the table's columns); a row that differs in
+    any column is in both. Returns how many rows they hold together.
+    """
+    columns = ", ".join(("partition_id", *table.columns))
+    numbers = ", ".join(map(str, partition_ids))
+    old = f"select {columns} from lake.{table.name} where partition_id in ({numbers})"
+    # One statement, never an empty table filled afterwards: within a transaction DuckDB 2.0 does
+    # not see the rows of a large insert into a table made by `create table as ... limit 0`.
+    nothing = _nothing(con, table)
+    rows = pl.concat([nothing, *(frame.select(nothing.columns) for frame in frames)])
+    con.register("incoming", rows.to_arrow())
+    _temp_table(con, "staged", f"select {columns} from incoming")
+    con.unregister("incoming")
+    if not con.execute(f"{old} limit 1").fetchall():
+        # Nearly every load is of new hours: these need no comparison.
+        _temp_table(con, "removed", f"{old} limit 0")
+        _temp_table(con, "added", "from staged")
+    else:
+        _temp_table(con, "removed", f"{old} except all from staged")
+        _temp_table(con, "added", f"from staged except all {old}")
+    return count(con, "select (select count(*) from added) + (select count(*) from removed)")
+
+
+def _nothing(con: duckdb.DuckDBPyConnection, table: LoadedTable) -> pl.DataFrame:
+    """No rows, with the types that the table has."""
+    columns = ", ".join(("partition_id", *table.columns))
+    return pl.DataFrame(
+        con.sql(f"select {columns} from lake.{table.name} limit 0").to_arrow_table()
+    )
+
+
+def _temp_table(con: duckdb.DuckDBPyConnection, name: str, query: str) -> None:
+    con.execute(f"create or replace temp table {name} as {query}")
+
+
+def apply_difference(con: duckdb.DuckDBPyConnection, table: LoadedTable) -> None:
+    """Bring the table to what `stage_difference` compared it with; other rows stay untouched."""
+    matches = " and ".join(f"t.{name} = r.{name}" for name in ("partition_id", *table.key))
+    con.execute(f"delete from lake.{table.name} t using removed r where {matches}")
+    columns = ", ".join(("partition_id", *table.columns))
+    order = ", ".join(table.order_by)
+    con.execute(
+        f"insert into lake.{table.name} ({columns}) select {columns} from added order by {order}"
+    )
+
+
+def open_load(con: duckdb.DuckDBPyConnection, load_id: int) -> None:
+    """Enter a load in the books as pending; again does no harm."""
+    con.execute(
+        "insert into lake.loads select $id, false"
+        " where not exists (from lake.loads where load_id = $id)",
+        {"id": load_id},
+    )
+
+
+def pending(con: duckdb.DuckDBPyConnection) -> bool:
+    """Whether hours, dates or versions are affected that no finished dbt build has seen."""
+    return bool(
+        count(
+            con,
+            "select count(*) from lake.loads l where not is_built and ("
+            " exists (from lake.affected_hours a where a.load_id = l.load_id)"
+            " or exists (from lake.affected_dates a where a.load_id = l.load_id)"
+            " or exists (from lake.affected_versions a where a.load_id = l.load_id))",
+        )
+    )
+
+
+def needs_full_refresh(con: duckdb.DuckDBPyConnection, fingerprint: str) -> bool:
+    """Whether the marts were built by another dbt project than the one of this fingerprint."""
+    rows = con.execute("select fingerprint from lake.built_project").fetchall()
+    return rows != [(fingerprint,)]
+
+
+def mark_built(
+    con: duckdb.DuckDBPyConnection, fingerprint: str, *, full_refresh: bool = False
+) -> None:
+    """Record that dbt has built all models on everything loaded; publishing is what remains."""
+    with transaction(con):
+        con.execute("update lake.loads set is_built = true where not is_built")
+        for table in NOTES:
+            con.execute(f"delete from lake.{table}")
+        con.execute("delete from lake.built_project")
+        con.execute("insert into lake.built_project values (?)", [fingerprint])
+        if full_refresh:
+            con.execute("insert into lake.changed_periods values (?, null)", [EVERY_TABLE])
+
+
+def affected_periods_to_publish(con: duckdb.DuckDBPyConnection) -> dict[str, list[datetime]]:
+    """Per mart the starts of the periods (UTC, naive) whose rows changed since the last publishing.
+
+    A mart that is published whole has an empty list. The key `*` means that everything was built
+    anew: publish every mart whole. Empty while a load is pending, as marts may then disagree.
+    """
+    if pending(con):
+        return {}
+    rows = con.execute("select distinct table_name, period from lake.changed_periods order by all")
+    periods: dict[str, list[datetime]] = {}
+    for table, period in rows.fetchall():
+        starts = periods.setdefault(table, [])
+        if period is not None:
+            starts.append(period)
+    return periods
+
+
+def changed_ingest_hours(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+    """The ingest hours whose events changed since the last publishing.
+
+    Columns `ingest_hour` (UTC) and `date`, a UTC date of event time with an event that changed.
+    """
+    hours = con.execute("select distinct ingest_hour, date from lake.changed_ingest_hours")
+    schema = pl.Schema({"ingest_hour": pl.Datetime("us"), "date": pl.Date()})
+    return pl.DataFrame(hours.fetchall(), schema, orient="row").with_columns(
+        pl.col("ingest_hour").dt.replace_time_zone("UTC")
+    )
+
+
+def clear_published(con: duckdb.DuckDBPyConnection) -> None:
+    """Forget what was affected and changed, once every mart is published."""
+    built = "select load_id from lake.loads where is_built"
+    with transaction(con):
+        for table in (
+            *("affected_hours", "affected_dates", "affected_players"),
+            *("affected_events", "affected_versions", "changed_ingest_hours"),
+        ):
+            con.execute(f"delete from lake.{table} where load_id in ({built})")
+        con.execute("delete from lake.loads where is_built")
+        con.execute("delete from lake.changed_periods")

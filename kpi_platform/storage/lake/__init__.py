@@ -1,0 +1,1 @@
+"""Delta tables: reading, writing, snapshots, upkeep, SQL over all of them, and locks."""

@@ -1,0 +1,455 @@
+"""The lake: Delta tables below one root, each replaced by hours or changed by key, atomically.
+
+Belongs here: every read and write of a Delta table. Does not: what the rows mean.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote
+
+import obstore
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from obstore import get_range, put
+from obstore.exceptions import BaseError
+from obstore.store import LocalStore, ObjectStore, from_url
+
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.lake.delta_writes import (
+    add_missing_columns,
+    changes_of,
+    merge,
+    retried,
+    table_properties,
+    to_arrow_table,
+    writer_properties,
+)
+from kpi_platform.storage.lake.lake_files import Span, files_of, may_meet, scan_files
+from kpi_platform.storage.lake.snapshots import Snapshots
+from kpi_platform.storage.landing.landing import RETRIES, first_line
+
+if TYPE_CHECKING:
+    from obstore import Attributes
+
+
+class LakeError(ValueError):
+    """The lake cannot be used; the message is one line that names the setting."""
+
+
+def hours_predicate(hours: Iterable[datetime]) -> str:
+    """SQL that is true for the rows of these ingest hours."""
+    terms = [
+        f"(p_ingest_date_utc = '{day}' AND p_ingest_hour_utc IN ({', '.join(map(str, numbers))}))"
+        for day, numbers in _by_day(hours).items()
+    ]
+    return " OR ".join(terms)
+
+
+def hours_expression(hours: Iterable[datetime]) -> pl.Expr:
+    """Polars expression that is true for the rows of these ingest hours."""
+    terms = [
+        (pl.col("p_ingest_date_utc") == pl.lit(day)) & pl.col("p_ingest_hour_utc").is_in(numbers)
+        for day, numbers in _by_day(hours).items()
+    ]
+    return reduce(or_, terms, pl.lit(value=False))
+
+
+def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl.DataFrame]:
+    """The rows of each ingest hour; every hour given is a key."""
+    parts = rows.partition_by(*INGEST_HOUR, as_dict=True)
+    empty = rows.clear()
+    return {hour: parts.get((hour.date(), hour.hour), empty) for hour in hours}
+
+
+def hours_in(rows: pl.DataFrame) -> list[datetime]:
+    """The distinct ingest hours of the rows, sorted."""
+    hours = rows.select(INGEST_HOUR)
+    if (
+        hours.height
+        and hours.select((pl.all().min() == pl.all().max()).all()).row(0) == (True,) * 2
+    ):
+        # Very many rows are most often of one hour.
+        hours = hours.head(1)
+    return sorted(
+        datetime(day.year, day.month, day.day, hour, tzinfo=UTC)
+        for day, hour in hours.unique().iter_rows()
+    )
+
+
+def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
+    days: dict[date, list[int]] = {}
+    for hour in sorted(set(hours)):
+        days.setdefault(hour.date(), []).append(hour.hour)
+    return days
+
+
+def open_store(uri: str) -> ObjectStore:
+    """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
+    if "://" in uri:
+        return from_url(uri, retry_config=RETRIES)
+    return LocalStore(str(Path(uri).resolve()))
+
+
+class Lake:
+    """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
+
+    def __init__(self, uri: str) -> None:
+        """Raises LakeError for an address that is neither a folder nor in S3."""
+        self.uri = uri.rstrip("/")
+        self._is_local = "://" not in uri
+        if not self._is_local and not uri.startswith(("s3://", "s3a://")):
+            raise LakeError(f"KPI_LAKE_URI: {uri}: must be a folder or s3://bucket/prefix")
+        self._snapshots = Snapshots(open_store)
+
+    def path(self, table: str) -> str:
+        """Where a table lives."""
+        return f"{self.uri}/{table}"
+
+    def open(self, table: str) -> DeltaTable | None:
+        """The table's current snapshot, or None if it was never written.
+
+        To be held as long as anything made of it is in use, as every lazy frame does. Raises
+        LakeError if it cannot be read, or if an earlier release laid it out in another way.
+        """
+        try:
+            snapshot = self._snapshots.open(self.path(table))
+        except TableNotFoundError:
+            return None
+        except (DeltaError, OSError) as error:
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+        laid_out = tuple(snapshot.metadata().partition_columns)
+        if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
+            raise LakeError(
+                f"KPI_LAKE_URI: {self.path(table)} is partitioned by {', '.join(laid_out)}, as an"
+                f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
+            )
+        return snapshot
+
+    def tables(self) -> list[str]:
+        """Every table there is, `published/...` included, sorted."""
+        names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
+        return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
+
+    def require(self) -> None:
+        """Raises LakeError if no table was ever written: most likely the address is another's."""
+        if not self.tables():
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: holds no tables (yet)")
+
+    def _folders(self, below: str) -> list[str]:
+        if self._is_local and not Path(self.path(below)).is_dir():
+            return []
+        try:
+            store = open_store(self.path(below).rstrip("/"))
+            return list(obstore.list_with_delimiter(store)["common_prefixes"])
+        except (BaseError, OSError) as error:
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+
+    def version(self, table: str) -> int | None:
+        """The table's current version, or None if it was never written."""
+        snapshot = self.open(table)
+        return None if snapshot is None else snapshot.version()
+
+    def scan(self, table: str) -> pl.LazyFrame:
+        """A lazy reader of the current snapshot; a table never written is empty but typed."""
+        snapshot = self.open(table)
+        if snapshot is None:
+            return pl.LazyFrame(schema=TABLES[table].polars_schema)
+        rows = pl.scan_delta(snapshot)
+        known = {field.name for field in snapshot.schema().fields}
+        # A table of an earlier release lacks the columns that its contract has gained since.
+        missing = {n: t for n, t in TABLES[table].polars_schema.items() if n not in known}
+        return rows.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items())
+
+    def scan_hours(self, table: str, hours: Iterable[datetime]) -> pl.LazyFrame:
+        """A lazy reader of the rows of these ingest hours, which looks at no other day's files."""
+        wanted = set(hours)
+        known = set(INGEST_HOUR).intersection(TABLES[table].partition_by)
+        if known == set(INGEST_HOUR):
+            is_wanted = hours_expression(wanted)
+        elif known:
+            is_wanted = pl.col("p_ingest_date_utc").is_in(list(_by_day(wanted)))
+        else:
+            is_wanted = pl.lit(value=True)
+        return self._scan_some(table, lambda _: is_wanted).filter(hours_expression(wanted))
+
+    def scan_span(self, table: str, span: Span, since: pl.Series, until: pl.Series) -> pl.LazyFrame:
+        """A lazy reader of the rows whose span meets the time from the first of `since` to the
+        last of `until` (both included), which looks at no file that can hold none. No instants,
+        no rows."""
+        if since.is_empty() or until.is_empty():
+            return pl.LazyFrame(schema=TABLES[table].polars_schema)
+        rows = self._scan_some(table, lambda files: may_meet(files, span, since, until))
+        return rows.filter(pl.col(span[1]) >= since.min(), pl.col(span[0]) <= until.max())
+
+    def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
+        """A lazy reader of the files for which `where` (of `files_of`) is true."""
+        snapshot, contract = self.open(table), TABLES[table]
+        if snapshot is None:
+            return pl.LazyFrame(schema=contract.polars_schema)
+        files = files_of(snapshot)
+        return scan_files(self.path(table), contract, files.filter(where(files)))
+
+    def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
+        """All rows of these ingest hours."""
+        return self.scan_hours(table, hours).collect()
+
+    def read_hours_in_parts(
+        self,
+        table: str,
+        hours: Iterable[datetime],
+        rows_at_a_time: int,
+        columns: Sequence[str] | None = None,
+    ) -> Iterator[pl.DataFrame]:
+        """All rows of these ingest hours in any order, some at a time, so that memory stays
+        bounded; all columns or these."""
+        rows = self.scan_hours(table, hours).select(columns or pl.all())
+        return rows.collect_batches(chunk_size=rows_at_a_time, maintain_order=False)
+
+    def columns_without_nulls(self, table: str, hours: Iterable[datetime]) -> set[str]:
+        """Columns that, as the files of these ingest hours themselves say, hold no null."""
+        snapshot = self.open(table)
+        if snapshot is None or not set(INGEST_HOUR) <= set(snapshot.metadata().partition_columns):
+            return set()
+        files = files_of(snapshot)
+        counts = files.filter(hours_expression(hours)).select(pl.col("^null_count\\..*$"))
+        # A file that does not say leaves its count null.
+        free = counts.select(((pl.all() == 0) & pl.all().is_not_null()).all())
+        return {
+            name.removeprefix("null_count.")
+            for name in free.columns
+            if counts.height and free[name].item()
+        }
+
+    def hours_that_may_hold(self, table: str, column: str, values: pl.Series) -> list[datetime]:
+        """The ingest hours with a file in whose range of `column` one of the texts lies, as the
+        files themselves say; one that does not say may hold anything."""
+        snapshot = self.open(table)
+        if snapshot is None or values.is_empty():
+            return []
+        files = files_of(snapshot)
+        unknown = pl.lit(None, pl.String)
+        low, high = (
+            pl.col(name) if name in files.columns else unknown
+            for name in (f"min.{column}", f"max.{column}")
+        )
+        texts = files.select(*INGEST_HOUR, low=low.cast(pl.String), high=high.cast(pl.String))
+        wanted = values.drop_nulls().unique().sort()
+        first = wanted.search_sorted(texts["low"].fill_null(""), side="left")
+        after = wanted.search_sorted(texts["high"].fill_null(""), side="right")
+        has_one = pl.Series(first) < pl.Series(after)
+        return hours_in(texts.filter(has_one | texts["low"].is_null() | texts["high"].is_null()))
+
+    def replace_hours(
+        self, table: str, rows: pl.DataFrame, hours: Sequence[datetime], where: str = ""
+    ) -> None:
+        """Replace the rows of these ingest hours (and of `where`, SQL) in one commit."""
+        self.replace(table, rows, _and(hours_predicate(hours), where))
+
+    def stream_hours(
+        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
+    ) -> None:
+        """As `replace_hours`, from frames made one by one, so that memory stays bounded.
+
+        `frames` is called again if another writer came between and the write is repeated.
+        """
+        schema = to_arrow_table(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
+
+        def reader() -> pa.RecordBatchReader:
+            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
+            return pa.RecordBatchReader.from_batches(schema, batches)
+
+        self._overwrite(table, reader, hours_predicate(hours))
+
+    def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
+        """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
+        frame = rows.select(TABLES[table].polars_schema.names())
+        self._overwrite(table, lambda: frame, predicate)
+
+    def append(self, table: str, rows: pl.DataFrame) -> None:
+        """Add rows."""
+        frame = rows.select(TABLES[table].polars_schema.names())
+        properties = writer_properties(TABLES[table])
+        retried(
+            lambda: write_deltalake(
+                self._create(table), frame, mode="append", writer_properties=properties
+            )
+        )
+
+    def delete(self, table: str, predicate: str) -> None:
+        """Delete the rows that `predicate` (SQL) names."""
+        retried(lambda: self._create(table).delete(predicate))
+
+    def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
+        """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
+
+        `deletes` has the table's key and its partition columns, by which rows are found. Both
+        may be empty: then nothing is written. Returns the number of rows changed.
+        """
+        changed = upserts.height + deletes.height
+        if changed:
+            changes = changes_of(TABLES[table], upserts, deletes)
+            retried(lambda: merge(self._create(table), TABLES[table], changes))
+        return changed
+
+    def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
+        """Replace the rows of `published/<name>` that `predicate` (SQL) names, or all of them.
+
+        Returns the table's new version. Other columns than before replace the table whole.
+        """
+        path = self.path(f"published/{name}")
+        if self._is_local:
+            Path(path).mkdir(parents=True, exist_ok=True)
+
+        def write() -> None:
+            write_deltalake(
+                path,
+                rows,
+                mode="overwrite",
+                predicate=predicate,
+                schema_mode=None if predicate else "overwrite",
+            )
+
+        retried(write)
+        return DeltaTable(path).version()
+
+    def add_published(self, name: str, rows: pl.DataFrame) -> None:
+        """Add rows to `published/<name>`."""
+        path = self.path(f"published/{name}")
+        if self._is_local:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        retried(lambda: write_deltalake(path, rows, mode="append"))
+
+    def published(self, name: str) -> pl.LazyFrame | None:
+        """A lazy reader of `published/<name>`, or None if it was never published."""
+        try:
+            return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+        except TableNotFoundError:
+            return None
+
+    def put_file(self, name: str, content: str, content_type: str) -> str:
+        """Replace the file `published/<name>` at once; returns its address."""
+        address = self.path(f"published/{name}")
+        if self._is_local:
+            Path(address).parent.mkdir(parents=True, exist_ok=True)
+            unfinished = Path(f"{address}.unfinished")
+            unfinished.write_text(content, encoding="utf-8")
+            unfinished.replace(address)
+            return address
+        with self._naming_the_setting():
+            attributes: Attributes = {"Content-Type": content_type}
+            put(open_store(self.uri), f"published/{name}", content.encode(), attributes=attributes)
+        return address
+
+    def file_head(self, name: str, length: int) -> str | None:
+        """The first `length` bytes of `published/<name>` as text, or None if there is no file."""
+        try:
+            if self._is_local:
+                with Path(self.path(f"published/{name}")).open("rb") as file:
+                    return file.read(length).decode(errors="replace")
+            with self._naming_the_setting():
+                head = get_range(open_store(self.uri), f"published/{name}", start=0, length=length)
+        except FileNotFoundError:
+            return None
+        return bytes(head).decode(errors="replace")
+
+    @contextmanager
+    def _naming_the_setting(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise
+        except (BaseError, OSError, ValueError) as error:
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+
+    def partitions(self, table: str) -> "Partitions":
+        """The table's partitions as they are now; none if it was never written."""
+        return Partitions(table, self.open(table))
+
+    def _create(self, table: str) -> DeltaTable:
+        contract = TABLES[table]
+        if self._is_local:
+            Path(self.path(table)).mkdir(parents=True, exist_ok=True)
+        existing = self.open(table)
+        if existing is not None:
+            add_missing_columns(existing, contract)
+            return existing
+        return retried(
+            lambda: DeltaTable.create(
+                self.path(table),
+                schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
+                mode="ignore",
+                partition_by=list(contract.partition_by),
+                configuration=table_properties(contract),
+            )
+        )
+
+    def _overwrite(
+        self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
+    ) -> None:
+        retried(
+            lambda: write_deltalake(
+                self._create(table),
+                data(),
+                mode="overwrite",
+                predicate=predicate,
+                writer_properties=writer_properties(TABLES[table]),
+            )
+        )
+
+
+class Partitions:
+    """The partitions of a table at one moment, each read without looking through the others.
+
+    `signatures`: partition (its values as text) -> a hash of its data files, equal if untouched.
+    """
+
+    def __init__(self, table: str, snapshot: DeltaTable | None) -> None:
+        self._contract = TABLES[table]
+        self._files: dict[tuple[str, ...], list[str]] = {}
+        self._root = ""
+        if snapshot is not None:
+            self._root = snapshot.table_uri.rstrip("/")
+            files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
+            keys = [f"partition.{column}" for column in self._contract.partition_by]
+            for *values, path in files.select(*keys, "path").iter_rows():
+                self._files.setdefault(tuple(map(str, values)), []).append(path)
+        self.signatures = {key: _digest(sorted(paths)) for key, paths in self._files.items()}
+
+    def read(self, key: tuple[str, ...]) -> pl.DataFrame:
+        """All rows of one partition, with the columns of the table's contract."""
+        schema = self._contract.polars_schema
+        values = {
+            column: _partition_value(schema[column], text)
+            for column, text in zip(self._contract.partition_by, key, strict=True)
+        }
+        rows = pl.scan_parquet(
+            [f"{self._root}/{unquote(path)}" for path in self._files[key]],
+            schema={name: dtype for name, dtype in schema.items() if name not in values},
+            glob=False,
+            missing_columns="insert",
+            extra_columns="ignore",
+        )
+        known = [pl.lit(value, schema[name]).alias(name) for name, value in values.items()]
+        return rows.with_columns(known).select(list(schema)).collect()
+
+
+def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:
+    if dtype == pl.Date:
+        return date.fromisoformat(text)
+    return int(text) if dtype.is_integer() else text
+
+
+def _and(predicate: str, where: str) -> str:
+    return f"({predicate}) AND ({where})" if where else predicate
+
+
+def _digest(texts: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(texts).encode(), digest_size=16).hexdigest()

@@ -1,0 +1,1 @@
+"""The landing zone: objects in a folder or bucket, listed, opened, uploaded."""

@@ -1,0 +1,185 @@
+"""A studio's warehouse in a DuckDB file, opened read-only for each use.
+
+Belongs here: DuckDB's catalog, its types, its errors. Does not: what other databases do.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import duckdb
+import polars as pl
+import pyarrow as pa
+
+from kpi_platform.schemas.column_types import column_type
+from kpi_platform.schemas.source_connections import DuckDBConnection
+from kpi_platform.storage.studio_databases import sql
+from kpi_platform.storage.studio_databases.batches import plain, rows_at_a_time
+from kpi_platform.storage.studio_databases.errors import (
+    StudioWarehouseError,
+    TerminalWarehouseError,
+    TransientWarehouseError,
+    one_line,
+)
+from kpi_platform.storage.studio_databases.interface import CATALOG, Window
+from kpi_platform.storage.studio_databases.retrying import retried
+from kpi_platform.storage.studio_databases.watchdog import Waiting, limited
+
+T = TypeVar("T")
+_CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "memory_limit": "512MB",
+    "threads": 2,
+    "enable_external_access": False,
+}
+_NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
+_CATALOG = """
+SELECT c.table_name AS "table",
+       CASE WHEN v.view_oid IS NULL THEN 'table' ELSE 'view' END AS kind,
+       c.column_name AS "column", c.column_index::INTEGER AS position, c.data_type AS type,
+       c.is_nullable, coalesce(list_contains(k.columns, c.column_name), false) AS is_key,
+       true AS is_readable
+FROM duckdb_columns() c
+LEFT JOIN duckdb_views() v
+  ON v.database_name = c.database_name AND v.schema_name = c.schema_name
+ AND v.view_name = c.table_name
+LEFT JOIN (
+  SELECT database_name, schema_name, table_name, constraint_column_names AS columns
+  FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'
+) k ON k.database_name = c.database_name AND k.schema_name = c.schema_name
+   AND k.table_name = c.table_name
+WHERE c.database_name = current_database() AND c.schema_name = $schema
+  AND ($table IS NULL OR c.table_name = $table)
+ORDER BY c.table_name, c.column_index
+"""
+
+
+_SCHEMAS = """
+SELECT DISTINCT schema_name FROM duckdb_columns()
+WHERE database_name = current_database() AND NOT internal ORDER BY 1
+"""
+
+
+class DuckDBWarehouse:
+    """The file is held only while it is read: a studio that writes it is not kept out for long."""
+
+    def __init__(self, connection: DuckDBConnection, base: Path) -> None:
+        self._path = base / connection.path
+        self._attempts = connection.attempts
+        self._silence = connection.timeout_seconds
+
+    def schemas(self) -> list[str]:
+        """Names of the schemas that hold something, sorted."""
+        return retried(lambda: self._answer(lambda con: _column(con, _SCHEMAS)), self._attempts)
+
+    def discover(self, schema: str) -> pl.DataFrame:
+        """The catalog of a schema."""
+        return retried(lambda: self._answer(lambda con: _catalog(con, schema)), self._attempts)
+
+    def sample(self, schema: str, table: str, rows: int = 200) -> pl.DataFrame:
+        """Some rows of a table as text."""
+
+        def ask(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
+            types = _types(con, schema, table)
+            texts = (f"{_read_as(sql.quoted(c), t)}::VARCHAR" for c, t in types.items())
+            source = sql.place(schema, table, _database(con))
+            query = f"SELECT {', '.join(texts)} FROM {source} LIMIT {int(rows)}"
+            found = con.execute(query).fetchall()
+            return pl.DataFrame(found, schema=dict.fromkeys(types, pl.String), orient="row")
+
+        return retried(lambda: self._answer(ask), self._attempts)
+
+    def count(self, schema: str, table: str, window: Window | None) -> int:
+        """How many rows the window has now."""
+
+        def ask(con: duckdb.DuckDBPyConnection) -> int:
+            query = sql.count(
+                schema, table, _types(con, schema, table), window, database=_database(con)
+            )
+            return int(_column(con, query)[0])
+
+        return retried(lambda: self._answer(ask), self._attempts)
+
+    def read_window(
+        self, schema: str, table: str, columns: Sequence[str], window: Window | None
+    ) -> Iterator[pa.RecordBatch]:
+        """The window's rows, streamed."""
+        con = retried(self._open, self._attempts)
+        try:
+            with _translated():
+                types = _types(con, schema, table)
+                query = sql.select(
+                    schema, table, columns, types, window, _read_as, database=_database(con)
+                )
+                with limited(self._silence, con.interrupt):
+                    reader = con.sql(query).to_arrow_reader(rows_at_a_time(len(columns)))
+            waiting = Waiting(reader, self._silence, con.interrupt, _translated)
+            yield from plain(waiting, table, columns)
+        finally:
+            con.close()
+
+    def close(self) -> None:
+        """Nothing is held between two uses."""
+
+    def _answer(self, ask: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+        con = self._open()
+        try:
+            with _translated(), limited(self._silence, con.interrupt):
+                return ask(con)
+        finally:
+            con.close()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if not self._path.is_file():
+            raise TerminalWarehouseError(f"{self._path}: no such DuckDB file")
+        with _translated():
+            con = duckdb.connect(str(self._path), read_only=True, config=_CONFIG)
+            con.execute("SET TimeZone = 'UTC'")
+            return con
+
+
+def _catalog(con: duckdb.DuckDBPyConnection, schema: str, table: str | None = None) -> pl.DataFrame:
+    rows = con.execute(_CATALOG, {"schema": schema, "table": table}).fetchall()
+    return pl.DataFrame(rows, schema=CATALOG, orient="row")
+
+
+def _types(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:
+    """The type of every column. Raises TerminalWarehouseError if there is no such table."""
+    catalog = _catalog(con, schema, table)
+    if catalog.is_empty():
+        raise TerminalWarehouseError(f"table {table} is not in schema {schema}")
+    return dict(catalog.select("column", "type").iter_rows())
+
+
+def _database(con: duckdb.DuckDBPyConnection) -> str:
+    """The file's own name, which one of its schemas may have too."""
+    return str(_column(con, "SELECT current_database()")[0])
+
+
+def _column(con: duckdb.DuckDBPyConnection, query: str) -> list[Any]:
+    return [row[0] for row in con.execute(query).fetchall()]
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """DuckDB's errors as ours; a file that somebody writes is free again soon."""
+    try:
+        yield
+    except StudioWarehouseError:
+        raise
+    except (duckdb.Error, OSError) as error:
+        said = one_line(error)
+        if isinstance(error, duckdb.IOException) and "lock" in said.lower():
+            raise TransientWarehouseError(said) from None
+        raise TerminalWarehouseError(said) from None
+
+
+def _read_as(column: str, type_name: str) -> str:
+    """Types that Arrow and Delta know as they are, nested ones as JSON, all else as text."""
+    family = column_type(type_name).family
+    if family == "integer" and column_type(type_name).size > 64:
+        return f"{column}::VARCHAR"
+    if family == "nested":
+        return f"to_json({column})::VARCHAR"
+    is_native = family in _NATIVE and not type_name.upper().startswith("ENUM")
+    return column if is_native else f"{column}::VARCHAR"

@@ -1,0 +1,43 @@
+"""Names read off bodies agree with the grammar, and a body called sound decodes to an event."""
+
+import json
+
+import polars as pl
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from kpi_platform.arrivals.telemetry.event_names import NAMED, judge_bodies, read_event_names
+from kpi_platform.schemas.body_text import BLANKS, decode_body
+
+PIECES = st.sampled_from(
+    ["Name", "'Name'", '"Name"', "A", "'A'", '"B"', "{", "}", "[", "]", ":", ": ", ",", ", ", "'",
+     '"', "\\", r"\u0061", "null", "1.10", "{'Name': 'A'", '{"Name": "A"', " ", "\t", "é", "\x00"]
+)  # fmt: skip
+BODIES = st.lists(PIECES, max_size=12).map("".join)
+SCALARS = st.sampled_from(["A", "", " ", "{", 1, 1.5, True, None])
+KEYS = st.sampled_from(["Name", "a", "UserName"])
+JSON_BODIES = st.dictionaries(KEYS, st.recursive(SCALARS, st.lists, max_leaves=4)).map(json.dumps)
+
+
+@settings(max_examples=1000, deadline=None)
+@given(st.lists(BODIES | JSON_BODIES, min_size=1, max_size=5))
+@example(["{'Name': 'A', 'b': [1}", "{'Name': 'A'} x", "{'Name': 'A', 'UserName': 'B'}"])
+def test_names_agree_with_the_grammar_and_sound_bodies_decode(bodies: list[str]) -> None:
+    named = judge_bodies(pl.Series(bodies, dtype=pl.String))
+    assert named.schema == NAMED
+    assert read_event_names(pl.Series(bodies, dtype=pl.String)).equals(named["event_name"])
+    for text, (name, is_sound) in zip(bodies, named.rows(), strict=True):
+        body = decode_body(text.strip(BLANKS))
+        decoded = None if body is None else body.event_name
+        assert decoded is not None or not is_sound, text
+        assert name == decoded or decoded is None, text
+
+
+def test_usual_bodies_are_sound() -> None:
+    bodies = [
+        "{ 'Name': 'SoftwareVersion', 'Version': 1.22.03, 'Device': 'Gameboy'}",
+        "{'Version': 1, 'Name': 'A'}\t",
+        '{"Name": "A", "UserName": "B", "v": null}',
+        '{"Name": "A", "Message": "a \\"quoted\\" word", "at": {"x": [1, 2]}}',
+    ]
+    assert judge_bodies(pl.Series(bodies))["is_sound"].all()

@@ -1,0 +1,93 @@
+"""What a full listing of the landing zone tells, from lists of files."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from kpi_platform.arrivals.watching.arrivals_watch import hour_fingerprint, split_ranges
+from kpi_platform.arrivals.watching.landing_listing import (
+    Listing,
+    judge_listing,
+    unnamed_folders,
+    unread_hours,
+)
+from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.storage.landing.landing import LandingFile
+
+NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
+NEWEST = datetime(2026, 3, 10, 11, tzinfo=UTC)
+START = datetime(2026, 3, 1, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+SOURCES = parse_sources(
+    """
+studios:
+  - key: north
+    games:
+      - key: rails
+        sources: [{key: rails, telemetry: rails-folder}]
+""",
+    "sources.yaml",
+)
+
+
+def judge(*paths: str) -> Listing:
+    files = (LandingFile(path, 1, "e", NOW) for path in paths)
+    return judge_listing(files, _why_not, partial(hour_fingerprint, sources=SOURCES), START, NOW)
+
+
+def _why_not(file: LandingFile) -> str:
+    return "" if file.is_readable else "unknown ending"
+
+
+def test_a_listing_names_what_no_hour_reads() -> None:
+    paths = {
+        "rails-folder/2026/03/10/11/a.tsv": "",
+        "rails-folder/2026/03/10/12/a.tsv.gz": "",
+        "rails-folder/2026/02/28/23/a.tsv": "before the first partition",
+        "rails-folder/2026/13/45/99/a.tsv": "no valid hour",
+        "rails-folder/a.tsv": "no valid hour",
+        "a.tsv": "no valid hour",
+        "rails-folder/2026/03/10/13/a.tsv": "in the future",
+        "rails-folder/2026/03/10/11/a.csv": "unknown ending",
+        "rails-folder/2026/03/10/11/.a.tsv": "hidden",
+    }
+    listing = judge(*paths)
+    assert dict(listing.left) == {path: reason for path, reason in paths.items() if reason}
+    assert list(listing.hours) == [NEWEST]
+    assert len(listing.out_of_place) == 6
+    assert listing.figures()["no_valid_hour"] == 3
+    assert "rails-folder/2026/13/45/99/a.tsv (no valid hour)" in str(listing.figures()["files"])
+
+
+def test_hidden_files_are_named_last_and_are_not_out_of_place() -> None:
+    listing = judge(*(f"rails-folder/.{number}.tsv" for number in range(60)), "z.tsv")
+    assert listing.out_of_place == ["z.tsv"]
+    named = str(listing.figures()["files"]).splitlines()
+    assert (named[0], len(named)) == ("z.tsv (no valid hour)", 50)
+
+
+def test_hours_skipped_or_whose_files_are_gone_are_unread() -> None:
+    window = [NEWEST - back * HOUR for back in range(5, -1, -1)]
+    read = {window[0]: "", window[2]: "fingerprint of files now gone", window[4]: ""}
+    # The newest hour waits for its run; the hours between recorded ones were skipped.
+    assert unread_hours(judge(), read, window) == [window[1], window[2], window[3]]
+
+
+def test_old_hours_are_unread_until_what_was_read_is_what_is_there() -> None:
+    listing = judge("rails-folder/2026/03/01/00/a.tsv")
+    assert unread_hours(listing, {}, []) == [START]
+    assert unread_hours(listing, {START: "of other files"}, []) == [START]
+    assert unread_hours(listing, listing.hours, []) == []
+
+
+def test_folders_that_no_source_names() -> None:
+    assert unnamed_folders(["rails-folder", "stranger"], SOURCES) == ["stranger"]
+
+
+def test_long_ranges_are_cut() -> None:
+    hours = [NEWEST + step * HOUR for step in (0, 1, 2, 3, 4, 9)]
+    assert split_ranges(hours, 2 * HOUR) == [
+        (hours[0], hours[1]),
+        (hours[2], hours[3]),
+        (hours[4], hours[4]),
+        (hours[5], hours[5]),
+    ]

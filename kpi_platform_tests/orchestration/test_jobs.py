@@ -1,0 +1,48 @@
+"""What the definitions offer to run, and that nothing runs by itself after installation."""
+
+import dagster as dg
+
+from kpi_platform.arrivals.watching.landing_checks import LISTING_CHECKS
+from kpi_platform.definitions import defs
+from kpi_platform.orchestration.partitions import HOURLY
+from kpi_platform_tests.orchestration.home import TABLES
+
+
+def test_everything_is_an_hourly_job_over_all_assets_without_the_listing() -> None:
+    job = defs.resolve_job_def("everything")
+    assets = defs.resolve_asset_graph().executable_asset_keys
+    assert job.partitions_def == HOURLY
+    assert job.asset_layer.executable_asset_keys == assets
+    assert assets >= {dg.AssetKey(table) for table in TABLES}
+    checks = set(job.asset_layer.asset_graph.asset_check_keys)
+    assert not checks & set(LISTING_CHECKS)
+
+
+def test_jobs_that_only_look_run_their_checks_and_no_asset() -> None:
+    for name, expected in {
+        "landing_listing": set(LISTING_CHECKS),
+        "freshness": {
+            dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "newest_hour_is_recent"),
+            dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_opens"),
+            dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_is_recent"),
+        },
+    }.items():
+        layer = defs.resolve_job_def(name).asset_layer
+        assert not layer.executable_asset_keys, name
+        assert set(layer.asset_graph.asset_check_keys) == expected, name
+
+
+def test_what_runs_by_itself_is_turned_on_by_people() -> None:
+    repository = defs.get_repository_def()
+    schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
+    assert schedules == dict.fromkeys(
+        [
+            *("hourly_schedule", "landing_listing_schedule"),
+            *("freshness_schedule", "maintenance_schedule"),
+        ],
+        dg.DefaultScheduleStatus.STOPPED,
+    )
+    sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
+    assert sensors["telemetry_arrivals_sensor"] == dg.DefaultSensorStatus.STOPPED
+    # It does nothing until somebody runs, or schedules, landing_listing.
+    assert sensors["landing_listing_sensor"] == dg.DefaultSensorStatus.RUNNING

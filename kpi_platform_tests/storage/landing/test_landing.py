@@ -1,0 +1,110 @@
+"""The landing zone in a folder: which files belong to which hour, and which to none."""
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from kpi_platform.storage.landing.landing import Landing, LandingError, LandingFile
+from kpi_platform.storage.local_servers.local_s3 import S3Server
+
+FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
+
+
+def _put(root: Path, path: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("x\n")
+
+
+def _file(path: str) -> LandingFile:
+    return LandingFile(path, 1, "", FIVE)
+
+
+@pytest.mark.parametrize(
+    ("path", "hour"),
+    [
+        ("game/2026/01/01/05/a.tsv", FIVE),
+        ("game/2026/13/45/99/a.tsv", None),
+        ("game/2026/01/01/a.tsv", None),
+        ("game/2026/01/01/05/deeper/a.tsv", None),
+        ("game/2026/1/1/5/a.tsv", None),
+        ("a.tsv", None),
+    ],
+)
+def test_the_folder_says_the_hour_or_none(path: str, hour: datetime | None) -> None:
+    assert _file(path).hour == hour
+
+
+@pytest.mark.parametrize(
+    ("name", "is_readable"),
+    [
+        ("a.tsv", True),
+        ("a b%.jsonl.zst", True),
+        ("a.tsv.gz", True),
+        (".a.tsv", False),
+        ("_temporary.tsv", False),
+        ("a.csv", False),
+        ("a.tsv.bak", False),
+    ],
+)
+def test_hidden_files_and_other_endings_are_not_read(name: str, is_readable: bool) -> None:
+    assert _file(f"game/2026/01/01/05/{name}").is_readable == is_readable
+
+
+def test_hours_are_listed_singly_or_by_the_day(tmp_path: Path) -> None:
+    for hour in ("05", "06", "07"):
+        _put(tmp_path, f"game/2026/01/01/{hour}/a.tsv")
+    (tmp_path / "game/2026/01/01/05/folder.tsv").mkdir()
+    landing = Landing(str(tmp_path))
+    assert landing.folders() == ["game"]
+    single = landing.list_hours("game", [FIVE])
+    assert [file.path for file in single[FIVE]] == ["game/2026/01/01/05/a.tsv"]
+    eight = FIVE + timedelta(hours=3)
+    listed = landing.list_hours("game", [FIVE, FIVE + timedelta(hours=1), eight])
+    assert [len(files) for files in listed.values()] == [1, 1, 0]
+
+
+def test_a_file_is_read_in_whole_and_a_missing_one_says_so(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    landing = Landing(str(tmp_path))
+    assert b"".join(landing.stream("game/2026/01/01/05/a.tsv")) == b"x\n"
+    with pytest.raises(FileNotFoundError):
+        list(landing.stream("game/2026/01/01/05/gone.tsv"))
+
+
+@pytest.mark.parametrize("uri", ["/no/such/folder", "nope://bucket/x"])
+def test_a_wrong_address_names_the_setting_in_one_line(uri: str) -> None:
+    with pytest.raises(LandingError, match=r"^KPI_LANDING_URI: ") as error:
+        Landing(uri)
+    assert uri in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_name_that_is_no_object_path_hides_no_other_file(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    _put(tmp_path, "game/2026/01/01/05/tab\there.tsv")
+    files = Landing(str(tmp_path)).list_hours("game", [FIVE])[FIVE]
+    assert [file.path for file in files if file.is_readable] == ["game/2026/01/01/05/a.tsv"]
+    assert [file.path for file in files if not file.is_readable] == [
+        "game/2026/01/01/05/tab\\there.tsv (unreadable name)"
+    ]
+
+
+def test_in_s3_too_and_the_others_look_the_same_as_before(
+    s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in s3_server.environment().items():
+        monkeypatch.setenv(name, value)
+    uri, client = s3_server.create_bucket("odd-names"), s3_server.client()
+    hour = "landing/game/2026/01/01/05"
+    client.put_object(Bucket="odd-names", Key=f"{hour}/a.tsv", Body=b"x\n")
+    client.put_object(Bucket="odd-names", Key=f"{hour}/", Body=b"")
+    landing = Landing(f"{uri}/landing")
+    before = landing.list_hours("game", [FIVE])[FIVE]
+    client.put_object(Bucket="odd-names", Key=f"{hour}/new\nline.tsv", Body=b"x\n")
+    odd, same = landing.list_hours("game", [FIVE])[FIVE][::-1]
+    assert [same] == before
+    assert odd.path == "game/2026/01/01/05/new\\nline.tsv (unreadable name)"
+    assert not odd.is_readable
+    assert [file.path for file in landing.list_all()] == [same.path, odd.path]
