@@ -32,7 +32,7 @@ from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
-VERSION = "2"
+VERSION = "3"
 PLAYERS_AT_A_TIME = 20_000
 Change = tuple[pl.DataFrame, pl.DataFrame]
 """Of a table, the rows to insert or update, and the keys to delete."""
