@@ -23,6 +23,7 @@ from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built, pending
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
@@ -72,7 +73,10 @@ class Lake:
 
     def _intervals(self) -> pl.DataFrame:
         schema = TABLES["user_version_intervals"].polars_schema
-        intervals = reference_intervals(self.events)
+        intervals = [
+            row | {"version_sort_key": version_sort_key(row["version"])}
+            for row in reference_intervals(self.events)
+        ]
         rows = [
             (*(row[name] for name in schema if name in row), *interval_partition(row))
             for row in intervals

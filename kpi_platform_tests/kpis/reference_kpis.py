@@ -312,7 +312,7 @@ class World:
         """The table `fact_version`."""
         counts: dict[tuple[str, str, str, str, date], int] = {}
         for a in self.sightings():
-            version = a.event.attribute("Version") or ""
+            version = a.event.version() or ""
             key = (a.player or "", a.event.service, a.device, version, a.event.at.date())
             counts[key] = counts.get(key, 0) + 1
         names = ("player_id", "service_name", "device", "version", "date")
@@ -323,17 +323,17 @@ class World:
         return [
             a
             for a in self.attributed
-            if a.event.name == "SoftwareVersion" and a.event.attribute("Version") and a.player
+            if a.event.name == "SoftwareVersion" and a.event.version() and a.player
         ]
 
     def active_versions(self) -> list[Row]:
         """The table `active_versions`, its counts."""
         recent = [a for a in self.sightings() if self.now - 28 * DAY <= a.event.at < self.now]
-        keys = {(a.event.service, a.event.attribute("Version") or "") for a in recent}
+        keys = {(a.event.service, a.event.version() or "") for a in recent}
         rows = []
         for service, version in keys:
             of_service = [a for a in recent if a.event.service == service]
-            found = [a for a in of_service if a.event.attribute("Version") == version]
+            found = [a for a in of_service if a.event.version() == version]
             players = len({a.player for a in found})
             rows.append(
                 {
