@@ -125,7 +125,10 @@ select
     cast(i.release_after - i.release_date as bigint) as days_until_next_release,
     p.peak_share_of_players, p.peak_date,
     h.half_adoption_date,
-    greatest({{ seconds_between('a.released_at', 'r.reached_at') }} / 3600, 0) as hours_to_half_adoption,
+    case
+        when r.reached_at < a.released_at then 0
+        else {{ seconds_between('a.released_at', 'r.reached_at') }} / 3600
+    end as hours_to_half_adoption,
     coalesce(v.service_releases, 0) as service_releases,
     v.days_mean as service_days_between_releases_mean,
     v.days_median as service_days_between_releases_median,
