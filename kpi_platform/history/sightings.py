@@ -36,8 +36,8 @@ def sightings(
     """Return the sightings among cleaned events: one row per event and ingest hour.
 
     A sighting is a `SoftwareVersion` event that tells a version (see `sighted_version`). `device`
-    is the event's own and may be null. `player_id` is kept only where the session id is blank, since
-    any other event belongs to its session's player.
+    is the event's own and may be null. `player_id` is kept only where the session id is blank,
+    since any other event belongs to its session's player.
     """
     return (
         events.lazy()

@@ -21,7 +21,9 @@ def add_sort_keys(lake: Lake) -> int:
         return 0
     files = files_of(snapshot)
     # A file that says nothing of the column was written before there was one.
-    lacking = files if _NULLS not in files.columns else files.filter(pl.col(_NULLS).fill_null(1) > 0)
+    lacking = (
+        files if _NULLS not in files.columns else files.filter(pl.col(_NULLS).fill_null(1) > 0)
+    )
     parts = lacking.select("p_state", "p_month").unique().sort("p_month", "p_state")
     for state, month in parts.iter_rows():
         is_part = (pl.col("p_state") == state) & (pl.col("p_month") == month)

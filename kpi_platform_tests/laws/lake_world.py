@@ -18,8 +18,8 @@ from kpi_platform.engine.hour_steps import Done, HourReport, HourStep, work_thro
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
