@@ -47,7 +47,7 @@ class Event:
         return value if isinstance(value, str) and value.strip() else None
 
     def version(self, name: str = "Version") -> str | None:
-        """The version that the attribute tells, without what nobody sees around it; None for none."""
+        """The version that the attribute tells, without what nobody sees around it."""
         text = list(self.attribute(name) or "")
         while text and category(text[0])[0] in "ZC":
             text.pop(0)

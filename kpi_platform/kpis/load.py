@@ -154,8 +154,8 @@ def load(
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. `services`: one row per configured service with `service_name` and
-    `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up to `listed_events` differing
-    events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
+    `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
+    to `listed_events` differing events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
     if unknown := sorted(given.keys() - LOADED.keys()):

@@ -1,7 +1,7 @@
-"""Texts that say nothing: invisible characters around a value, and words that clients send for none.
+"""Texts that say nothing: what nobody sees around a value, and words that clients send for none.
 
-Belongs here: what counts as invisible and as such a word, for every attribute that names somebody or
-something. Does not: which attributes are read by these rules.
+Belongs here: what counts as invisible and as such a word, for every attribute that names somebody
+or something. Does not: which attributes are read by these rules.
 """
 
 from collections.abc import Collection, Iterator

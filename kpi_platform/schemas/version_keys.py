@@ -3,8 +3,8 @@
 Belongs here: what a version is, and the key by which versions are compared, whatever computes or
 stores it. Does not: which versions are released, newest or previous, which is the models'.
 
-The key is made of digits alone, so that every engine and every collation sorts it alike; why, and what
-it says, stands in docs/decisions/0092-one-key-for-the-order-of-versions.md.
+The key is made of digits alone, so that every engine and every collation sorts it alike; why, and
+what it says, stands in docs/decisions/0092-one-key-for-the-order-of-versions.md.
 """
 
 import re
@@ -89,5 +89,5 @@ def _number(digits: str) -> str:
 
 
 def _word(word: str) -> str:
-    """Letters in the order of their code points; a word comes before what it is the beginning of."""
+    """Letters in the order of their code points; a word comes before longer ones that begin so."""
     return "".join(f"{byte:03}" for byte in word.encode()) + "000"

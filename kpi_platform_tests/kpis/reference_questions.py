@@ -137,10 +137,12 @@ class Questions:
                 found[service, version] = min(crowded)
         return found
 
+    @cache  # noqa: B019 (as long as the test)
     def versions(self) -> list[Key]:
         """Service and version of everything ever sighted."""
         return sorted({(a.event.service, version_of(a)) for a in self.sightings})
 
+    @cache  # noqa: B019 (as long as the test)
     def first_seen(self, service: str, version: str) -> datetime:
         """The first sighting of a version."""
         return min(a.event.at for a in self._sightings_of(service, version))
@@ -148,6 +150,7 @@ class Questions:
     def _sightings_of(self, service: str, version: str) -> list[Attributed]:
         return [a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)]
 
+    @cache  # noqa: B019 (as long as the test)
     def place(self, service: str, version: str) -> Any:
         """What decides a version's place in its service's order."""
         if service not in self.by_release_day:
@@ -156,6 +159,7 @@ class Questions:
         day = self.release(service, version)
         return naive(first) if day is None else datetime.combine(day, time()), first, version
 
+    @cache  # noqa: B019 (as long as the test)
     def releases(self, service: str) -> list[str]:
         """The released versions of a service, in its order; of two spellings of one the greater."""
         names: dict[int, str] = {}
@@ -167,6 +171,7 @@ class Questions:
             names[places.index(place)] = name
         return sorted(names.values(), key=lambda name: self.place(service, name))
 
+    @cache  # noqa: B019 (as long as the test)
     def number(self, service: str, version: str) -> int | None:
         """A version's place among those released, from 1; None for one that is not."""
         if (service, version) not in self.released:
@@ -178,6 +183,7 @@ class Questions:
         """A version's release day."""
         return self.released.get((service, version))
 
+    @cache  # noqa: B019 (as long as the test)
     def previous(self, service: str, version: str) -> str | None:
         """The greatest released version below it."""
         if (service, version) not in self.versions():
@@ -230,6 +236,7 @@ class Questions:
             found[key] = min(found.get(key, i["valid_from"]), i["valid_from"])
         return found
 
+    @cache  # noqa: B019 (as long as the test)
     def newest_on(self, service: str, device: str) -> str | None:
         """The newest version ever sighted on a device, or on `all`; released, if any there is."""
         seen = {
