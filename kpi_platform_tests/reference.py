@@ -49,9 +49,10 @@ class Event:
     def version(self, name: str = "Version") -> str | None:
         """The version that the attribute tells, without what nobody sees around it."""
         text = list(self.attribute(name) or "")
-        while text and category(text[0])[0] in "ZC":
+        unseen = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+        while text and category(text[0]) in unseen:
             text.pop(0)
-        while text and category(text[-1])[0] in "ZC":
+        while text and category(text[-1]) in unseen:
             text.pop()
         told = "".join(text)
         return None if told.lower() in NOBODY | {""} else told

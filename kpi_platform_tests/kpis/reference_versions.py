@@ -14,7 +14,8 @@ Parts = tuple[Any, ...]
 def order_of(version: str) -> Parts:
     """What decides a version's place: equal for versions that are equal."""
     signs = [" " if sign.isspace() else sign for sign in version.strip()]
-    text = "".join(sign for sign in signs if sign == " " or category(sign)[0] not in "ZC").strip()
+    unseen = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+    text = "".join(sign for sign in signs if sign == " " or category(sign) not in unseen).strip()
     if text[:1] in ("v", "V") and is_digit(text[1:2]):
         text = text[1:]
     head: list[int] | None = None

@@ -214,14 +214,14 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
         [using(0, "map", "map"), using(0, "map", "shop")],
         "service_subject_days",
     ),
-    "whoever no longer tells of it is still counted": (
+    "what somebody tells anew is forgotten": (
         {
             "recent_subject_players": (
-                "recent_players_predicate('staging.affected_activity_players')",
-                "\"player_id = ''\"",
+                "{{ among_recent_players(ref('affected_activity_players')) }}",
+                "player_id = ''",
             )
         },
-        [using(0, "map", "shop"), using(0, "map", "map")],
+        [using(0, "map"), using(0, "map", "map")],
         "recent_subjects",
     ),
     "a refund's purchase is not looked for": (
