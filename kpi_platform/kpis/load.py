@@ -155,7 +155,8 @@ def load(
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. `services`: one row per configured service with `service_name` and
     `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
-    to `listed_events` differing events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
+    to `listed_events` differing events are noted one by one. Raises ValueError for a table that the
+    warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
     if unknown := sorted(given.keys() - LOADED.keys()):

@@ -58,7 +58,7 @@ class Worlds:
 
 
 def hotfix(worlds: Worlds) -> None:
-    """Thirty are told to go to 2.0.0: twelve take the hotfix of the old branch, three do as told."""
+    """Of thirty who are told to go to 2.0.0 twelve take the old branch's hotfix, three do as told."""
     told = {"Kind": "VersionUpgrade", "Status": "shown", "TargetVersion": "v2.0"}
     unknown = told | {"TargetVersion": "3.0"}
     for day in (35, 41, 43, 45, 50):
@@ -76,8 +76,8 @@ def hotfix(worlds: Worlds) -> None:
         worlds.play("Devices", player, 45, "2.0.0", device=device)
 
 
-def tester(worlds: Worlds) -> None:
-    """Forty are on 5.0, one tester on what comes next, one straggler on what nobody has any more."""
+def unreleased(worlds: Worlds) -> None:
+    """Forty are on 5.0, a tester on what comes next, a straggler on what nobody has any more."""
     for day in (40, 45, 50, 55):
         for number in range(40):
             worlds.play("Dev", f"{number}", day, "4.0" if day < 45 else "5.0")
@@ -173,7 +173,7 @@ def cadence(worlds: Worlds) -> None:
 def answers() -> Iterator[duckdb.DuckDBPyConnection]:
     """The warehouse of all worlds."""
     worlds = Worlds()
-    for world in (hotfix, tester, alike, churn, shutdown, arms, drift, cadence):
+    for world in (hotfix, unreleased, alike, churn, shutdown, arms, drift, cadence):
         world(worlds)
     with fast_builds() as make_build:
         build = make_build()
