@@ -22,7 +22,8 @@ from kpi_platform.schemas.source_values import (
 )
 
 Columns = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
-Folder = Annotated[str, Field(min_length=1, pattern=r"^[^/\\]+$")]
+# A name that begins with a dot or an underscore is what writers call their own work in progress.
+Folder = Annotated[str, Field(min_length=1, pattern=r"^[^/\\._][^/\\]*$")]
 _VALUES = ("event", "player_id", "session_id", "transaction_id", "platform", "service_name")
 
 
