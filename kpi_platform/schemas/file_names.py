@@ -11,8 +11,9 @@ Compression = Literal["gz", "zst", "none"]
 TextFormat = Literal["tsv", "jsonl"]
 Format = Literal["auto", "tsv", "jsonl"]
 
-# What a listing appends to a name that cannot be asked for.
+# What a listing appends to a name that cannot be asked for, and to what may not be looked at.
 UNREADABLE_NAME = " (unreadable name)"
+NO_ACCESS = " (no access)"
 HIDDEN = "hidden"
 UNFINISHED = "unfinished"
 NO_DATA = "no data"
@@ -57,7 +58,7 @@ def told_by_name(path: str) -> Told:
 def writers_reason(path: str) -> str:
     """One of `WRITERS` if the file, or a folder it lies in, has a name that writers give to what
     is not finished or not data (hidden, `.tmp`, `_temporary/`, `_SUCCESS`, ...); else empty."""
-    for part in path.split("/"):
+    for part in path.removesuffix(NO_ACCESS).split("/"):
         if part.startswith((".", "_")):
             return HIDDEN
         if _UNFINISHED.search(part):
@@ -72,8 +73,9 @@ def why_no_telemetry(path: str) -> str:
 
     A name without an ending that we know is read: its first bytes tell what it is.
     """
-    if path.endswith(UNREADABLE_NAME):
-        return "unreadable name"
     if reason := writers_reason(path):
         return reason
+    for mark in (UNREADABLE_NAME, NO_ACCESS):
+        if path.endswith(mark):
+            return mark.strip(" ()")
     return "unknown ending" if _OTHERS.search(path) else ""
