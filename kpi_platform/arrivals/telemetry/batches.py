@@ -26,8 +26,8 @@ _BOM = BOM.encode()
 class TelemetryFile(NamedTuple):
     """A file to be read: where it comes from, and its bytes in pieces, to be iterated once.
 
-    The first byte asked for may raise PermissionError: this file cannot be read. What else it
-    raises is nobody's fault in particular and ends the reading of all.
+    To ask for them may raise PermissionError: this file cannot be read (on). What else it raises
+    is no single file's fault and ends the reading of all.
     """
 
     origin: Origin
@@ -124,7 +124,8 @@ class _OpenFile:
         except (Exception, PanicException) as raised:
             if raised is self._content.failure or isinstance(raised, MemoryError):
                 raise
-            error = f"{type(raised).__name__}: {raised}"
+            error = _told(raised)
+        error = error or self._content.refusal
         if last is not None:
             is_broken = bool(error) or read.is_cut
             is_cut = is_broken and not last.too_long and not last.data.endswith(b"\n")
@@ -145,11 +146,13 @@ class _OpenFile:
 
 
 class _Watched:
-    """Bytes on their way; `failure` is what they raised, unless it is this one file's."""
+    """Bytes on their way, which end where the file is refused: `refusal` says so. `failure` is
+    what else they raised."""
 
     def __init__(self, content: Iterable[bytes]) -> None:
         self._content = iter(content)
         self.failure: BaseException | None = None
+        self.refusal = ""
 
     def __iter__(self) -> Iterator[bytes]:
         return self
@@ -157,11 +160,18 @@ class _Watched:
     def __next__(self) -> bytes:
         try:
             return next(self._content)
-        except (StopIteration, PermissionError):
+        except StopIteration:
             raise
+        except PermissionError as error:
+            self.refusal = _told(error)
+            raise StopIteration from None
         except Exception as error:
             self.failure = error
             raise
+
+
+def _told(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _sniff(pieces: Iterator[bytes], told: str | Format) -> tuple[list[bytes], bool]:
