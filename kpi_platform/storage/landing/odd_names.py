@@ -33,7 +33,7 @@ def folders(root: Path) -> list[str]:
 def keys(uri: str, prefix: str) -> "Iterator[ObjectMeta]":
     """The objects below a prefix as S3 itself names them; folder markers are no files."""
     root = _root(uri)
-    for page in _pages(uri, Prefix=root + prefix):
+    for page in _pages(uri, root + prefix):
         for found in page.get("Contents", []):
             if not found["Key"].endswith("/"):
                 name = shown(found["Key"].removeprefix(root))
@@ -45,7 +45,7 @@ def key_folders(uri: str) -> list[str]:
     root = _root(uri)
     found = [
         prefix["Prefix"].removeprefix(root).removesuffix("/")
-        for page in _pages(uri, Prefix=root, Delimiter="/")
+        for page in _pages(uri, root, "/")
         for prefix in page.get("CommonPrefixes", [])
     ]
     return [name for name in found if shown(name) == name]
@@ -122,8 +122,9 @@ def _root(uri: str) -> str:
     return f"{urlparse(uri).path.strip('/')}/".lstrip("/")
 
 
-def _pages(uri: str, **how: str) -> Iterator[Any]:
+def _pages(uri: str, prefix: str, delimiter: str = "") -> Iterator[Any]:
     import boto3  # Takes a second, and is hardly ever needed.
 
     pages = boto3.client("s3").get_paginator("list_objects_v2")
-    yield from pages.paginate(Bucket=urlparse(uri).netloc, **how)
+    bucket = urlparse(uri).netloc
+    yield from pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter)
