@@ -7,6 +7,7 @@ attributes, and whether a body is usable.
 import orjson
 import polars as pl
 
+from kpi_platform.arrivals.telemetry.nested_bodies import read_nested_names
 from kpi_platform.schemas.body_text import (
     BLANKS,
     EVENT_NAME_KEY,
@@ -56,7 +57,11 @@ def judge_bodies(bodies: pl.Series) -> pl.DataFrame:
     rest = (~flat | named["event_name"].is_null()).fill_null(value=True).arg_true()
     if not len(rest):
         return named
-    told = [_judge(*row) for row in zip(bodies[rest], named["event_name"][rest], strict=True)]
+    others, nested = bodies[rest], read_nested_names(bodies[rest])
+    told = [
+        (name, True) if name is not None else _judge(text, first)
+        for text, first, name in zip(others, named["event_name"][rest], nested, strict=True)
+    ]
     judged = pl.DataFrame(told, NAMED, orient="row")
     return named.with_columns(
         named["event_name"].scatter(rest, judged["event_name"]),
