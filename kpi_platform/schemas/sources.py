@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.source_connections import Connection
 from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
 from kpi_platform.schemas.source_values import Strict
@@ -19,7 +20,7 @@ UNASSIGNED = "unassigned"
 Kind = Literal["telemetry", "warehouse", "console", "stream"]
 
 
-class SourcesError(ValueError):
+class SourcesError(SafeError, ValueError):
     """The sources file is wrong; the message is one line with line or field."""
 
 
@@ -206,7 +207,14 @@ def parse_sources(text: str, name: str) -> Sources:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        said = first["msg"].removeprefix("Value error, ")
+        said = _said(first["type"], first["msg"])
         line = line_of(tree, first["loc"])
         where = f" line {line}" if line else ""
         raise SourcesError(f"KPI_SOURCES: {name}{where}: {field}: {said}") from None
+
+
+def _said(kind: str, message: str) -> str:
+    """The mistake without the value: it may be a secret in the wrong place."""
+    if kind == "union_tag_invalid":
+        return f"must be one of {message.rpartition(': ')[2]}"
+    return message.removeprefix("Value error, ")

@@ -3,12 +3,10 @@
 Belongs here: the exceptions and how a driver's message becomes one line. Does not: retrying.
 """
 
-import re
-
-_SECRET = re.compile(r"(?i)(password\s*[=:]\s*)\S+|(://[^:/@\s]*:)[^@\s]*@")
+from kpi_platform.schemas.hidden_secrets import SafeError, hide_secrets
 
 
-class StudioWarehouseError(OSError):
+class StudioWarehouseError(SafeError, OSError):
     """A studio's warehouse cannot be used; the message is one line without secrets."""
 
 
@@ -21,7 +19,6 @@ class TerminalWarehouseError(StudioWarehouseError):
 
 
 def one_line(error: BaseException) -> str:
-    """The first telling line of a driver's message; passwords are blotted out."""
+    """The first telling line of a driver's message; secrets are hidden."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return _SECRET.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[2]}***@", text)
+    return hide_secrets(lines[0] if lines else type(error).__name__)
