@@ -102,7 +102,7 @@ def test_a_file_of_settings_that_is_none_is_named(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("KPI_ENV_FILE", name)
-    with pytest.raises(SettingsError, match="KPI_ENV_FILE: .*: no such file"):
+    with pytest.raises(SettingsError, match=r"KPI_ENV_FILE: .*: no such file"):
         load_settings()
 
 

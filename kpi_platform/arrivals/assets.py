@@ -120,6 +120,6 @@ def raw_studio_events(
                 context,
                 parts.lake,
                 step,
-                lambda hours: check_studios(parts.lake, hours, step.drifts.values()),
+                lambda hours: check_studios(parts.lake, hours, step.drifts.values(), step.notices),
                 HOURS_PER_CHUNK,
             )

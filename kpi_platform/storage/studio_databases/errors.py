@@ -3,6 +3,9 @@
 Belongs here: the exceptions and how a driver's message becomes one line. Does not: retrying.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from kpi_platform.schemas.hidden_secrets import SafeError, hide_secrets
 
 
@@ -16,6 +19,21 @@ class TransientWarehouseError(StudioWarehouseError):
 
 class TerminalWarehouseError(StudioWarehouseError):
     """It cannot work until somebody changes something: permission, missing table, bad setting."""
+
+
+@contextmanager
+def as_studio_error() -> Iterator[None]:
+    """Whatever else is raised on the way from a studio, as that studio's trouble alone.
+
+    Databases and drivers raise what nobody foresaw; it must not end the hour of the others.
+    """
+    try:
+        yield
+    except StudioWarehouseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this studio's
+        said = f"{type(error).__name__}: {one_line(error)}"
+        raise TerminalWarehouseError(said) from None
 
 
 def one_line(error: BaseException) -> str:

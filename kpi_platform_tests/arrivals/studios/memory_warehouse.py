@@ -13,7 +13,12 @@ import pyarrow as pa
 
 from kpi_platform.arrivals.studios.text_rows import text_columns
 from kpi_platform.schemas.mapped_values import instant_of
-from kpi_platform.storage.studio_databases import CATALOG, TerminalWarehouseError, Window
+from kpi_platform.storage.studio_databases import (
+    CATALOG,
+    SchemaTraits,
+    TerminalWarehouseError,
+    Window,
+)
 
 
 @dataclass
@@ -65,7 +70,15 @@ class MemoryWarehouse:
                 raise self.errors.pop(0)
             yield batch
 
-    def count(self, schema: str, table: str, window: Window | None) -> int:
+    def traits(self, schema: str) -> SchemaTraits:
+        return SchemaTraits()
+
+    def repeats(self, schema: str, table: str, columns: Sequence[str]) -> bool:
+        return bool(self.tables[table].select(columns).is_duplicated().any())
+
+    def count(
+        self, schema: str, table: str, window: Window | None, seconds: float | None = None
+    ) -> int:
         batches = self.read_window(schema, table, self.tables[table].columns, window)
         return sum(batch.num_rows for batch in batches)
 
