@@ -84,7 +84,7 @@ def read_sources(path: Path) -> Sources:
     """Read a sources file. Raises SourcesError with one line that says what is wrong and where."""
     # Anything else may be waited for without end, as a named pipe is.
     if not path.is_file():
-        missing = "is no file" if path.exists() else "no such file"
+        missing = "is no file" if path.exists() else "No such file or directory"
         raise SourcesError(f"KPI_SOURCES: {path}: {missing}")
     try:
         text = path.read_text(encoding="utf-8")

@@ -26,7 +26,7 @@ _PLAIN_WORDS = frozenset({
 })  # fmt: skip
 # The net below the net: what looks like a secret though nobody told us.
 _LOOKS_SECRET = re.compile(
-    r"(?i)(?P<option>\b(?:ssl)?(?:password|pwd|secret|token)\s*[=:]\s*)(?:'[^']*'|[^\s'&;,]+)"
+    r"(?i)(?P<option>\b(?:ssl)?(?:password|pwd|secret|token)\s*=\s*)(?:'[^']*'|[^\s'&;,]+)"
     r"|(?P<scheme>\b[a-z][a-z0-9+.\-]*:/{1,2}[^:/@\s]*:)\S*@"
 )
 _secrets: dict[str, frozenset[str]] = {}

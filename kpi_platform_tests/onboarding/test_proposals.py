@@ -178,7 +178,8 @@ def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Studio]:
 def test_what_is_proposed_for_a_studio(studio: Studio, name: str) -> None:
     schema, statements = SIX_STUDIOS[name]
     studio.execute(statements)
-    found = propose_unmapped(studio.warehouse, [], {schema: studio.warehouse.discover(schema)})
+    catalogs = {schema: studio.warehouse.discover(schema)}
+    found = propose_unmapped(studio.warehouse, [], catalogs, sample_views=True)
     mapped = {p.table: dict(p.mapping) for p in found[schema] if p.mapping}
     wanted = {table: {"table": table, **rest} for table, rest in EXPECTED[name].items()}
     assert mapped == wanted

@@ -55,6 +55,13 @@ class MemoryWarehouse:
         self.reads += 1
         if table not in self.tables:
             raise TerminalWarehouseError(f"no table {table}")
+        batches = self._rows(table, columns, window).to_arrow().to_batches(max_chunksize=2)
+        for number, batch in enumerate(batches):
+            if self.errors and number == len(batches) // 2:
+                raise self.errors.pop(0)
+            yield batch
+
+    def _rows(self, table: str, columns: Sequence[str], window: Window | None) -> pl.DataFrame:
         rows = self.tables[table].select(columns)
         if window is not None:
             at = text_columns(rows, {window.watermark.column}).select(instant_of(window.watermark))
@@ -64,11 +71,7 @@ class MemoryWarehouse:
             else:
                 is_in &= at.to_series() >= window.start
             rows = rows.filter(is_in)
-        batches = rows.to_arrow().to_batches(max_chunksize=2)
-        for number, batch in enumerate(batches):
-            if self.errors and number == len(batches) // 2:
-                raise self.errors.pop(0)
-            yield batch
+        return rows
 
     def traits(self, schema: str) -> SchemaTraits:
         return SchemaTraits()
@@ -79,8 +82,7 @@ class MemoryWarehouse:
     def count(
         self, schema: str, table: str, window: Window | None, seconds: float | None = None
     ) -> int:
-        batches = self.read_window(schema, table, self.tables[table].columns, window)
-        return sum(batch.num_rows for batch in batches)
+        return self._rows(table, self.tables[table].columns, window).height
 
     def close(self) -> None:
         """Nothing to end."""
