@@ -15,7 +15,7 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from kpi_platform.schemas.addresses import AddressError, check_endpoint
+from kpi_platform.schemas.addresses import AddressError, check_endpoint, parse_place
 from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
@@ -99,6 +99,19 @@ class Settings(BaseSettings):
         if parsed is None or parsed.minute:
             raise ValueError("must be a full hour as 2026-01-01-00:00")
         return parsed
+
+    @field_validator("home", "warehouse_path", "sources", mode="before")
+    @classmethod
+    def _only_a_path(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            path = parse_place(value)
+        except AddressError:
+            path = "s3://"
+        if path.startswith("s3://"):
+            raise ValueError("must be a path on this machine")
+        return Path(path)
 
     @field_validator("warehouse_host")
     @classmethod
@@ -203,6 +216,7 @@ def env_file() -> Path | None:
     """
     named = os.environ.get(ENV_FILE, "").strip()
     path = Path(named) if named else _PROJECT / ".env"
+    _remember_secrets()
     if path.is_file():
         return path
     if named:

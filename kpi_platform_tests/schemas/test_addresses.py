@@ -3,7 +3,7 @@
 from urllib.parse import quote, urlsplit
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.schemas.addresses import (
@@ -20,6 +20,7 @@ _REFUSED = (
 _TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 
 
+@settings(deadline=None)
 @given(user=_TEXT, password=_TEXT, database=_TEXT)
 def test_an_escaped_address_is_read_as_it_was_meant(
     user: str, password: str, database: str
@@ -31,6 +32,7 @@ def test_an_escaped_address_is_read_as_it_was_meant(
     assert parse_server(found.url({"connect_timeout": "9"})).password == password
 
 
+@settings(deadline=None)
 @given(password=_TEXT)
 def test_the_form_of_pairs_is_read_as_libpq_does(password: str) -> None:
     quoted = password.replace("\\", "\\\\").replace("'", "\\'")
@@ -38,6 +40,7 @@ def test_the_form_of_pairs_is_read_as_libpq_does(password: str) -> None:
     assert (found.password, found.hosts, found.database) == (password, (("h", 5433),), "d")
 
 
+@settings(deadline=None)
 @given(password=st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"])))
 def test_what_is_not_escaped_is_read_exactly_or_refused(password: str) -> None:
     try:

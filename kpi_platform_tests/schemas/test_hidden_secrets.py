@@ -4,7 +4,7 @@ import json
 from urllib.parse import quote, quote_plus
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.schemas import hidden_secrets
@@ -20,6 +20,7 @@ def _nothing_known(monkeypatch: pytest.MonkeyPatch) -> None:
 _WORD = st.text("abcdefghijk0123456789", min_size=5, max_size=9).map(lambda word: f"q{word}")
 
 
+@settings(deadline=None)
 @given(st.lists(_WORD, min_size=1, max_size=4), st.text("/@:% ?#[]{}&'\"\\=;,", max_size=3))
 def test_no_way_of_writing_a_secret_shows_a_word_of_it(words: list[str], between: str) -> None:
     secret = (between or "-").join(words)

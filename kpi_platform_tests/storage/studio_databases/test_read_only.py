@@ -1,4 +1,4 @@
-"""A hostile or badly made PostgreSQL: never written to, not waited for, and what it hides is said."""
+"""A hostile or badly made PostgreSQL: not written to, not waited for, what it hides is said."""
 
 import time
 from collections.abc import Iterator
