@@ -38,6 +38,7 @@ class Settings(BaseSettings):
         env_prefix="KPI_", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
+    env_file: Path | None = Field(None, description="file of settings, not the project's .env")
     home: Path = Field(Path(".kpi"), description="state of the embedded default")
     landing_uri: str = Field("", description="telemetry files: a folder or s3://bucket/prefix")
     feeds_uri: str = Field("", description="files of console and stream feeds: a folder or s3://")
