@@ -17,6 +17,8 @@ from kpi_platform.schemas.source_values import Strict
 from kpi_platform.schemas.yaml_lines import YamlError, line_of, load
 
 UNASSIGNED = "unassigned"
+NO_SERVICES = pl.DataFrame(schema={"service_name": pl.String, "version_order": pl.String})
+"""No rows of `Sources.services`: every service orders its versions by their numbers."""
 Kind = Literal["telemetry", "warehouse", "console", "stream"]
 
 
@@ -81,12 +83,21 @@ class Source(Strict):
         )
 
 
+class Service(Strict):
+    """A client or server of a game (`service_name` of its events) and how its versions follow each
+    other: `natural`, by their numbers, or `release_day`, where they are hashes or code names."""
+
+    name: str = Field(min_length=1)
+    order: Literal["natural", "release_day"] = "natural"
+
+
 class Game(Strict):
-    """A game of a studio and the sources that tell of it."""
+    """A game of a studio, the sources that tell of it, and what is to be said of its services."""
 
     key: str = Field(min_length=1)
     name: str = ""
     sources: tuple[Source, ...] = ()
+    services: tuple[Service, ...] = ()
 
 
 class Studio(Strict):
@@ -117,6 +128,7 @@ class Sources(Strict):
             ("source key", [source.key for source in sources]),
             ("source telemetry", [s.telemetry for s in sources if s.telemetry is not None]),
             ("studio key", [studio.key for studio in self.studios]),
+            ("service name", [service.name for service in self._services()]),
         ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
@@ -129,6 +141,16 @@ class Sources(Strict):
             for game in studio.games:
                 for source in game.sources:
                     yield studio.key, game.key, source
+
+    def _services(self) -> Iterator[Service]:
+        for studio in self.studios:
+            for game in studio.games:
+                yield from game.services
+
+    def services(self) -> pl.DataFrame:
+        """One row per configured service: `service_name`, and its `version_order`."""
+        rows = [(service.name, service.order) for service in self._services()]
+        return pl.DataFrame(rows, NO_SERVICES.schema, orient="row")
 
     def kinds(self) -> pl.DataFrame:
         """One row per source: `source` and its `kind`."""
