@@ -15,7 +15,9 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
+from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.storage.landing import odd_names
 
 # What a folder above or of an hour is called, the landing zone's own included.
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LandingError(ValueError):
+class LandingError(SafeError, ValueError):
     """The landing zone cannot be used; the message is one line that names the setting."""
 
 
@@ -85,9 +87,12 @@ class Landing:
     """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
     def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
-        self.uri = uri
+        try:
+            self.uri = parse_place(uri)
+        except AddressError as error:
+            raise LandingError(f"{setting}: {error}") from None
         self._setting = setting
-        self._store = _open(uri, setting)
+        self._store = _open(self.uri, setting)
 
     def folders(self) -> list[str]:
         """The source folders, sorted, but for those that writers make for what is no data."""
