@@ -13,6 +13,8 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from kpi_platform.schemas.hidden_secrets import SafeError
+
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
 LAYOUT = "3"
 EVERY_TABLE = "*"
@@ -24,7 +26,7 @@ NOTES = (
 _SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(SafeError, RuntimeError):
     """The warehouse cannot be used; the message is one line that names the setting."""
 
 
