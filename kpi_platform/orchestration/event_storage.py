@@ -54,8 +54,8 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
         atexit.register(self.flush)
 
-    @property
-    def _db_lock(self) -> threading.RLock:  # type: ignore[override]
+    @property  # type: ignore[override]
+    def _db_lock(self) -> threading.RLock:
         """Dagster's lock around its connections: a batch holds it while Dagster's code asks for it,
         so it must be reentrant, which the one that Dagster sets is not."""
         return self._lock
