@@ -17,7 +17,7 @@ spine as (
 daily_players as (
     select
         date, studio, game, platform,
-        sum(case when is_active then 1 else 0 end) as dau,
+        count(case when is_active then 1 end) as dau,
         sum(case when net_usd > 0 then 1 else 0 end) as payers,
         sum(net_usd) as player_revenue_usd,
         sum(case when has_crashed then 1 else 0 end) as crashed_players
