@@ -18,15 +18,9 @@ from datetime import datetime
 import dagster as dg
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.checked_hours import Evaluate, Progress, work_and_check
 from kpi_platform.engine.hour_ledger import HourFigures, hour_figures
-from kpi_platform.engine.hour_steps import (
-    FAILURES,
-    HourReport,
-    HourStep,
-    error_line,
-    work_through,
-)
+from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.orchestration.partitions import fold_ranges, hour_of, key_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
@@ -39,8 +33,6 @@ FAILED_HOURS_TAG = "kpi/failed_hours"
 _ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
 SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
-
-Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
@@ -81,24 +73,15 @@ def record_hours(
     own = sorted(context.selected_asset_keys)
     failed: dict[datetime, str] = {}
     evaluated: list[HourCheck] = []
-    done = 0
-    for reports in work_through(lake, step, hours, chunk_limit):
-        up_to_date = [report.hour for report in reports if report.is_up_to_date]
-        checks, broken = _evaluated(evaluate, up_to_date)
-        blocked = broken | _blocked(checks)
-        for hour, reason in blocked.items():
-            step.fail(hour, reason)
-        forget_consumed(lake, step.table, list(blocked))
-        failed |= blocked | {r.hour: r.error for r in reports if not r.is_up_to_date}
-        figures = hour_figures(lake, [report.hour for report in reports])
-        for report in reports:
+    progress = _progress(context, step.table, len(hours))
+    for part in work_and_check(lake, step, evaluate, hours, chunk_limit, progress):
+        failed |= part.failed
+        figures = hour_figures(lake, [report.hour for report in part.reports])
+        for report in part.reports:
             if report.hour not in failed:
                 _record_hour(context, own, report, figures[report.hour])
-        _report_checks(context, checks)
-        evaluated += checks
-        done += len(reports)
-        every = max(done, len(hours))
-        context.log.info(f"{step.table}: {done} of {every} hours done, {len(failed)} failed")
+        _report_checks(context, part.checks)
+        evaluated += part.checks
     name_failed_hours(context, failed)
     if failed and len(hours) == 1 and not evaluated:
         raise _failure(context, failed)
@@ -131,30 +114,16 @@ def already_recorded(name: str) -> dg.Output[None]:
     return dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
 
 
-def _evaluated(
-    evaluate: Evaluate, hours: Sequence[datetime]
-) -> tuple[list[HourCheck], dict[datetime, str]]:
-    """The checks of these hours, and the hours whose rows cannot even be read, with the reason."""
-    try:
-        return list(evaluate(hours)), {}
-    except FAILURES as error:
-        if len(hours) == 1:
-            return [], {hours[0]: f"cannot be checked: {error_line(error)}"}
-    checks: list[HourCheck] = []
-    broken: dict[datetime, str] = {}
-    for hour in hours:
-        evaluated, unread = _evaluated(evaluate, [hour])
-        checks += evaluated
-        broken |= unread
-    return checks, broken
+def _progress(context: dg.AssetExecutionContext, table: str, count: int) -> Progress:
+    """Logs how far the work is, as it goes on."""
+    done = 0
 
+    def log(more: int) -> None:
+        nonlocal done
+        done += more
+        context.log.info(f"{table}: {done} of {max(done, count)} hours worked through")
 
-def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:
-    return {
-        check.hour: f"check {check.spec.name} failed: {dict(check.figures)}"
-        for check in checks
-        if not check.passed and not check.spec.is_warning
-    }
+    return log
 
 
 def _record_hour(

@@ -36,6 +36,7 @@ class CaptureStep:
     """One step for all studios; an hour in which one cannot be read goes on without it."""
 
     table = TABLE
+    hours_stand_alone = False
 
     def __init__(
         self, lake: Lake, sources: Sources, open_warehouse: OpenWarehouse, start_hour: datetime
