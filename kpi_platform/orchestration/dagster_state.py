@@ -1,14 +1,19 @@
-"""Puts the state Dagster keeps on this machine (runs, events, logs) under `$KPI_HOME/dagster`.
+"""The instance of Dagster: its state (runs, events, logs) lies under `$KPI_HOME/dagster`, and runs
+are planned asset by asset.
 
-Belongs here: that one place. Does not: any other setting of Dagster, which `dagster.yaml` has.
+Belongs here: these two. Does not: any other setting of Dagster, which `dagster.yaml` has.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 from dagster import DagsterInstance
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 
+from kpi_platform.orchestration.dagster_internals import (
+    ConfigurableClassData,
+    InstanceRef,
+    PlannedAssetByAsset,
+)
 from kpi_platform.settings import load_settings
 
 
@@ -31,3 +36,8 @@ class HomeInstance(DagsterInstance):
         The path is made absolute here, once: run workers get it as it is, wherever they run.
         """
         return InstanceRef.config_defaults(str(load_settings().home.absolute() / "dagster"))
+
+    @cached_property
+    def run_domain(self) -> PlannedAssetByAsset:
+        """What creates runs, which plans every asset by its own partitions."""
+        return PlannedAssetByAsset(self)

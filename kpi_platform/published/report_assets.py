@@ -4,6 +4,7 @@ Belongs here: what Dagster runs. Does not: what the report says, and sending it.
 """
 
 import time
+from collections.abc import Iterator
 
 import dagster as dg
 
@@ -28,7 +29,7 @@ REPORT = "daily_report"
 )
 def daily_report(
     context: dg.AssetExecutionContext, platform: PlatformResource
-) -> dg.MaterializeResult[None]:
+) -> Iterator[dg.MaterializeResult[None]]:
     """Write `published/daily_report.html`, `.txt` and `.slack.txt` where they say something new."""
     started = time.monotonic()
     parts = platform.platform
@@ -46,8 +47,7 @@ def daily_report(
         ]
         for name in changed:
             parts.lake.put_file(name, *files[name])
-    end_red_if_hours_failed(context)
-    return dg.MaterializeResult(
+    yield dg.MaterializeResult(
         metadata={
             "day": str(report.figures.day or "none is complete yet"),
             "text": dg.MetadataValue.md(f"```\n{report.text.replace('```', '')}\n```"),
@@ -55,3 +55,4 @@ def daily_report(
             "seconds": round(time.monotonic() - started, 3),
         }
     )
+    end_red_if_hours_failed(context, parts.lake)
