@@ -27,13 +27,18 @@ DASHBOARD_FILE = f"{DASHBOARD}.html"
 _HEAD_BYTES = 4096
 
 
-@dg.asset(
+@dg.multi_asset(
     name=DASHBOARD,
-    deps=[PUBLICATIONS, "hour_ledger"],
-    description="One HTML page that opens without a network: every KPI, question and hour.",
-    group_name="published",
-    owners=OWNERS,
-    kinds={"html"},
+    specs=[
+        dg.AssetSpec(
+            DASHBOARD,
+            deps=[PUBLICATIONS, "hour_ledger"],
+            description="One HTML page that opens without a network: every KPI, question and hour.",
+            group_name="published",
+            owners=OWNERS,
+            kinds={"html"},
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def kpi_dashboard(

@@ -18,13 +18,18 @@ from kpi_platform.published.report import make_report
 REPORT = "daily_report"
 
 
-@dg.asset(
+@dg.multi_asset(
     name=REPORT,
-    deps=[PUBLICATIONS, "hour_ledger"],
-    description="The newest complete day in HTML, plain text and text for Slack.",
-    group_name="published",
-    owners=OWNERS,
-    kinds={"html"},
+    specs=[
+        dg.AssetSpec(
+            REPORT,
+            deps=[PUBLICATIONS, "hour_ledger"],
+            description="The newest complete day in HTML, plain text and text for Slack.",
+            group_name="published",
+            owners=OWNERS,
+            kinds={"html"},
+        )
+    ],
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
 def daily_report(

@@ -2,7 +2,7 @@
 
 Belongs here: what runs by the clock. Does not: what runs because files arrived (sensors.py).
 
-Everything that starts runs by itself is stopped after installation. It is turned on in the UI
+Everything that runs hours by itself is stopped after installation. It is turned on in the UI
 (Automation), or by `dagster schedule start hourly_schedule` and
 `dagster sensor start telemetry_arrivals_sensor`; the daemon must run.
 """
