@@ -7,6 +7,7 @@ Belongs here: these two. Does not: any other setting of Dagster, which `dagster.
 from collections.abc import Mapping
 from functools import cached_property
 
+import yaml
 from dagster import DagsterInstance
 
 from kpi_platform.orchestration.dagster_internals import (
@@ -14,6 +15,7 @@ from kpi_platform.orchestration.dagster_internals import (
     InstanceRef,
     PlannedAssetByAsset,
 )
+from kpi_platform.orchestration.event_storage import HomeStorage
 from kpi_platform.settings import load_settings
 
 
@@ -35,7 +37,11 @@ class HomeInstance(DagsterInstance):
 
         The path is made absolute here, once: run workers get it as it is, wherever they run.
         """
-        return InstanceRef.config_defaults(str(load_settings().home.absolute() / "dagster"))
+        base = str(load_settings().home.absolute() / "dagster")
+        storage = ConfigurableClassData(
+            HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
+        )
+        return {**InstanceRef.config_defaults(base), "storage": storage}
 
     @cached_property
     def run_domain(self) -> PlannedAssetByAsset:
