@@ -36,8 +36,14 @@ from kpi_platform.storage.landing.landing import LandingError
 FAILED_HOURS_TAG = "kpi/failed_hours"
 _TAG_LENGTH = 1000
 _NO_HOURS = "none"
-# Made before `hour_ledger` is complete: of their hours it says what was so in an earlier run.
-_BEFORE_THE_LEDGER = ("raw_telemetry", "raw_console_feed", "raw_stream_feed", "raw_studio_events")
+# Until `cleaned_events` completes it, `hour_ledger` says of an hour what an earlier run found.
+_UP_TO_THE_LEDGER = (
+    "raw_telemetry",
+    "raw_console_feed",
+    "raw_stream_feed",
+    "raw_studio_events",
+    "cleaned_events",
+)
 
 SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
 
@@ -79,7 +85,7 @@ def record_hours(
     require_hours(context.run)
     hours = [hour_of(key) for key in context.partition_keys]
     own = sorted(context.selected_asset_keys)
-    failed = {} if step.table in _BEFORE_THE_LEDGER else errors_of_failed_hours(lake, hours)
+    failed = {} if step.table in _UP_TO_THE_LEDGER else errors_of_failed_hours(lake, hours)
     evaluated: list[HourCheck] = []
     recorded = 0
     progress = _progress(context, step.table, len(hours))
