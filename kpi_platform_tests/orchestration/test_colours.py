@@ -28,6 +28,7 @@ HOURS = [START + timedelta(hours=number) for number in range(3)]
 BAD = HOURS[1]
 SINGLE = dg.BackfillPolicy.single_run()
 FIGURES = "figures"
+_RANGE = "dagster/asset_partition_range"
 
 
 @dg.multi_asset(
@@ -81,8 +82,8 @@ def run(
         dg.reconstructable(job),
         instance,
         tags={
-            "dagster/asset_partition_range_start": first,
-            "dagster/asset_partition_range_end": last,
+            f"{_RANGE}_start": first,
+            f"{_RANGE}_end": last,
         },
         asset_selection=[dg.AssetKey(name) for name in assets] or None,
     )
@@ -91,7 +92,11 @@ def run(
 def again(instance: dg.DagsterInstance, before: dg.JobExecutionResult) -> dg.JobExecutionResult:
     """The same from its failure on."""
     options = dg.ReexecutionOptions.from_failure(before.run_id, instance)
-    return dg.execute_job(dg.reconstructable(job), instance, reexecution_options=options)
+    first = instance.get_run_by_id(before.run_id)
+    assert first is not None
+    # The UI copies the tags of the run before.
+    tags = {name: first.tags[name] for name in first.tags if name.startswith(("kpi/", _RANGE))}
+    return dg.execute_job(dg.reconstructable(job), instance, tags=tags, reexecution_options=options)
 
 
 def red_steps(result: dg.JobExecutionResult) -> list[str]:

@@ -18,6 +18,7 @@ from kpi_platform_tests.orchestration.servers import Webserver, running_dagster,
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(24)]
 SECONDS = 900.0
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * SECONDS)]
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,6 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
         yield Ui(home, webserver, instance)
 
 
-@pytest.mark.slow
 def test_every_asset_that_is_selected_is_targeted_and_green(ui: Ui) -> None:
     assets = ui.webserver.assets()
     hourly = [name for name, is_hourly in assets.items() if is_hourly]
@@ -81,7 +81,6 @@ def test_every_asset_that_is_selected_is_targeted_and_green(ui: Ui) -> None:
         assert ui.instance.get_latest_materialization_event(dg.AssetKey(name)), name
 
 
-@pytest.mark.slow
 def test_everything_without_hours_says_how_to_choose_them(ui: Ui) -> None:
     ui.webserver.launch_job("everything")
     (run,) = ui.instance.get_runs(dg.RunsFilter(job_name="everything"), limit=1)
@@ -94,7 +93,6 @@ def test_everything_without_hours_says_how_to_choose_them(ui: Ui) -> None:
     assert ui.failed_steps(run.run_id) == []
 
 
-@pytest.mark.slow
 def test_a_failed_hour_is_red_until_it_is_well_whatever_is_clicked(ui: Ui) -> None:
     bad, others = HOURS[3], [HOURS[2], HOURS[4]]
     hourly = [name for name, is_hourly in ui.webserver.assets().items() if is_hourly]
