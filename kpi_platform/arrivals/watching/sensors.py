@@ -31,7 +31,10 @@ from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import RANGE_END, RANGE_START
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform.storage.landing.landing import LandingFile
+from kpi_platform.schemas.hidden_secrets import hide_secrets
+from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.storage.lake.lake import LakeError
+from kpi_platform.storage.landing.landing import LandingError, LandingFile
 
 # Dagster ends a tick after 60 s, and with it everything the tick found out.
 LISTING_SECONDS = 30.0
@@ -95,7 +98,12 @@ def _changed_hours(
     # What cannot be read, or is set wrong, is raised: the tick is red, and nobody takes a platform
     # that sees nothing for one in which nothing arrives.
     parts = platform.platform
-    memory, ranges = watch(parts, memory_of(context.cursor), datetime.now(UTC), what=kind(parts))
+    try:
+        memory, ranges = watch(
+            parts, memory_of(context.cursor), datetime.now(UTC), what=kind(parts)
+        )
+    except (LandingError, LakeError, SourcesError) as error:
+        raise type(error)(hide_secrets(str(error))) from None
     if not ranges:
         return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
     requests = [_request(hours.name, f"{mark}{hours.fingerprint}") for hours in ranges]
