@@ -28,6 +28,7 @@ from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
 from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
 from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
+from kpi_platform.orchestration.dagster_internals import EXECUTOR
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.assets import publications
 from kpi_platform.published.dashboard_assets import (
@@ -57,5 +58,5 @@ defs = dg.Definitions(
     sensors=[telemetry_arrivals_sensor, feed_arrivals_sensor, landing_listing_sensor],
     resources={"platform": PlatformResource(), "dbt": dbt_command},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.
-    executor=dg.in_process_executor,
+    executor=EXECUTOR,
 )

@@ -33,6 +33,7 @@ class EventsStep:
     """The hourly work of `cleaned_events`, its quarantined lines and the rest of the ledger."""
 
     table = "cleaned_events"
+    hours_stand_alone = True
 
     def __init__(
         self, lake: Lake, sources: Sources, future_limit: timedelta = timedelta(hours=24)

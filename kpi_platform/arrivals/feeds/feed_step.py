@@ -94,6 +94,7 @@ class FeedStep(ABC):
     """The hourly work of one kind of feed."""
 
     table: str
+    hours_stand_alone = True
     kind: Literal["console", "stream"]
     stage: str
 

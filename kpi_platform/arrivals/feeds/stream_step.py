@@ -86,6 +86,12 @@ class StreamStep(FeedStep):
             self._fold_waiting()
         return done
 
+    def fold_waiting(self) -> None:
+        """Fold the hours that a run which was killed, or an hour that failed, left in the queue."""
+        if waiting_hours(self._lake, STATS)[1]:
+            with lake_lock(self._lake.uri, STATS):
+                self._fold_waiting()
+
     def _read(self, hour: datetime) -> HourRead:
         """As of files, and the rows of tables; these are accounted for when events are made."""
         done = super()._read(hour)

@@ -108,6 +108,7 @@ class RawStep:
     """The hourly work of `raw_telemetry`, its quarantined lines and the start of the ledger."""
 
     table = "raw_telemetry"
+    hours_stand_alone = True
 
     def __init__(
         self, lake: Lake, landing: Landing, sources: Sources, limits: ArrivalLimits

@@ -12,12 +12,13 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.arrivals.studios.studio_world import START, hour
+from kpi_platform_tests.colours import worked
 
 SOURCES = parse_sources(
     """
@@ -93,10 +94,7 @@ class Feeds:
             stream,
             EventsStep(self.lake, SOURCES),
         )
-        return {
-            step.table: [r for part in work_through(self.lake, step, hours, 10**9) for r in part]
-            for step in steps
-        }
+        return {step.table: worked(self.lake, step, hours, 10**9) for step in steps}
 
     def ledger(self, at: datetime) -> dict[str, tuple[int, ...]]:
         rows = self.lake.read_hours("hour_ledger", [at])

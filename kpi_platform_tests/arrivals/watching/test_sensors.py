@@ -1,5 +1,6 @@
 """The arrival sensor on a real landing folder and lake: which hours it asks for, and when not."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -28,7 +29,9 @@ from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import Settings
+from kpi_platform.storage.landing.landing import LandingError
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 NEWEST = datetime(2026, 3, 10, 11, tzinfo=UTC)
@@ -199,12 +202,21 @@ def test_the_sensor_asks_dagster_for_partitions_and_ranges(
     assert tick(parts, monkeypatch, result.cursor).run_requests == []
 
 
-def test_a_landing_that_is_not_there_is_one_line_and_no_error(
+def test_a_tick_without_a_landing_is_red_and_names_the_setting(
     parts: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(parts.settings.landing).rmdir()
-    skipped = tick(parts, monkeypatch, None)
-    assert skipped.skip_message == f"KPI_LANDING_URI: {parts.settings.landing}: no such folder"
+    line = f"KPI_LANDING_URI: {parts.settings.landing}: no such folder"
+    with pytest.raises(LandingError, match=f"^{re.escape(line)}$"):
+        tick(parts, monkeypatch, None)
+
+
+def test_a_tick_with_wrong_sources_is_red_and_names_the_setting(
+    parts: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(parts.settings.sources_file).write_text("studios: 1\n")
+    with pytest.raises(SourcesError, match=re.escape(str(parts.settings.sources_file))):
+        tick(parts, monkeypatch, None)
 
 
 def tick(
