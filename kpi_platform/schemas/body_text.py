@@ -10,6 +10,7 @@ A body is one JSON object or its relaxed form:
 - bare words, numbers and versions, which keep their text (`1.10`, `12:30`, `Windows 10`), inner
   blanks included; a colon inside is data unless a blank or the value's end follows it;
 - bare `null` is null; keys may be bare; objects and lists nest up to `MAX_DEPTH`;
+- NUL, bare or escaped, becomes U+FFFD: no database but DuckDB can hold it;
 - of duplicate keys the last wins, in the place of the first;
 - no trailing commas, no comments, nothing after the closing brace.
 """
@@ -18,9 +19,11 @@ import json
 import re
 from typing import NamedTuple
 
-MAX_DEPTH = 1000
+# Of every JSON that comes in, whichever way: far below where a parser's own stack ends.
+MAX_DEPTH = 500
 EVENT_NAME_KEY = "Name"
 BLANKS = " \t\r\n\f\v"
+NUL, REPLACEMENT = "\0", "\ufffd"
 
 # Flat bodies in plain writing, which nearly all are: a pattern for whole columns, understood by
 # Polars and Python alike. Quotes only delimit; keys are quoted; values hold no quote, backslash,
@@ -162,9 +165,9 @@ def _scalar(value: re.Match[str]) -> tuple[str | None, str]:
 
 def _string(single: str | None, double: str | None, bare: str | None) -> str:
     if bare is not None:
-        return bare
+        return without_nul(bare)
     text = single if single is not None else double or ""
-    return unescape(text) if "\\" in text else text
+    return without_nul(unescape(text) if "\\" in text else text)
 
 
 def _quoted(text: str) -> str:
@@ -173,7 +176,7 @@ def _quoted(text: str) -> str:
 
 def unescape(text: str) -> str:
     """Resolve the backslash escapes of a quoted string; halves of surrogate pairs alone, which
-    no UTF-8 text can hold, become U+FFFD."""
+    no UTF-8 text can hold, and NUL, which no text of PostgreSQL can, become U+FFFD."""
     if "\\u" not in text:
         return _ESCAPE.sub(_unescaped, text)
     pairs = _ESCAPE.sub(_unescaped, text).encode("utf-16-le", "surrogatepass")
@@ -182,5 +185,10 @@ def unescape(text: str) -> str:
 
 def _unescaped(escape: re.Match[str]) -> str:
     if escape[1] is not None:
-        return chr(int(escape[1], 16))
+        return without_nul(chr(int(escape[1], 16)))
     return _ESCAPED.get(escape[2], escape[0])
+
+
+def without_nul(text: str) -> str:
+    """Replace each NUL by U+FFFD."""
+    return text.replace("\0", "\ufffd")
