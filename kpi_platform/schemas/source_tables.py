@@ -23,6 +23,7 @@ from kpi_platform.schemas.source_values import (
 
 Columns = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
 Folder = Annotated[str, Field(min_length=1, pattern=r"^[^/\\]+$")]
+RowsAre = Literal["wholes", "parts", "samples"]
 _VALUES = ("event", "player_id", "session_id", "transaction_id", "platform", "service_name")
 
 
@@ -150,9 +151,15 @@ class ConsoleFeed(_Feed, EventMapping):
 
 
 class StreamFeed(_Feed):
-    """A stream platform's figures per game and hour."""
+    """A stream platform's figures per game and hour.
+
+    `rows_are`: what several rows about one game and hour are. `wholes`: each tells the whole hour,
+    so that rows that differ contradict each other; `parts` (channels, countries) are added;
+    `samples` (every ten minutes) are averaged, of their peaks the greatest counts.
+    """
 
     kind: Literal["stream"]
+    rows_are: RowsAre = "wholes"
     hour: ColumnTime
     average_viewers: ColumnValue
     peak_viewers: ColumnValue | None = None
