@@ -30,6 +30,9 @@ def _as_folder(name: str) -> str:
         raise ValueError("must be the name of one folder, no path")
     if name != name.strip() or not name.isprintable():
         raise ValueError("must be a folder's name without blanks at its ends or control characters")
+    if name.startswith((".", "_")):
+        # So writers call their own work in progress, which is not read.
+        raise ValueError("must be a folder's name that does not begin with a dot or an underscore")
     return name
 
 

@@ -10,6 +10,7 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from kpi_platform.schemas.file_names import Format
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.source_connections import Connection
 from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
@@ -32,7 +33,8 @@ class Source(Strict):
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
     warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
-    they can be seen.
+    they can be seen. `format`: how the lines of telemetry files are written whose names do not say
+    so; `auto` goes by each file's first character.
     """
 
     key: str = Field(min_length=1)
@@ -40,6 +42,7 @@ class Source(Strict):
     schema_: str | None = Field(None, alias="schema", min_length=1)
     tables: tuple[TableMapping, ...] = ()
     feed: Feed | None = None
+    format: Format = "auto"
     player_ids: Literal["global", "local"] = "global"
     since: datetime | None = None
     until: datetime | None = None
@@ -56,6 +59,8 @@ class Source(Strict):
     def _one_origin(self) -> "Source":
         if sum(origin is not None for origin in (self.telemetry, self.schema_, self.feed)) != 1:
             raise ValueError("needs exactly one of telemetry, schema and feed")
+        if self.format != "auto" and self.telemetry is None:
+            raise ValueError("format is of telemetry")
         if self.tables and self.schema_ is None:
             raise ValueError("tables need a schema")
         names = [mapping.table for mapping in self.tables]
@@ -167,6 +172,11 @@ class Sources(Strict):
                 return source.key
         taken = any(source.key == folder for _, _, source in self.walk())
         return f"{UNASSIGNED}:{folder}" if taken else folder
+
+    def formats(self) -> dict[str, Format]:
+        """How lines are written in files whose names do not say so, by landing folder; `auto` in
+        folders that are not here."""
+        return {s.telemetry: s.format for _, _, s in self.walk() if s.telemetry is not None}
 
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""

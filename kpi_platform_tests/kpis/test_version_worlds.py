@@ -58,7 +58,7 @@ class Worlds:
 
 
 def hotfix(worlds: Worlds) -> None:
-    """Of thirty who are told to go to 2.0.0 twelve take the old branch's hotfix, three do as told."""
+    """Of thirty told to go to 2.0.0 twelve take the old branch's hotfix, three do as told."""
     told = {"Kind": "VersionUpgrade", "Status": "shown", "TargetVersion": "v2.0"}
     unknown = told | {"TargetVersion": "3.0"}
     for day in (35, 41, 43, 45, 50):

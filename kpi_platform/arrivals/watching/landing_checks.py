@@ -37,7 +37,8 @@ LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS)
 LONGEST_RANGE = timedelta(days=31)
 _DESCRIPTIONS = {
     FILES: "No file lies under no valid hour, before the first partition or in the future, and "
-    "none has an ending that is not read. Hidden files are named but do no harm.",
+    "none has a name that is not read. What writers name as hidden, unfinished or no data is named "
+    "but does no harm.",
     FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names, and "
     "every folder that a source names is there.",
     HOURS: "The files of every hour are those that were read, and no recent hour was skipped.",

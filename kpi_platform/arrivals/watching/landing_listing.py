@@ -10,10 +10,10 @@ from datetime import datetime
 
 from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
 from kpi_platform.orchestration.partitions import HOUR
+from kpi_platform.schemas.file_names import WRITERS, writers_reason
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.landing.landing import LandingFile
 
-HIDDEN = "hidden"
 MOST_NAMES = 50
 
 
@@ -22,7 +22,8 @@ class Listing:
     """The landing zone at one moment.
 
     `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
-    file, in order of paths; for hidden files (somebody's work in progress) the reason is HIDDEN.
+    file, in order of paths; for names that writers give to what is unfinished or
+    no data the reason is one of WRITERS.
     """
 
     hours: Mapping[datetime, str]
@@ -30,12 +31,12 @@ class Listing:
 
     @property
     def out_of_place(self) -> list[str]:
-        """Paths that somebody must look at: all that are left but the hidden ones."""
-        return [path for path, reason in self.left.items() if reason != HIDDEN]
+        """Paths that somebody must look at: all that are left but what writers mean to be."""
+        return [path for path, reason in self.left.items() if reason not in WRITERS]
 
     def figures(self) -> dict[str, int | str]:
-        """Counts by reason, and up to 50 of the files with theirs, the hidden ones last."""
-        named = sorted(self.left.items(), key=lambda item: item[1] == HIDDEN)[:MOST_NAMES]
+        """Counts by reason, and up to 50 of the files with theirs, those of writers last."""
+        named = sorted(self.left.items(), key=lambda item: item[1] in WRITERS)[:MOST_NAMES]
         return {
             "files_left": len(self.left),
             **Counter(reason.replace(" ", "_") for reason in self.left.values()),
@@ -75,9 +76,7 @@ def _reason(
     start: datetime,
     now: datetime,
 ) -> str:
-    if file.path.rpartition("/")[2].startswith((".", "_")):
-        return HIDDEN
-    if reason := why_not(file):
+    if reason := writers_reason(file.path) or why_not(file):
         return reason
     if hour is None:
         return "no valid hour"

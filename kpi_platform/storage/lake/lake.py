@@ -292,7 +292,11 @@ class Lake:
         self.replace(table, rows, _and(hours_predicate(hours), where))
 
     def stream_hours(
-        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
+        self,
+        table: str,
+        frames: Callable[[], Iterator[pl.DataFrame]],
+        hours: Sequence[datetime],
+        where: str = "",
     ) -> None:
         """As `replace_hours`, from frames made one by one, so that memory stays bounded.
 
@@ -304,7 +308,7 @@ class Lake:
             batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
             return pa.RecordBatchReader.from_batches(schema, batches)
 
-        self._overwrite(table, reader, hours_predicate(hours))
+        self._overwrite(table, reader, _and(hours_predicate(hours), where))
 
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
