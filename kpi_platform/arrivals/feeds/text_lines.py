@@ -48,7 +48,7 @@ def physical_lines(read: FileRead, encoding: str) -> Iterator[Line]:
         text = data.decode(encoding, "surrogateescape").removesuffix("\r")
         reason = "line_too_long" if is_long else _reason(text)
         # Whether it is cut is known only now: the file has been read to its end.
-        yield Line(number, text, reason, is_cut=is_last and read.truncated)
+        yield Line(number, text, reason, is_cut=is_last and read.is_cut)
 
 
 def kept_text(text: str) -> str:

@@ -145,7 +145,7 @@ def test_no_cut_of_a_gz_counts_its_cut_record_as_good() -> None:
     whole = "\n".join(lines).encode() + b"\n"
     _, expected, _ = read("a.csv", whole)
     packed = gzip.compress(whole)
-    for length in range(len(packed)):
+    for length in range(1, len(packed)):
         feed, rows, _ = read("a.csv.gz", packed[:length])
         assert feed.truncated or feed.unreadable
         assert rows == expected[: len(rows)]
@@ -215,7 +215,7 @@ def test_a_column_of_any_type_costs_at_most_its_rows(name: str) -> None:
         pytest.skip("no Parquet file can hold it")
     feed, rows, bad = read("a.parquet", data)
     assert feed.unreadable or len(rows) + len(bad) == 2
-    assert all(row["at"] in "12" and row["*"] == "s" for _, row in rows)
+    assert all(str(row["at"]) in "12" and row["*"] == "s" for _, row in rows)
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1", b"PAR1" + b"\0" * 100 + b"PAR1", b"\xff\xfe"])
