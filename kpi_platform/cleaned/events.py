@@ -14,7 +14,7 @@ import polars as pl
 import polars_hash as plh
 
 from kpi_platform.cleaned.bodies import decode_trimmed
-from kpi_platform.schemas.body_text import BLANKS
+from kpi_platform.schemas.body_text import BLANKS, NUL, REPLACEMENT
 from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedEvents
 
 UNASSIGNED = "unassigned"
@@ -215,13 +215,18 @@ def _decode(raw: pl.DataFrame) -> _Decoded:
     decoded = raw.drop("event_name").hstack([bodies, *read.iter_columns()])
     bad = decoded.filter(pl.col("reason").is_not_null())
     good = decoded.filter(pl.col("reason").is_null()) if bad.height else decoded
+    # Whichever way a line came, its texts pass here or `decode_body` before any database: without
+    # this one NUL would stop every build on PostgreSQL. The identity is of what was sent.
+    storable = {
+        name: pl.col(column).str.replace_all(NUL, REPLACEMENT, literal=True)
+        for name, column in (("service_name", "service_name"), ("session_id", "title_session_id"))
+    }
     events = good.select(
         "source",
-        "service_name",
         "event_name",
         "attributes",
         hour=pl.col("p_ingest_date_utc").to_physical() * 24 + pl.col("p_ingest_hour_utc"),
-        session_id="title_session_id",
+        **storable,
         transaction_id="title_transaction_id",
         event_at="event_timestamp_utc",
         event_id=_identity(),

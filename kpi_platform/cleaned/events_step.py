@@ -23,7 +23,7 @@ from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
-VERSION = "3"
+VERSION = "4"
 LINES_AT_A_TIME = 100_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")

@@ -134,7 +134,8 @@ class StreamStats(Contract):
     """One row per game and hour: what the stream platforms say of it, added up over platforms.
 
     Of several statements of one platform about one hour, those of the latest ingest hour count;
-    within it the greatest. `average_viewers`, `channels` and `hours_streamed` are sums over
+    its rows are added (parts), averaged (samples), or must agree, as the feed says.
+    `average_viewers`, `channels` and `hours_streamed` are sums over
     platforms; so is `peak_viewers`, an upper bound where platforms peak at different minutes.
     """
 
