@@ -13,8 +13,7 @@ from urllib.parse import unquote
 
 import obstore
 import polars as pl
-import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
+from deltalake import DeltaTable, QueryBuilder, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
@@ -23,13 +22,13 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.delta_writes import (
     add_missing_columns,
-    changes_of,
-    merge,
+    arrow_schema,
+    arrow_stream,
     retried,
     table_properties,
-    to_arrow_table,
     writer_properties,
 )
+from kpi_platform.storage.lake.keyed_changes import changes_of, merge
 from kpi_platform.storage.lake.lake_files import (
     Span,
     files_of,
@@ -295,32 +294,32 @@ class Lake:
 
         `frames` is called again if another writer came between and the write is repeated.
         """
-        schema = to_arrow_table(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
-
-        def reader() -> pa.RecordBatchReader:
-            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
-            return pa.RecordBatchReader.from_batches(schema, batches)
-
-        self._overwrite(table, reader, hours_predicate(hours))
+        self._overwrite(table, frames, hours_predicate(hours))
 
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
-        self._overwrite(table, lambda: frame, predicate)
+        self._overwrite(table, lambda: [frame], predicate)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
-        frame = rows.select(TABLES[table].polars_schema.names())
-        properties = writer_properties(TABLES[table])
+        schema = TABLES[table].polars_schema
+        frame = rows.select(schema.names())
         retried(
             lambda: write_deltalake(
-                self._create(table), frame, mode="append", writer_properties=properties
+                self._create(table),
+                arrow_stream(schema, [frame]),
+                mode="append",
+                writer_properties=writer_properties(TABLES[table]),
             )
         )
 
     def delete(self, table: str, predicate: str) -> None:
-        """Delete the rows that `predicate` (SQL) names."""
-        retried(lambda: self._create(table).delete(predicate))
+        """Delete the rows that `predicate` (SQL) names; if there are none, nothing is written."""
+        one = f"SELECT 1 FROM rows_of_it WHERE {predicate} LIMIT 1"  # noqa: S608 (our predicates)
+        query = QueryBuilder().register("rows_of_it", self._create(table))
+        if pl.DataFrame(query.execute(one)).height:
+            self._overwrite(table, list, predicate)
 
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
@@ -331,7 +330,8 @@ class Lake:
         changed = upserts.height + deletes.height
         if changed:
             changes = changes_of(TABLES[table], upserts, deletes)
-            retried(lambda: merge(self._create(table), TABLES[table], changes))
+            contract, root = TABLES[table], self.path(table)
+            retried(lambda: merge(root, self._create(table), contract, changes))
         return changed
 
     def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
@@ -346,7 +346,7 @@ class Lake:
         def write() -> None:
             write_deltalake(
                 path,
-                rows,
+                arrow_stream(rows.schema, [rows]),
                 mode="overwrite",
                 predicate=predicate,
                 schema_mode=None if predicate else "overwrite",
@@ -360,7 +360,7 @@ class Lake:
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
-        retried(lambda: write_deltalake(path, rows, mode="append"))
+        retried(lambda: write_deltalake(path, arrow_stream(rows.schema, [rows]), mode="append"))
 
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
@@ -419,7 +419,7 @@ class Lake:
         return retried(
             lambda: DeltaTable.create(
                 self.path(table),
-                schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
+                schema=arrow_schema(contract.polars_schema),
                 mode="ignore",
                 partition_by=list(contract.partition_by),
                 configuration=table_properties(contract),
@@ -427,12 +427,13 @@ class Lake:
         )
 
     def _overwrite(
-        self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
+        self, table: str, frames: Callable[[], Iterable[pl.DataFrame]], predicate: str
     ) -> None:
+        schema = TABLES[table].polars_schema
         retried(
             lambda: write_deltalake(
                 self._create(table),
-                data(),
+                arrow_stream(schema, frames()),
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=writer_properties(TABLES[table]),
