@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import obstore
 import polars as pl
 from deltalake import DeltaTable, QueryBuilder, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.exceptions import TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.delta_writes import (
@@ -37,19 +35,25 @@ from kpi_platform.storage.lake.lake_files import (
     meets,
     scan_files,
 )
-from kpi_platform.storage.lake.snapshots import Snapshots
-from kpi_platform.storage.landing.landing import RETRIES, first_line
+from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot, open_store
+from kpi_platform.storage.landing.landing import first_line
 
 if TYPE_CHECKING:
     from obstore import Attributes
 
+__all__ = [
+    "Lake",
+    "LakeError",
+    "Partitions",
+    "hours_expression",
+    "hours_in",
+    "hours_of",
+    "hours_predicate",
+    "open_store",
+]
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
-
-
-class LakeError(ValueError):
-    """The lake cannot be used; the message is one line that names the setting."""
 
 
 def hours_predicate(hours: Iterable[datetime]) -> str:
@@ -124,27 +128,8 @@ def _alike_days(hours: Iterable[datetime]) -> Iterator[tuple[date, date, tuple[i
         yield first, last, numbers
 
 
-def open_store(uri: str) -> ObjectStore:
-    """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
-    if "://" in uri:
-        return from_url(uri, retry_config=RETRIES)
-    return LocalStore(str(Path(uri).resolve()))
-
-
-class Lake:
+class Lake(LakeRoot):
     """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
-
-    def __init__(self, uri: str) -> None:
-        """Raises LakeError for an address that is neither a folder nor in S3."""
-        self.uri = uri.rstrip("/")
-        self._is_local = "://" not in uri
-        if not self._is_local and not uri.startswith(("s3://", "s3a://")):
-            raise LakeError(f"KPI_LAKE_URI: {uri}: must be a folder or s3://bucket/prefix")
-        self._snapshots = Snapshots(open_store)
-
-    def path(self, table: str) -> str:
-        """Where a table lives."""
-        return f"{self.uri}/{table}"
 
     def open(self, table: str) -> DeltaTable | None:
         """The table's current snapshot, or None if it was never written.
@@ -152,12 +137,9 @@ class Lake:
         To be held as long as anything made of it is in use, as every lazy frame does. Raises
         LakeError if it cannot be read, or if an earlier release laid it out in another way.
         """
-        try:
-            snapshot = self._snapshots.open(self.path(table))
-        except TableNotFoundError:
+        snapshot = super().open(table)
+        if snapshot is None:
             return None
-        except (DeltaError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
         laid_out = tuple(snapshot.metadata().partition_columns)
         if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
             raise LakeError(
@@ -165,25 +147,6 @@ class Lake:
                 f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
             )
         return snapshot
-
-    def tables(self) -> list[str]:
-        """Every table there is, `published/...` included, sorted."""
-        names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
-        return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
-
-    def require(self) -> None:
-        """Raises LakeError if no table was ever written: most likely the address is another's."""
-        if not self.tables():
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: holds no tables (yet)")
-
-    def _folders(self, below: str) -> list[str]:
-        if self._is_local and not Path(self.path(below)).is_dir():
-            return []
-        try:
-            store = open_store(self.path(below).rstrip("/"))
-            return list(obstore.list_with_delimiter(store)["common_prefixes"])
-        except (BaseError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
     def version(self, table: str) -> int | None:
         """The table's current version, or None if it was never written."""
