@@ -190,9 +190,9 @@ def test_targets_are_large_enough(many: Page, width: int, view: str) -> None:
 
 def test_paper_shows_every_row_within_it(many: Page, tmp_path: Path) -> None:
     page = _go(many, "questions", studio="all", game="all")
-    assert page.locator(".question tbody tr").count() == 8
+    assert page.locator("#t-active_versions tbody tr").count() == 8
     page.emulate_media(media="print")
-    page.wait_for_function("document.querySelectorAll('.question tbody tr').length === 38")
+    page.wait_for_function("document.querySelectorAll('#t-active_versions tbody tr').length === 38")
     # A4 across, 10 mm left and right.
     page.set_viewport_size({"width": 1046, "height": 700})
     wide = page.evaluate(
@@ -200,7 +200,7 @@ def test_paper_shows_every_row_within_it(many: Page, tmp_path: Path) -> None:
     )
     assert wide <= 1046
     page.emulate_media(media="screen")
-    page.wait_for_function("document.querySelectorAll('.question tbody tr').length === 8")
+    page.wait_for_function("document.querySelectorAll('#t-active_versions tbody tr').length === 8")
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
@@ -219,7 +219,7 @@ def test_what_a_client_inflates_is_bounded_and_said(browser: Browser, tmp_path: 
     )
     found = inputs(kpi_daily=daily(3, platforms=platforms), active_versions=versions.drop("n"))
     text = make_dashboard(found, sources(), read_manifest(), NOW)
-    assert text.count("data-block=") == 2 + PLATFORMS
+    assert text.count('data-block="') == 3 + PLATFORMS
     page = _open(browser, tmp_path / "forged.html", text)
     assert f"Platform ({PLATFORMS} of {forged})" in page.locator("#filters").inner_text()
     _go(page, "questions")
