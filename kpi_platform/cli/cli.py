@@ -76,7 +76,13 @@ app.add_typer(typer.Typer(help="The studios' warehouses."), name=_SOURCES)
 
 @app.callback()
 def _kpi() -> None:
-    """Nothing of its own: with it, `kpi sources` may be empty until it is loaded."""
+    """Says which file of settings is read, before a command that may read it."""
+    if "--help" in sys.argv:
+        return
+    from kpi_platform.settings import said_of_env_file
+
+    if which := said_of_env_file():
+        say(f"kpi: {which}", err=True)
 
 
 def main() -> None:
@@ -93,6 +99,12 @@ def main() -> None:
     except _mistakes() as error:
         say(f"kpi: {error}", err=True)
         sys.exit(BAD_INPUT)
+    except Exception:  # noqa: BLE001 - whatever it is, it is said without secrets
+        # A mistake of ours: its traceback helps us, and tells no secret.
+        import traceback
+
+        say_lines(traceback.format_exc().rstrip("\n"), err=True)
+        sys.exit(1)
     sys.exit(code or 0)
 
 

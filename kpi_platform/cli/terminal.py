@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.shown_text import said, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,12 +21,12 @@ _FOLDED, _FRAME = 24, 3
 
 def say(text: str, *, err: bool = False) -> None:
     """Print one line; line ends within it are shown, so that nobody forges another."""
-    _write(shown(text), err=err)
+    _write(said(text), err=err)
 
 
 def say_lines(text: str, *, err: bool = False) -> None:
     """Print lines that we laid out ourselves, as a help or a traceback."""
-    _write(shown(text, keeps_lines=True), err=err)
+    _write(said(text, keeps_lines=True), err=err)
 
 
 def say_json(value: object, default: Callable[[Any], Any] | None = None) -> None:

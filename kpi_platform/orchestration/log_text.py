@@ -8,7 +8,7 @@ where every formatter asks for it: at the record.
 
 import logging
 
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.shown_text import said
 
 
 class _ShownRecord(logging.LogRecord):
@@ -16,7 +16,7 @@ class _ShownRecord(logging.LogRecord):
 
     def getMessage(self) -> str:  # noqa: N802 (logging's own name)
         """The message with its arguments; our own line ends stay."""
-        return shown(super().getMessage(), keeps_lines=True)
+        return said(super().getMessage(), keeps_lines=True)
 
     @property
     def exc_text(self) -> str | None:
@@ -25,7 +25,7 @@ class _ShownRecord(logging.LogRecord):
 
     @exc_text.setter
     def exc_text(self, text: str | None) -> None:
-        self._exc_text = shown(text, keeps_lines=True) if text else None
+        self._exc_text = said(text, keeps_lines=True) if text else None
 
 
 def escape_log_records() -> None:

@@ -8,7 +8,14 @@ change the window's title and make links, line ends forge lines, bidirectional m
 round. None of them is printable to Python (Unicode's Other and Separator, the blank apart).
 """
 
+from kpi_platform.schemas.hidden_secrets import hide_secrets
+
 _LATIN_END, _PLANE_END = 0x100, 0x10000
+
+
+def said(text: str, *, keeps_lines: bool = False) -> str:
+    """What we say ourselves, in a line or a log: as `shown`, and without any secret."""
+    return shown(hide_secrets(text), keeps_lines=keeps_lines)
 
 
 def shown(text: str, *, keeps_lines: bool = False) -> str:

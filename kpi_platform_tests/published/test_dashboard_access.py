@@ -2,6 +2,7 @@
 the keyboard, small targets, paper, and what a client can inflate."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
@@ -110,13 +111,15 @@ def test_odd_names_are_set_apart_and_cut(many: Page) -> None:
     "values", [[0.1 * n for n in range(7)], [float(n * 10) for n in range(38)]]
 )
 def test_labels_stay_at_their_lines(many: Page, values: list[float]) -> None:
-    """Within the chart, apart from each other, in the order of their lines, threads to those moved."""
+    """Within the chart, apart from each other, in the order of their lines."""
     found = many.evaluate(
         """values => {
           const series = values.map((v, i) => ({ name: "line " + i, values: [1000, v] }));
           series.push({ name: "nothing", values: [null, null] });
-          const svg = lineChart(series, [0, 86400000], { unit: "number", title: "t", wide: 980, height: 320 });
-          return [...svg.querySelectorAll("text.label")].map(e => [e.firstChild.textContent, Number(e.getAttribute("y"))]);
+          const options = { unit: "number", title: "t", wide: 980, height: 320 };
+          const svg = lineChart(series, [0, 86400000], options);
+          return [...svg.querySelectorAll("text.label")].map(
+            e => [e.firstChild.textContent, Number(e.getAttribute("y"))]);
         }""",
         values,
     )
@@ -125,7 +128,7 @@ def test_labels_stay_at_their_lines(many: Page, values: list[float]) -> None:
     assert all(12 <= y <= 300 for _, y in found)
     heights = [y for _, y in named]
     assert heights == sorted(heights)
-    assert all(b - a >= 13 for a, b in zip(heights, heights[1:], strict=False))
+    assert all(b - a >= 13 for a, b in pairwise(heights))
     numbers = [int(name.split()[1]) for name, _ in named]
     assert numbers == sorted(numbers, reverse=True)
     left_out = len(values) - len(named)
@@ -139,10 +142,13 @@ def test_labels_stay_at_their_lines(many: Page, values: list[float]) -> None:
 def test_labels_of_hours_do_not_overlap(many: Page, hours: int, wide: int) -> None:
     spans = many.evaluate(
         """([hours, wide]) => {
-          const times = Array.from({ length: hours }, (_, i) => 1767326400000 + i * 3600000);
-          const svg = lineChart([{ name: "x", values: times.map((_, i) => i) }], times, { unit: "number", title: "t", hourly: true, wide, height: 200 });
+          const start = 1767326400000, hour = 3600000;
+          const times = Array.from({ length: hours }, (_, i) => start + i * hour);
+          const options = { unit: "number", title: "t", hourly: true, wide, height: 200 };
+          const svg = lineChart([{ name: "x", values: times.map((_, i) => i) }], times, options);
           document.body.append(svg); svg.style.width = wide + "px";
-          const found = [...svg.querySelectorAll("text.tick")].filter(e => e.getAttribute("text-anchor") === "middle")
+          const found = [...svg.querySelectorAll("text.tick")]
+            .filter(e => e.getAttribute("text-anchor") === "middle")
             .map(e => { const a = e.getBoundingClientRect(); return [a.left, a.right]; });
           svg.remove();
           return found;
@@ -151,7 +157,7 @@ def test_labels_of_hours_do_not_overlap(many: Page, hours: int, wide: int) -> No
     )
     assert len(spans) >= 1
     spans.sort()
-    assert all(a[1] < b[0] for a, b in zip(spans, spans[1:], strict=False)), spans
+    assert all(a[1] < b[0] for a, b in pairwise(spans)), spans
 
 
 def test_the_keyboards_focus_stays(many: Page) -> None:
@@ -180,8 +186,10 @@ def test_targets_are_large_enough(many: Page, width: int, view: str) -> None:
     page = _go(many, view, studio="all", game="all")
     small = page.evaluate(
         """[...document.querySelectorAll("button, select, input, summary, a[href]:not(.skip)")]
-          .filter(e => e.offsetParent).map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
-          .filter(([, a]) => a.width < 24 || a.height < 24).map(([text, a]) => `${text} ${a.width} ${a.height}`)"""
+          .filter(e => e.offsetParent)
+          .map(e => [e.outerHTML.slice(0, 80), e.getBoundingClientRect()])
+          .filter(([, a]) => a.width < 24 || a.height < 24)
+          .map(([text, a]) => `${text} ${a.width} ${a.height}`)"""
     )
     assert small == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
@@ -196,7 +204,8 @@ def test_paper_shows_every_row_within_it(many: Page, tmp_path: Path) -> None:
     # A4 across, 10 mm left and right.
     page.set_viewport_size({"width": 1046, "height": 700})
     wide = page.evaluate(
-        "Math.max(...[...document.querySelectorAll('main *')].map(e => e.getBoundingClientRect().right))"
+        "Math.max(...[...document.querySelectorAll('main *')]"
+        ".map(e => e.getBoundingClientRect().right))"
     )
     assert wide <= 1046
     page.emulate_media(media="screen")

@@ -105,3 +105,13 @@ def unread_hours(
 def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:
     """The landing folders that no source names; they are loaded all the same."""
     return sorted(set(folders) - set(sources.folders().values()))
+
+
+def why_nothing_comes(place: str, folders: Iterable[str], sources: Sources) -> list[str]:
+    """One line each on the folders that sources name and `place` does not have, or on its having
+    none at all: a misspelt name and a quiet studio look alike from inside an hour."""
+    found = set(folders)
+    if not found and (sources.folders() or not any(sources.walk())):
+        return [f"KPI_LANDING_URI: {place}: holds no folder with files: is it the right place?"]
+    absent = sorted(item for item in sources.folders().items() if item[1] not in found)
+    return [f"source {key}: no folder {folder} in {place} (yet)" for key, folder in absent]

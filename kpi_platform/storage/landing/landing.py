@@ -15,6 +15,9 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from kpi_platform.schemas.addresses import AddressError, parse_place
+from kpi_platform.schemas.hidden_secrets import SafeError
+
 READABLE = re.compile(r"\.(tsv|jsonl)(\.(gz|zst))?$")
 _HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LandingError(ValueError):
+class LandingError(SafeError, ValueError):
     """The landing zone cannot be used; the message is one line that names the setting."""
 
 
@@ -70,9 +73,12 @@ class Landing:
     """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
     def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
-        self.uri = uri
+        try:
+            self.uri = parse_place(uri)
+        except AddressError as error:
+            raise LandingError(f"{setting}: {error}") from None
         self._setting = setting
-        self._store = _open(uri, setting)
+        self._store = _open(self.uri, setting)
 
     def folders(self) -> list[str]:
         """The source folders, sorted."""

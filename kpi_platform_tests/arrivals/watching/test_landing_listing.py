@@ -9,6 +9,7 @@ from kpi_platform.arrivals.watching.landing_listing import (
     judge_listing,
     unnamed_folders,
     unread_hours,
+    why_nothing_comes,
 )
 from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.landing.landing import LandingFile
@@ -91,3 +92,21 @@ def test_long_ranges_are_cut() -> None:
         (hours[4], hours[4]),
         (hours[5], hours[5]),
     ]
+
+
+def test_a_place_without_files_and_a_folder_that_is_not_there_are_said() -> None:
+    named = SOURCES.folders()
+    assert why_nothing_comes("s3://b/x", named.values(), SOURCES) == []
+    empty = ["KPI_LANDING_URI: s3://b/x: holds no folder with files: is it the right place?"]
+    assert why_nothing_comes("s3://b/x", [], SOURCES) == empty
+    assert why_nothing_comes("s3://b/x", [], parse_sources("", "none")) == empty
+    assert why_nothing_comes("s3://b/x", ["stranger"], SOURCES) == [
+        f"source {key}: no folder {folder} in s3://b/x (yet)"
+        for key, folder in sorted(named.items())
+    ]
+    only_warehouses = parse_sources(
+        "studios: [{key: a, warehouse: {kind: duckdb, path: x}, games: [{key: g, sources: "
+        "[{key: k, schema: s}]}]}]",
+        "x",
+    )
+    assert why_nothing_comes("s3://b/x", [], only_warehouses) == []

@@ -77,7 +77,8 @@ def test_a_file_is_read_in_whole_and_a_missing_one_says_so(tmp_path: Path) -> No
 def test_a_wrong_address_names_the_setting_in_one_line(uri: str) -> None:
     with pytest.raises(LandingError, match=r"^KPI_LANDING_URI: ") as error:
         Landing(uri)
-    assert uri in str(error.value)
+    # What is no place at all may hold a password: it is not repeated.
+    assert (uri in str(error.value)) is uri.startswith("/")
     assert "\n" not in str(error.value)
 
 
