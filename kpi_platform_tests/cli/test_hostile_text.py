@@ -37,9 +37,13 @@ def assert_harmless(printed: str) -> None:
 def home(tmp_path: Path) -> str:
     """A lake in which every text of an interval is hostile."""
     schema = TABLES["user_version_intervals"].polars_schema
-    row = (EVERY.replace("\x00", ""), EVERY, EVERY, EVERY, AT, None, "open", AT.date())
+    known = {
+        **{"player_id": EVERY.replace("\x00", ""), "p_state": "open", "p_month": AT.date()},
+        **{"valid_from": AT, "valid_to": None},
+    }
+    row = {n: known.get(n, EVERY if of == pl.String else None) for n, of in schema.items()}
     lake = Lake(str(tmp_path / "lake"))
-    lake.append("user_version_intervals", pl.DataFrame([row], schema=schema, orient="row"))
+    lake.append("user_version_intervals", pl.DataFrame([row], schema=schema))
     return str(tmp_path)
 
 
