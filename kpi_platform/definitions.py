@@ -29,6 +29,7 @@ from kpi_platform.kpis.assets import dbt_command, kpis
 from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
 from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
 from kpi_platform.orchestration.dagster_internals import EXECUTOR
+from kpi_platform.orchestration.log_text import escape_log_records
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.assets import publications
 from kpi_platform.published.dashboard_assets import (
@@ -37,6 +38,8 @@ from kpi_platform.published.dashboard_assets import (
     kpi_dashboard,
 )
 from kpi_platform.published.report_assets import daily_report
+
+escape_log_records()
 
 defs = dg.Definitions(
     assets=[
