@@ -9,14 +9,23 @@ on with the others. The caller holds the warehouse lock.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 import duckdb
 import polars as pl
 
 from kpi_platform.kpis import affected
+from kpi_platform.kpis.arrival_books import (
+    hours_that_ran,
+    record_days,
+    replace_waits,
+    stored_waits,
+    waits_now,
+)
+from kpi_platform.schemas.completeness import Wait, order_of_waits, turned_hours
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import UNASSIGNED
-from kpi_platform.schemas.tables import SESSION
+from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
@@ -40,12 +49,6 @@ BATCH_ROWS = 500_000
 LOADED: dict[str, LoadedTable] = {
     table.name: table
     for table in (
-        LoadedTable(
-            "hour_ledger",
-            ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines"),
-            ("p_ingest_date_utc", "p_ingest_hour_utc", "source"),
-            ("p_ingest_date_utc", "p_ingest_hour_utc"),
-        ),
         LoadedTable(
             "cleaned_events",
             (
@@ -97,8 +100,17 @@ _NOTED: dict[str, tuple[str, ...]] = {
     "user_version_intervals": affected.INTERVALS,
     "stream_stats": affected.STREAMS,
 }
+LEDGER = "hour_ledger"
+LEDGER_SCHEMA = {
+    name: TABLES[LEDGER].polars_schema[name]
+    for name in (
+        *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+        *("files", "lines", "rows", "is_closed"),
+    )
+}
 _SOURCE_COLUMNS = ("source", "studio", "game", "since", "until", "kind")
-_TELEMETRY = "telemetry"
+# What a source is of which less is said.
+_USUAL = {"kind": "telemetry", "is_running": False}
 
 
 @dataclass(frozen=True)
@@ -138,19 +150,22 @@ def load(
     player_id_attributes: Sequence[str],
     batch_rows: int = BATCH_ROWS,
     listed_events: int = affected.LISTED_EVENTS,
+    start_hour: datetime | None = None,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. Tables not given stay as they are. Of an hour up to `listed_events` differing
-    events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
+    events are noted one by one. `start_hour` is the first partition (UTC), by default the first
+    hour that ran. Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
+    ledger = given.pop(LEDGER, None)
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
     step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
-    step.progress(given.pop("hour_ledger", None))
+    step.progress(ledger, start_hour)
     for name in (name for name in LOADED if name in given):
         step.table(given[name])
     return step.report
@@ -182,27 +197,53 @@ class _Load:
         self._con = con
         # An unassigned source is known by its ledger rows alone: configuration says nothing of it.
         assigned = sources.filter(pl.col("studio") != UNASSIGNED)
-        if "kind" not in assigned.columns:
-            assigned = assigned.with_columns(kind=pl.lit(_TELEMETRY))
+        unsaid = {name: pl.lit(usual) for name, usual in _USUAL.items() if name not in assigned}
+        assigned = assigned.with_columns(**unsaid)
         self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
+        self._known = naive_utc(assigned.select(*_SOURCE_COLUMNS, "is_running"))
         self._attributes = player_id_attributes
         self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
         self._batch_rows = batch_rows
         self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
 
-    def progress(self, ledger: LakeTable | None) -> None:
-        """Replace ledger and sources in one transaction: together they say what is complete."""
+    def progress(self, ledger: LakeTable | None, start_hour: datetime | None) -> None:
+        """Bring ledger, sources and waits along in one transaction: together they say what is
+        complete, and where they say otherwise than before, periods are affected."""
+        start = None if start_hour is None else start_hour.astimezone(UTC).replace(tzinfo=None)
         changes = self._changes(ledger) if ledger else []
-        if not changes and sources_equal(self._con, self._sources):
+        is_same = not changes and sources_equal(self._con, self._sources)
+        if is_same and waits_now(self._con, self._known, start) == self._waits():
             return
         with transaction(self._con):
             self._run(affected.MEASURED, side="old")
             replace_sources(self._con, self._sources)
             if ledger:
-                self._replace(ledger.name, changes, list(_frames(ledger, changes)))
+                self._record_ledger(ledger, changes)
+            self._turn(waits_now(self._con, self._known, start))
             self._run(affected.MEASURED, side="new")
             self._note(affected.PROGRESS)
+
+    def _waits(self) -> list[Wait]:
+        return sorted(stored_waits(self._con), key=order_of_waits)
+
+    def _record_ledger(self, ledger: LakeTable, changes: Sequence[_Change]) -> None:
+        frames = list(_frames(ledger, changes))
+        record_partitions(self._con, LEDGER, {each.key: each.signature for each in changes})
+        rows = pl.concat([pl.DataFrame(schema=LEDGER_SCHEMA), *map(_ledger_rows, frames)])
+        record_days(self._con, [date.fromisoformat(each.key) for each in changes], rows)
+        self._count(LEDGER, len(changes), rows.height)
+
+    def _turn(self, waits: list[Wait]) -> None:
+        """Replace the waits, and leave the hours of which they say otherwise in `turned`."""
+        ran = [end for _, end in hours_that_ran(self._con)]
+        turned = turned_hours(self._waits(), waits, max(ran, default=None))
+        replace_waits(self._con, waits)
+        self._con.execute(
+            "create or replace temp table turned (first_hour timestamp, end_hour timestamp)"
+        )
+        if turned:
+            self._con.executemany("insert into turned values (?, ?)", turned)
 
     def table(self, table: LakeTable) -> None:
         """Replace the changed partitions of a table, a bounded batch in each transaction."""
@@ -278,6 +319,14 @@ class _Load:
         done = self.report
         done.partitions[name] = done.partitions.get(name, 0) + partitions
         done.rows_changed[name] = done.rows_changed.get(name, 0) + rows
+
+
+def _ledger_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns of the ledger that say what has arrived; what a lake of an earlier release, or a
+    test, does not have is null."""
+    missing = {name: pl.lit(None, dtype) for name, dtype in LEDGER_SCHEMA.items()}
+    kept = {name: pl.col(name) if name in rows.columns else text for name, text in missing.items()}
+    return rows.select(**kept).cast(LEDGER_SCHEMA)
 
 
 def _frames(table: LakeTable, changes: Sequence[_Change]) -> Iterator[pl.DataFrame]:

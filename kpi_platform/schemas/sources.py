@@ -27,7 +27,9 @@ class Source(Strict):
     """One source of a game's data, active from `since` until `until` (UTC, half-open).
 
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
-    warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
+    warehouse with its `tables`; `feed`, a console or stream platform's data. `delivery: running` is
+    what writes while an hour lasts: the hour has arrived with a later one, or with a file
+    `_SUCCESS` in its folder. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
     they can be seen.
     """
@@ -40,6 +42,7 @@ class Source(Strict):
     player_ids: Literal["global", "local"] = "global"
     since: datetime | None = None
     until: datetime | None = None
+    delivery: Literal["whole", "running"] = "whole"
     reread_hours: int = Field(3, ge=3, le=24 * 31)
 
     @field_validator("since", "until")
@@ -130,9 +133,10 @@ class Sources(Strict):
                     yield studio.key, game.key, source
 
     def kinds(self) -> pl.DataFrame:
-        """One row per source: `source` and its `kind`."""
-        rows = [(source.key, source.kind) for _, _, source in self.walk()]
-        return pl.DataFrame(rows, {"source": pl.String, "kind": pl.String}, orient="row")
+        """One row per source: `source`, its `kind`, and `is_running`, how it delivers."""
+        rows = [(s.key, s.kind, s.delivery == "running") for _, _, s in self.walk()]
+        schema = {"source": pl.String, "kind": pl.String, "is_running": pl.Boolean}
+        return pl.DataFrame(rows, schema, orient="row")
 
     def source_of_folder(self, folder: str) -> str:
         """The source key of a landing folder; a folder that no source names is its own key.

@@ -180,7 +180,8 @@ class StudioDimensions(Contract):
 class HourLedger(Contract):
     """One row per ingest hour and source: what arrived and where every line went.
 
-    `source_error`: why this source alone could not be read, while the hour went on.
+    `source_error`: why this source alone could not be read, while the hour went on. `is_closed`:
+    whether the writer of a source that delivers while the hour lasts has said that it is done.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -203,6 +204,7 @@ class HourLedger(Contract):
     error = _text(nullable=True)
     kind = dy.String(nullable=True, regex="^(telemetry|warehouse|console|stream)$")
     source_error = _text(nullable=True)
+    is_closed = dy.Bool(nullable=True)
 
 
 class TableLedger(Contract):
