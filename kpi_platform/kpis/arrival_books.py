@@ -21,42 +21,19 @@ from kpi_platform.schemas.hour_ranges import (
     replaced_days,
     subtracted,
 )
+from kpi_platform.schemas.ledger_hours import (
+    CLOSED,
+    DATA,
+    NOT_READ,
+    OF_THE_HOUR,
+    RAN,
+    Key,
+    hours_by_state,
+)
 
-RAN, DATA, CLOSED, NOT_READ, UNREAD = "ran", "data", "closed", "not_read", "unread"
-# What the day's rows of the ledger say; UNREAD is what the landing says.
+# What the landing says, and no row of the ledger.
+UNREAD = "unread"
 _OF_LEDGER = (RAN, DATA, CLOSED, NOT_READ)
-_RUNS_OF = ""
-
-# (state, source): of runs the source is blank.
-Key = tuple[str, str]
-
-
-def hours_by_state(ledger: pl.DataFrame) -> dict[Key, set[datetime]]:
-    """What rows of `hour_ledger` say of hours and sources.
-
-    Needs `p_ingest_date_utc`, `p_ingest_hour_utc`, `source`, `status`, `files`, `lines`, `rows` and
-    `is_closed`. An hour has run if any source of it was read and decoded; a source of such an hour
-    that was not is NOT_READ.
-    """
-    rows = ledger.select(
-        "source",
-        hour=pl.col("p_ingest_date_utc").cast(pl.Datetime("us"))
-        + pl.duration(hours=pl.col("p_ingest_hour_utc")),
-        is_read=(pl.col("status") == "processed") & pl.col("rows").is_not_null(),
-        has_data=(pl.col("files") > 0) | (pl.col("lines") > 0),
-        is_closed=pl.col("is_closed").fill_null(value=False),
-    ).with_columns(has_run=pl.col("is_read").any().over("hour"))
-    found: dict[Key, set[datetime]] = defaultdict(set)
-    for source, hour, is_read, has_data, is_closed, has_run in rows.iter_rows():
-        if has_run:
-            found[RAN, _RUNS_OF].add(hour)
-        if is_read and has_data:
-            found[DATA, source].add(hour)
-        if is_read and is_closed:
-            found[CLOSED, source].add(hour)
-        if has_run and not is_read:
-            found[NOT_READ, source].add(hour)
-    return dict(found)
 
 
 def record_days(
@@ -104,7 +81,7 @@ def record_unread(con: duckdb.DuckDBPyConnection, source: str, hours: Iterable[d
 
 def hours_that_ran(con: duckdb.DuckDBPyConnection) -> list[Range]:
     """The hours that were processed, as ranges."""
-    return _ranges(con, f"state = '{RAN}'").get((RAN, _RUNS_OF), [])
+    return _ranges(con, f"state = '{RAN}'").get((RAN, OF_THE_HOUR), [])
 
 
 def source_books(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> list[SourceBook]:

@@ -11,25 +11,34 @@ import dagster as dg
 from kpi_platform.monitoring.freshness import judge_freshness
 from kpi_platform.orchestration.resources import PlatformResource
 
+# The columns of the ledger that say what has arrived.
+_JUDGED = (
+    *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+    *("files", "lines", "rows", "is_closed"),
+)
+
 
 @dg.asset_check(
     asset="hour_ledger",
     name="newest_hour_is_recent",
-    description="The newest complete hour (processed, with all of its sources arrived) ended no "
-    "longer ago than KPI_FRESHNESS_LIMIT_HOURS.",
+    description="The newest complete hour (run, with all of its sources arrived) ended no longer "
+    "ago than KPI_FRESHNESS_LIMIT_HOURS; late sources are named, and what to set if one ended.",
 )
 def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     """Compare the newest complete hour of the ledger with the clock."""
     limit = platform.platform.settings.freshness_limit_hours
-    ledger = platform.platform.lake.scan("hour_ledger").collect()
-    found = judge_freshness(ledger, datetime.now(UTC))
+    ledger = platform.platform.lake.scan("hour_ledger").select(_JUDGED).collect()
+    sources = platform.platform.sources
+    known = sources.frame().join(sources.kinds(), on="source")
+    found = judge_freshness(ledger, known, datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=found.is_within(timedelta(hours=limit)),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "newest_complete_hour": str(found.complete or "none"),
             "newest_processed_hour": str(found.processed or "none"),
-            "late_sources": ", ".join(found.late),
+            "late_sources": ", ".join(sorted(found.late)),
+            "advice": found.advice(),
             "age_hours": -1.0 if found.age is None else round(found.age / timedelta(hours=1), 2),
             "limit_hours": limit,
         },

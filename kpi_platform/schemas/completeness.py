@@ -96,14 +96,14 @@ def waits(start: datetime, runs: Sequence[Range], sources: Sequence[SourceBook])
     for book in sources:
         active = (max(start, _hour_from(book.since or start)), book.ends_at)
         never_ran = intersected(gaps, *active)
-        own = [*intersected(book.not_read, *active), *_awaited(book, start, ran_until)]
+        own = [*intersected(book.not_read, *active), *awaited_hours(book, start, ran_until)]
         # The whole waits for what never ran by those whom it knows; without any, by everybody.
         found |= set(_of_grains(book, never_ran, in_total=book.is_named or not any_named))
         found |= set(_of_grains(book, own, in_total=True))
     return sorted(found, key=order_of_waits)
 
 
-def _awaited(book: SourceBook, start: datetime, ran_until: datetime) -> list[Range]:
+def awaited_hours(book: SourceBook, start: datetime, ran_until: datetime) -> list[Range]:
     """The hours of an active source that no later file of it, and no end, has vouched for."""
     begins = book.starts_at
     if not book.is_named or begins is None or ran_until > book.ends_at:

@@ -153,6 +153,10 @@ class Sources(Strict):
         """Landing folder of every configured telemetry source, by source key."""
         return {s.key: s.telemetry for _, _, s in self.walk() if s.telemetry is not None}
 
+    def running(self) -> set[str]:
+        """Keys of the sources that deliver while an hour lasts."""
+        return {source.key for _, _, source in self.walk() if source.delivery == "running"}
+
     def active_in(self, hour: datetime, *kinds: Kind) -> list[str]:
         """Keys of the sources (of these kinds, or all) active in the hour that starts at `hour`."""
         return [
