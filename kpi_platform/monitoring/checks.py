@@ -7,7 +7,9 @@ which run with the hour, and the judgement (freshness.py).
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import polars as pl
 
+from kpi_platform.monitoring.attribute_drift import MOST_NAMED, USUAL_DAYS, Drift, drifts
 from kpi_platform.monitoring.freshness import judge_freshness
 from kpi_platform.orchestration.resources import PlatformResource
 
@@ -45,6 +47,34 @@ def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     )
 
 
+@dg.asset_check(
+    asset="cleaned_events",
+    name="services_send_what_they_sent",
+    description="No service stopped sending an event that the platform understands, or an "
+    "attribute of it, compared with its last eight days; small numbers say nothing.",
+)
+def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Compare what each service's events carry with what they carried before."""
+    lake = platform.platform.lake
+    table = lake.scan("event_attributes")
+    newest = table.select(pl.col("p_ingest_date_utc").max()).collect().item()
+    found: list[Drift] = []
+    if newest is not None:
+        days = pl.col("p_ingest_date_utc") >= newest - timedelta(days=USUAL_DAYS)
+        hour = pl.col("p_ingest_date_utc").cast(pl.Datetime("us")) + pl.duration(
+            hours=pl.col("p_ingest_hour_utc")
+        )
+        found = drifts(table.filter(days).with_columns(hour=hour).collect())
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "fallen": len(found),
+            "what": "\n".join(each.words() for each in found[:MOST_NAMED]),
+        },
+    )
+
+
 # Named, not imported: rooms know each other's tables only.
 _DASHBOARD = [
     dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), name)
@@ -53,8 +83,11 @@ _DASHBOARD = [
 
 freshness = dg.define_asset_job(
     "freshness",
-    selection=dg.AssetSelection.checks(newest_hour_is_recent, *_DASHBOARD),
-    description="Judges how recent data and dashboard are, whether or not anything ran.",
+    selection=dg.AssetSelection.checks(
+        newest_hour_is_recent, services_send_what_they_sent, *_DASHBOARD
+    ),
+    description="Judges how recent data and dashboard are, whether or not anything ran, and "
+    "whether services still send what they sent.",
 )
 
 freshness_schedule = dg.ScheduleDefinition(

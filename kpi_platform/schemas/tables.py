@@ -225,6 +225,21 @@ class TableLedger(Contract):
     suppressed = _count()
 
 
+class EventAttributes(Contract):
+    """One row per ingest hour, source, service, event and attribute: how many of the `events` were
+    `carrying` it. With a blank attribute a row of the event, with a blank event one of the service.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    service_name = dy.String(nullable=False, primary_key=True)
+    event_name = dy.String(nullable=False, primary_key=True)
+    attribute = dy.String(nullable=False, primary_key=True)
+    events = _count()
+    carrying = _count()
+
+
 class SessionParts(Contract):
     """One row per silence-free stretch of a session within one ingest hour."""
 
@@ -470,6 +485,7 @@ TABLES: dict[str, Table] = {
         CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
     ),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
+    "event_attributes": Table(EventAttributes, ("p_ingest_date_utc",)),
     "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR, statistics=("event_at", "player_id")),
