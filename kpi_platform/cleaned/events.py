@@ -214,8 +214,8 @@ def _sums(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 class _Decoded(NamedTuple):
-    """The events of lines, copies included, the lines without, the sums of the events, and what they
-    carry."""
+    """The events of lines, copies included, the lines without, the sums of the events, and what
+    they carry."""
 
     good: pl.DataFrame
     bad: pl.DataFrame

@@ -1,6 +1,6 @@
-"""The books of arrival in the KPI database: which hours ran, and how far each source has come.
+"""The KPI database's books of arrival: which hours ran, and how far each source has come.
 
-Belongs here: `lake.source_hours`, which grows with holes and not with hours, kept by the days of the
+Belongs here: `lake.source_hours`, which grows with holes and not with hours, kept by days of the
 ledger that changed, and what follows from it, `lake.waits`. Does not: the rule (completeness.py).
 """
 
@@ -155,7 +155,7 @@ def replace_waits(con: duckdb.DuckDBPyConnection, new: Sequence[Wait]) -> None:
 
 
 def _ranges(con: duckdb.DuckDBPyConnection, where: str) -> dict[Key, list[Range]]:
-    query = f"select state, source, first_hour, end_hour from lake.source_hours where {where}"
+    query = f"select state, source, first_hour, end_hour from lake.source_hours where {where}"  # noqa: S608
     found: dict[Key, list[Range]] = defaultdict(list)
     for state, source, first, end in con.execute(query).fetchall():
         found[state, source].append((first, end))

@@ -28,9 +28,9 @@ from kpi_platform.schemas.ledger_hours import (
 class Freshness:
     """What the ledger says at `now`; hours are None where there is none yet.
 
-    `processed`: newest hour that ran. `complete`: newest such hour that no figure waits for. `late`:
-    the sources that have not delivered through it, with the end of the last hour they have, or None.
-    `age`: from the end of `complete` to now.
+    `processed`: newest hour that ran. `complete`: newest such hour that no figure waits for.
+    `late`: the sources that have not delivered through it, with the end of the last hour that they
+    have, or None. `age`: from the end of `complete` to now.
     """
 
     processed: datetime | None

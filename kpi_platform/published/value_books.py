@@ -1,4 +1,4 @@
-"""Since when each value is complete, what it was, and under which definition: nobody can tell later.
+"""Since when each value is complete, what it was, and under which definition.
 
 Belongs here: which entries a publication adds. Does not: reading values and writing entries, which
 is `publish.py`, and why a value changed (`restatements.py`).

@@ -135,7 +135,7 @@ def order_of_waits(wait: Wait) -> tuple[str, str, str, datetime, datetime]:
 def turned_hours(
     old: Sequence[Wait], new: Sequence[Wait], ran_until: datetime | None
 ) -> list[Range]:
-    """The hours, up to the end of the newest that ran, for which a grain waits newly or no longer."""
+    """The hours, until the newest that ran has ended, that a grain newly or no longer awaits."""
     if ran_until is None:
         return []
     before, after = _by_grain(old), _by_grain(new)

@@ -26,7 +26,8 @@ def world(
     rows = []
     for number in range(HOURS):
         for service in ("broken", "sound"):
-            is_broken = service == "broken" and number >= BROKE and not (mends and number > BROKE + 3)
+            is_mended = mends and number > BROKE + 3
+            is_broken = service == "broken" and number >= BROKE and not is_mended
             share = share_after if is_broken else 1
             for _ in range(events_per_hour):
                 named = not (is_broken and event_stops) and chance.random() < 0.5

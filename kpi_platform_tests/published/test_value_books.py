@@ -1,4 +1,4 @@
-"""Since when a value is complete; and runs that are killed between any two commits of a publication."""
+"""Since when a value is complete; and runs that are killed between two commits of a publication."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ CHANGED = {"kpi_daily": [datetime(2026, 1, 1)]}  # noqa: DTZ001
 NO_HOURS = pl.DataFrame(schema={"ingest_hour": pl.Datetime("us", "UTC"), "date": pl.Date()})
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """The run ends here, and nothing of it goes on."""
 
 
@@ -71,7 +71,7 @@ def killed_before_commit(number: int) -> Iterator[None]:
     def before(real: Callable[..., object]) -> Callable[..., object]:
         def commit(*args: object, **named: object) -> object:
             if next(commits) == number:
-                raise Killed
+                raise KilledError
             return real(*args, **named)
 
         return commit
@@ -103,7 +103,7 @@ def test_a_run_killed_between_two_commits_leaves_books_that_the_next_completes(
         run(each, con, AT)
     con.execute("update marts.kpi_values set value = 7")
 
-    with killed_before_commit(number), pytest.raises(Killed):
+    with killed_before_commit(number), pytest.raises(KilledError):
         run(lake, con, AT + timedelta(minutes=1))
     was_seen = number > 3
     if was_seen or not is_corrected_again:
@@ -127,7 +127,7 @@ def test_what_was_entered_for_a_correction_that_was_taken_back_goes(
     lake = Lake(str(tmp_path))
     run(lake, con, AT)
     con.execute("update marts.kpi_values set value = 7")
-    with killed_before_commit(2), pytest.raises(Killed):
+    with killed_before_commit(2), pytest.raises(KilledError):
         run(lake, con, AT + timedelta(minutes=1))
     con.execute("update marts.kpi_values set value = 5")
 

@@ -1,4 +1,4 @@
-"""What is waited for, over random worlds, equals the slow reference; and each sentence by example."""
+"""What is waited for equals the slow reference over random worlds; each sentence by example."""
 
 from collections.abc import Sequence
 from dataclasses import replace

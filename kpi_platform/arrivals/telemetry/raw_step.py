@@ -194,9 +194,7 @@ class RawStep:
             return dict.fromkeys(hours, pl.DataFrame(schema=TABLES["hour_ledger"].polars_schema))
         return hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
 
-    def _with_closed(
-        self, rows: pl.DataFrame, hour: datetime, known: pl.DataFrame
-    ) -> pl.DataFrame:
+    def _with_closed(self, rows: pl.DataFrame, hour: datetime, known: pl.DataFrame) -> pl.DataFrame:
         """Ledger rows with what is closed: once seen, it counts."""
         before = known.filter(pl.col("is_closed").fill_null(value=False))["source"].to_list()
         closed = sorted({*before, *self._closed[hour]})

@@ -69,7 +69,7 @@ class EmbeddedMarts:
     def last_complete(
         self, table: str, column: str, before: datetime | None = None
     ) -> datetime | date | None:
-        """Start of the last period up to which every row is complete, of those that start `before`."""
+        """Start of the last period up to which every row is complete, of those `before`."""
         if "is_complete" not in self._con.table(f"marts.{table}").columns:
             return None
         found = self._con.execute(_last_complete(table, column, before)).fetchall()
@@ -112,7 +112,7 @@ class PostgresMarts:
     def last_complete(
         self, table: str, column: str, before: datetime | None = None
     ) -> datetime | date | None:
-        """Start of the last period up to which every row is complete, of those that start `before`."""
+        """Start of the last period up to which every row is complete, of those `before`."""
         says = self._rows(
             "select 1 from information_schema.columns where table_schema = 'marts'"
             f" and table_name = '{table}' and column_name = 'is_complete'"

@@ -80,7 +80,7 @@ def test_after_an_outage_quiet_hours_are_asked_for_with_the_others() -> None:
     """Sixty hours that nobody ran, with files in all of them but one, and none before the first."""
     due = hours_due(START, NOW)
     quiet = NEWEST - 30 * HOUR
-    ran = {hour: "" for hour in due[: -60] if hour > START + HOUR}
+    ran = {hour: "" for hour in due[:-60] if hour > START + HOUR}
     files = [hour for hour in due[-60:] if hour != quiet]
     listing = judge(*(f"rails-folder/{hour:%Y/%m/%d/%H}/a.tsv" for hour in files))
 
