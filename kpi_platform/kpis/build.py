@@ -12,6 +12,7 @@ from kpi_platform.engine.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.load import LEDGER, LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
+from kpi_platform.kpis.unread_files import UnreadFiles
 from kpi_platform.storage.kpi_database.embedded import (
     connect,
     mark_built,
@@ -57,6 +58,7 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
                 platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
                 start_hour=platform.settings.start_hour,
+                files_in=UnreadFiles(platform).hours,
             )
             full_refresh = needs_full_refresh(con, built)
             if not full_refresh and not pending(con):

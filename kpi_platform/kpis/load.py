@@ -18,11 +18,14 @@ from kpi_platform.kpis import affected
 from kpi_platform.kpis.arrival_books import (
     hours_that_ran,
     record_days,
+    record_unread,
     replace_waits,
+    source_books,
     stored_waits,
     waits_now,
 )
 from kpi_platform.schemas.completeness import Wait, order_of_waits, turned_hours
+from kpi_platform.schemas.hour_ranges import hours_within, intersected
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import UNASSIGNED
 from kpi_platform.schemas.tables import SESSION, TABLES
@@ -30,6 +33,7 @@ from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
     count,
+    known_sources,
     loaded_partitions,
     naive_utc,
     open_load,
@@ -41,6 +45,8 @@ from kpi_platform.storage.kpi_database.embedded import (
 )
 
 Key = tuple[str, ...]
+# Of a source and some hours, those in which files of it lie.
+FilesIn = Callable[[str, Sequence[datetime]], Sequence[datetime]]
 
 # Small partitions are loaded together up to about this many rows: a transaction each would cost
 # more than their rows.
@@ -151,6 +157,7 @@ def load(
     batch_rows: int = BATCH_ROWS,
     listed_events: int = affected.LISTED_EVENTS,
     start_hour: datetime | None = None,
+    files_in: FilesIn | None = None,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
@@ -158,14 +165,17 @@ def load(
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. Tables not given stay as they are. Of an hour up to `listed_events` differing
     events are noted one by one. `start_hour` is the first partition (UTC), by default the first
-    hour that ran. Raises ValueError for a table that the warehouse has no copy of.
+    hour that ran. `files_in` says of a source in which of some hours (UTC, naive) files of it lie;
+    it is asked of a source that is new, for the hours that ran before it.
+
+    Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
     ledger = given.pop(LEDGER, None)
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
     step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
-    step.progress(ledger, start_hour)
+    step.progress(ledger, start_hour, files_in or (lambda *_: []))
     for name in (name for name in LOADED if name in given):
         step.table(given[name])
     return step.report
@@ -207,7 +217,9 @@ class _Load:
         self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
 
-    def progress(self, ledger: LakeTable | None, start_hour: datetime | None) -> None:
+    def progress(
+        self, ledger: LakeTable | None, start_hour: datetime | None, files_in: FilesIn
+    ) -> None:
         """Bring ledger, sources and waits along in one transaction: together they say what is
         complete, and where they say otherwise than before, periods are affected."""
         start = None if start_hour is None else start_hour.astimezone(UTC).replace(tzinfo=None)
@@ -217,9 +229,11 @@ class _Load:
             return
         with transaction(self._con):
             self._run(affected.MEASURED, side="old")
+            known = known_sources(self._con)
             replace_sources(self._con, self._sources)
             if ledger:
                 self._record_ledger(ledger, changes)
+            self._look_for_files(known, files_in)
             self._turn(waits_now(self._con, self._known, start))
             self._run(affected.MEASURED, side="new")
             self._note(affected.PROGRESS)
@@ -233,6 +247,16 @@ class _Load:
         rows = pl.concat([pl.DataFrame(schema=LEDGER_SCHEMA), *map(_ledger_rows, frames)])
         record_days(self._con, [date.fromisoformat(each.key) for each in changes], rows)
         self._count(LEDGER, len(changes), rows.height)
+
+    def _look_for_files(self, known: Collection[str], files_in: FilesIn) -> None:
+        """The runs there were stand for a new source, but for hours where files of it lie."""
+        runs = hours_that_ran(self._con)
+        for book in source_books(self._con, self._known):
+            first = max((start for start in (book.since,) if start), default=datetime.min)  # noqa: DTZ901
+            before = intersected(runs, first, min(book.ends_at, book.first_hour or book.ends_at))
+            if book.is_named and book.source not in known and before:
+                hours = files_in(book.source, hours_within(before))
+                record_unread(self._con, book.source, hours)
 
     def _turn(self, waits: list[Wait]) -> None:
         """Replace the waits, and leave the hours of which they say otherwise in `turned`."""

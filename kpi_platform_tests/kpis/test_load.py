@@ -1,6 +1,6 @@
 """What a load reads, replaces and notes as affected, without dbt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -195,6 +195,33 @@ def test_days_that_were_over_and_arrive_turn_what_trails_behind_them(con: Con) -
     # What is yet to come is all that is waited for, by the game, its studio and the portfolio.
     assert {wait.first_hour for wait in stored_waits(con)} == {datetime(2026, 1, 5)}  # noqa: DTZ001
     assert count(con, "select count(*) from lake.source_hours") == 2
+
+
+def test_hours_before_a_source_was_known_stand_for_it_unless_files_of_it_lie_there(
+    con: Con,
+) -> None:
+    """A feed added late, two of whose hours hold files, until a run has looked at them."""
+    late = pl.DataFrame(
+        [*NAMED.rows(), ("late", "s", "h", "global", utc(1), None)], NO_SOURCES.schema, orient="row"
+    )
+    of_late = [Event("s9", utc(1, 11), "Crash", utc(1, 11), source="late")]
+    asked: list[str] = []
+
+    def files_in(source: str, hours: Sequence[datetime]) -> list[datetime]:
+        asked.append(source)
+        return [hour for hour in hours if hour.hour in (4, 6)]
+
+    def waits_of_late(*events: Event) -> list[int]:
+        lake = Lake(by_hour([event(utc(1, 11)), *events], HOURS), {"folder": ("s", "g")})
+        load(con, lake.tables(), late, PLAYER_ID_ATTRIBUTES, files_in=files_in)
+        return [w.first_hour.hour for w in stored_waits(con) if w.game == "h"]
+
+    load_and_build(con, lake_of(event(utc(1, 11))), NAMED)
+
+    assert waits_of_late() == [0, 4, 6]
+    # The runs that read its newest hour looked at all others too; what is yet to come is left.
+    assert waits_of_late(*of_late) == [12]
+    assert asked == ["late"]
 
 
 def test_an_hour_that_was_read_but_not_decoded_has_not_arrived(con: Con) -> None:

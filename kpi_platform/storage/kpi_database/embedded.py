@@ -169,6 +169,11 @@ def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool
     return loaded.equals(sources.select(loaded.columns).sort("source"))
 
 
+def known_sources(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The keys of the sources in `lake.sources`."""
+    return {source for (source,) in con.execute("select source from lake.sources").fetchall()}
+
+
 def replace_sources(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> None:
     """Replace `lake.sources` whole."""
     con.execute("delete from lake.sources")
