@@ -107,13 +107,15 @@ _NOTED: dict[str, tuple[str, ...]] = {
     "stream_stats": affected.STREAMS,
 }
 LEDGER = "hour_ledger"
-LEDGER_SCHEMA = {
-    name: TABLES[LEDGER].polars_schema[name]
-    for name in (
-        *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
-        *("files", "lines", "rows", "is_closed"),
-    )
-}
+LEDGER_SCHEMA = pl.Schema(
+    {
+        name: TABLES[LEDGER].polars_schema[name]
+        for name in (
+            *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+            *("files", "lines", "rows", "is_closed"),
+        )
+    }
+)
 _SOURCE_COLUMNS = ("source", "studio", "game", "since", "until", "kind")
 # What a source is of which less is said.
 _USUAL = {"kind": "telemetry", "is_running": False}

@@ -147,7 +147,7 @@ def restate(
     restated = RESTATEMENTS_SCHEMA.to_frame()
     entries = VALUE_BOOKS_SCHEMA.to_frame()
     if old is not None and new is not None:
-        restated = restatements(old, new, changed_hours, at)
+        restated = restatements(old, new, changed_hours, at, is_whole=starts is None)
         # What was complete before there were books is known since now.
         known = old if lake.published(KPI_VALUE_BOOKS) is not None else old.clear()
         entries = value_entries(known, new, at)

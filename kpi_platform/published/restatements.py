@@ -39,18 +39,26 @@ _SPANS = {
 
 
 def restatements(
-    old: pl.DataFrame, new: pl.DataFrame, changed_hours: pl.DataFrame, at: datetime
+    old: pl.DataFrame,
+    new: pl.DataFrame,
+    changed_hours: pl.DataFrame,
+    at: datetime,
+    *,
+    is_whole: bool = False,
 ) -> pl.DataFrame:
     """The complete values of `old` that differ in `new` or have no value there, and those that
     `new` has where `old` said that the period is complete without them.
 
     `old` and `new`: rows of `kpi_values` of the same periods. `changed_hours`: `ingest_hour` (UTC)
-    and `date`, the UTC dates of its events that changed. Returns `RESTATEMENTS_SCHEMA`; a value
+    and `date`, the UTC dates of its events that changed. `is_whole`: they are all rows there are.
+    Returns `RESTATEMENTS_SCHEMA`; a value
     that appeared has a null `old_value`, one that vanished a null `new_value`. `cause` is
     `definition` where the value's definition is another, else `hours` where ingest hours changed,
     `caused_by_hours`, else `settings`.
     """
-    found = pl.concat([_changed(old, new), _appeared(old, new)])
+    # A KPI of which the whole table knew nothing is new, and no value of it was said to be none.
+    told = new.filter(pl.col("kpi").is_in(old["kpi"].unique().implode())) if is_whole else new
+    found = pl.concat([_changed(old, new), _appeared(old, told)])
     causes = _causes(found.select("period").unique(), changed_hours)
     is_other = pl.col("old_definition").ne_missing(pl.col("new_definition")) & (
         pl.col("old_definition").is_not_null() & pl.col("new_definition").is_not_null()

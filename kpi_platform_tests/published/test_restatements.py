@@ -68,6 +68,9 @@ def test_a_value_that_appears_where_all_was_said_to_be_there_is_restated() -> No
         ("arppu_usd", "all", None, 3.0),
         ("dau", "s", None, 1.0),
     ]
+    # A KPI that a release adds restates nothing.
+    whole = restatements(values(old), values(new), NO_HOURS, AT, is_whole=True)
+    assert whole.height == 0
 
 
 def test_a_cause_is_named() -> None:
