@@ -24,7 +24,7 @@ from kpi_platform.kpis.arrival_books import (
     stored_waits,
     waits_now,
 )
-from kpi_platform.schemas.completeness import Wait, order_of_waits, turned_hours
+from kpi_platform.schemas.completeness import EVER, Wait, order_of_waits, turned_hours
 from kpi_platform.schemas.hour_ranges import hours_within, intersected
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import UNASSIGNED
@@ -254,7 +254,7 @@ class _Load:
         """The runs there were stand for a new source, but for hours where files of it lie."""
         runs = hours_that_ran(self._con)
         for book in source_books(self._con, self._known):
-            first = max((start for start in (book.since,) if start), default=datetime.min)  # noqa: DTZ901
+            first = book.since or min((start for start, _ in runs), default=EVER)
             before = intersected(runs, first, min(book.ends_at, book.first_hour or book.ends_at))
             if book.is_named and book.source not in known and before:
                 hours = files_in(book.source, hours_within(before))
