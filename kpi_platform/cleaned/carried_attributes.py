@@ -6,7 +6,7 @@ monitoring's, and writing them.
 Copies are counted too: they change no share worth telling.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import polars as pl
 
@@ -15,6 +15,12 @@ from kpi_platform.schemas.event_attributes import EVENT_ATTRIBUTES
 # Services of an hour that are counted: names come from outside, and anybody can make up more.
 MOST_SERVICES = 200
 _SERVICE = ["hour", "source", "service_name"]
+_ATTRIBUTES = sorted({name for names in EVENT_ATTRIBUTES.values() for name in names})
+_READ = pl.DataFrame(
+    [(event, name) for event, names in EVENT_ATTRIBUTES.items() for name in names],
+    {"event_name": pl.String, "attribute": pl.String},
+    orient="row",
+)
 CARRIED = pl.Schema(
     {
         "hour": pl.Int32(),
@@ -31,32 +37,25 @@ def count_carried(events: pl.DataFrame) -> pl.DataFrame:
     One row per hour, source, service, event and attribute; with a blank attribute per event, and
     with a blank event too for all events of the service, where `carrying` is `events`.
     """
-    return pl.concat([CARRIED.to_frame(), *_counts(events)]).select(list(CARRIED))
-
-
-def _counts(events: pl.DataFrame) -> Iterator[pl.DataFrame]:
-    yield _counted(events, "")
-    for name, attributes in EVENT_ATTRIBUTES.items():
-        named = events.filter(pl.col("event_name") == name)
-        if named.is_empty():
-            continue
-        yield _counted(named, name)
-        for attribute in attributes:
-            yield _counted(named, name, attribute)
-
-
-def _counted(events: pl.DataFrame, name: str, attribute: str = "") -> pl.DataFrame:
-    carrying = _carries(attribute).sum() if attribute else pl.len()
-    counts = events.group_by(_SERVICE).agg(
-        events=pl.len().cast(pl.Int64), carrying=carrying.cast(pl.Int64)
+    counts = events.group_by(*_SERVICE, "event_name").agg(
+        pl.len().cast(pl.Int64).alias("events"),
+        *(_carries(name).sum().cast(pl.Int64).alias(name) for name in _ATTRIBUTES),
     )
-    return counts.select(
-        *_SERVICE,
-        event_name=pl.lit(name),
-        attribute=pl.lit(attribute),
-        events="events",
-        carrying="carrying",
+    services = counts.group_by(_SERVICE).agg(pl.col("events").sum())
+    known = counts.filter(pl.col("event_name").is_in(list(EVENT_ATTRIBUTES)))
+    carried = known.unpivot(
+        _ATTRIBUTES,
+        index=[*_SERVICE, "event_name", "events"],
+        variable_name="attribute",
+        value_name="carrying",
+    ).join(_READ, on=["event_name", "attribute"], how="semi")
+    blank = {"attribute": pl.lit(""), "carrying": pl.col("events")}
+    parts = (
+        services.with_columns(event_name=pl.lit(""), **blank),
+        known.with_columns(**blank),
+        carried,
     )
+    return pl.concat(part.select(list(CARRIED)) for part in parts)
 
 
 def _carries(attribute: str) -> pl.Expr:
