@@ -15,6 +15,7 @@ from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, tran
 _BOOKS = (
     *(
         "sources",
+        "services",
         "source_hours",
         "waits",
         "loads",

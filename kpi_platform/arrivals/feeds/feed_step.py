@@ -18,6 +18,7 @@ from kpi_platform.engine.hour_ledger import empty_rows, mark_failed, write_ledge
 from kpi_platform.engine.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.engine.hour_steps import Done, error_line
 from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.file_names import writers_reason
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.mapped_values import decode_rows, holds
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
@@ -323,8 +324,7 @@ def _print_of(tally: _Tally) -> str:
 
 def is_feed_file(file: LandingFile) -> bool:
     """Whether a file is one that feeds are made of."""
-    name = file.path.rsplit("/", 1)[-1]
-    return not name.startswith((".", "_")) and READABLE.search(name) is not None
+    return not writers_reason(file.path) and READABLE.search(file.path) is not None
 
 
 NO_BAD = pl.DataFrame(schema={**BAD, "file_name": pl.String()})

@@ -9,12 +9,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Self
+from typing import NamedTuple, Self
 
 import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
-from kpi_platform.arrivals.telemetry.parse import Origin, ParsedFile, parse_blocks
+from kpi_platform.arrivals.telemetry.parse import (
+    FileCounts,
+    Origin,
+    TelemetryFile,
+    parse_files,
+)
 from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.engine.hour_ledger import (
     empty_rows,
@@ -28,9 +33,10 @@ from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
-VERSION = "2"
+VERSION = "3"
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,17 @@ class _Tally:
     bytes: int = 0
     lines: int = 0
     rows: int = 0
-    quarantined: list[pl.DataFrame] = field(default_factory=list)
     contents: list[str] = field(default_factory=list)
 
-    def add_block(self, block: ParsedFile) -> None:
-        """Count a block of a file's lines, and keep those of no use."""
-        self.lines += block.lines
-        self.rows += block.rows.height
-        self.truncated_files += block.truncated
-        self.unreadable_files += block.unreadable
-        if block.quarantined.height:
-            self.quarantined.append(block.quarantined)
+    def add(self, counts: FileCounts, file: "_Reading") -> None:
+        """Count a file that was read to its end."""
+        self.files += 1
+        self.bytes += file.content.bytes
+        self.lines += counts.lines
+        self.rows += counts.rows
+        self.truncated_files += counts.truncated
+        self.unreadable_files += counts.unreadable
+        self.contents.append(file.content.content(file.file))
 
 
 class _Hashing:
@@ -71,18 +77,32 @@ class _Hashing:
         self._blocks = blocks
         self._digest = hashlib.sha256()
         self.bytes = 0
+        self.is_gone = False
 
     def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            self._digest.update(block)
-            self.bytes += len(block)
-            yield block
+        try:
+            for block in self._blocks:
+                self._digest.update(block)
+                self.bytes += len(block)
+                yield block
+        except FileNotFoundError:
+            # Gone since it was listed: the hour's contents are now those without it.
+            self.is_gone = True
 
     def content(self, file: LandingFile) -> str:
         """What identifies the file's contribution: its path and its contents."""
         for _ in self:
             pass
         return f"{file.path}\n{self._digest.hexdigest()}"
+
+
+class _Reading(NamedTuple):
+    """A file that is being read, and whose it is."""
+
+    file: LandingFile
+    hour: datetime
+    source: str
+    content: _Hashing
 
 
 class RawStep:
@@ -158,26 +178,21 @@ class RawStep:
         write_ledger(self._lake, pl.concat(refreshed), hours, "telemetry")
 
     def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
-        tallies: dict[datetime, dict[str, _Tally]] = {}
+        counted: list[tuple[FileCounts, _Reading]] = []
+        quarantine = "quarantined_events"
+        with Spool(TABLES[quarantine].polars_schema) as spool:
 
-        def frames() -> Iterator[pl.DataFrame]:
-            for hour in hours:
-                tallies[hour] = defaultdict(_Tally)
-                for file in self._files[hour]:
-                    source = self._sources.source_of_folder(file.folder)
-                    yield from self._rows(file, hour, source, tallies[hour][source])
+            def frames() -> Iterator[pl.DataFrame]:
+                spool.clear()
+                counted.clear()
+                yield from self._rows(hours, spool, counted)
 
-        self._lake.stream_hours(self.table, frames, hours)
-        quarantined = [
-            frame
-            for by_source in tallies.values()
-            for tally in by_source.values()
-            for frame in tally.quarantined
-        ]
-        empty = pl.DataFrame(schema=TABLES["quarantined_events"].polars_schema)
-        self._lake.replace_hours(
-            "quarantined_events", pl.concat([empty, *quarantined]), hours, "p_stage = 'read'"
-        )
+            self._lake.stream_hours(self.table, frames, hours)
+            self._lake.stream_hours(quarantine, spool.frames, hours, "p_stage = 'read'")
+        tallies: dict[datetime, dict[str, _Tally]] = {hour: defaultdict(_Tally) for hour in hours}
+        for counts, reading in counted:
+            if not reading.content.is_gone:
+                tallies[reading.hour][reading.source].add(counts, reading)
         known = self._known_closed(hours)
         rows = pl.concat(
             [
@@ -202,35 +217,50 @@ class RawStep:
         return rows.with_columns(is_closed=pl.when(is_closed).then(pl.lit(value=True)))
 
     def _rows(
-        self, file: LandingFile, hour: datetime, source: str, tally: _Tally
+        self,
+        hours: Sequence[datetime],
+        spool: Spool,
+        counted: list[tuple[FileCounts, _Reading]],
     ) -> Iterator[pl.DataFrame]:
-        origin = Origin(source, file.path, hour, self._limits.late, self._limits.future)
-        try:
-            content = _Hashing(self._landing.stream(file.path))
-            for block in parse_blocks(content, origin):
-                tally.add_block(block)
-                if block.rows.height:
-                    yield block.rows
-            tally.contents.append(content.content(file))
-        except FileNotFoundError:
-            # Gone since it was listed: the hour's contents are now those without it.
-            return
-        tally.files += 1
-        tally.bytes += content.bytes
+        """The rows of the hours' files; adds lines of no use to `spool`, and each file's counts."""
+        readings: list[_Reading] = []
+        for part in parse_files(self._opened(hours, readings)):
+            spool.add(part.quarantined)
+            for counts in part.counts:
+                if counts.place < len(counted):
+                    before, reading = counted[counts.place]
+                    counted[counts.place] = before.plus(counts), reading
+                else:
+                    counted.append((counts, readings[counts.place]))
+            if part.rows.height:
+                yield part.rows
+
+    def _opened(
+        self, hours: Sequence[datetime], readings: list[_Reading]
+    ) -> Iterator[TelemetryFile]:
+        """The hours' files, one after the other; each is added to `readings` too."""
+        formats = self._sources.formats()
+        for hour in hours:
+            for file in self._files[hour]:
+                source = self._sources.source_of_folder(file.folder)
+                content = _Hashing(self._landing.stream(file.path))
+                readings.append(_Reading(file, hour, source, content))
+                written = formats.get(file.folder, "auto")
+                limits = (self._limits.late, self._limits.future)
+                yield TelemetryFile(Origin(source, file.path, hour, *limits, written), content)
 
     def _is_same(self, hour: datetime) -> bool:
         """Whether the files, though listed differently, hold what the table already has."""
         known = self._consumed.get(hour)
         if known is None:
             return False
+        readings = [(file, _Hashing(self._landing.stream(file.path))) for file in self._files[hour]]
         try:
-            contents = [
-                _Hashing(self._landing.stream(file.path)).content(file)
-                for file in self._files[hour]
-            ]
-        except FileNotFoundError:
+            contents = [content.content(file) for file, content in readings]
+        except PermissionError:
             return False
-        return self._content(contents) == known.content
+        is_gone = any(content.is_gone for _, content in readings)
+        return not is_gone and self._content(contents) == known.content
 
     def _content(self, contents: Sequence[str]) -> str:
         folders = {content.split("/", 1)[0] for content in contents}
@@ -238,9 +268,14 @@ class RawStep:
             VERSION, repr(self._limits), repr(self._mapping(folders)), *sorted(contents)
         )
 
-    def _mapping(self, folders: Iterable[str]) -> list[tuple[str, str]]:
-        """Which source each of the folders belongs to: others cannot change what an hour holds."""
-        return [(folder, self._sources.source_of_folder(folder)) for folder in sorted(folders)]
+    def _mapping(self, folders: Iterable[str]) -> list[tuple[str, str, str]]:
+        """Which source each of the folders belongs to, and how it is written: others cannot change
+        what an hour holds."""
+        formats = self._sources.formats()
+        return [
+            (folder, self._sources.source_of_folder(folder), formats.get(folder, "auto"))
+            for folder in sorted(folders)
+        ]
 
     def _input(self, hour: datetime) -> str:
         return fingerprint(

@@ -21,6 +21,7 @@ from kpi_platform.arrivals.watching.landing_listing import (
     judge_listing,
     unnamed_folders,
     unread_hours,
+    why_nothing_comes,
 )
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.engine.platform import Platform
@@ -37,8 +38,10 @@ LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS)
 LONGEST_RANGE = timedelta(days=31)
 _DESCRIPTIONS = {
     FILES: "No file lies under no valid hour, before the first partition or in the future, and "
-    "none has an ending that is not read. Hidden files are named but do no harm.",
-    FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names.",
+    "none has a name that is not read. What writers name as hidden, unfinished or no data is named "
+    "but does no harm.",
+    FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names, and "
+    "every folder that a source names is there.",
     HOURS: "The files of every hour are those that were read, and every hour since the first "
     "partition was run, whether files came or not.",
     FEEDS: "The files of console and stream feeds are, in every hour, those that were read; none "
@@ -114,8 +117,14 @@ def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
 
 
 def _folders(parts: Platform) -> Result:
-    unnamed = unnamed_folders(parts.landing.folders(), parts.sources)
-    return not unnamed, {"folders": len(unnamed), "names": ", ".join(unnamed[:MOST_NAMES])}
+    folders = parts.landing.folders()
+    unnamed = unnamed_folders(folders, parts.sources)
+    absent = why_nothing_comes(parts.landing.uri, folders, parts.sources)
+    return not unnamed and not absent, {
+        "folders": len(unnamed),
+        "names": ", ".join(unnamed[:MOST_NAMES]),
+        "absent": "; ".join(absent[:MOST_NAMES]),
+    }
 
 
 def unread_ranges(instance: dg.DagsterInstance, run_id: str) -> list[str]:

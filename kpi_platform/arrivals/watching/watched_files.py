@@ -13,6 +13,7 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     hour_fingerprint,
 )
 from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.file_names import why_no_telemetry
 from kpi_platform.schemas.sources import Kind
 from kpi_platform.storage.landing.landing import LandingFile
 
@@ -37,7 +38,7 @@ class Telemetry:
 
     def why_not(self, file: LandingFile) -> str:
         """Why the file is not read, whatever its hour; empty if it is."""
-        return "" if file.is_readable else "unknown ending"
+        return why_no_telemetry(file.path)
 
 
 class Feeds:

@@ -13,8 +13,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from kpi_platform.schemas.hidden_secrets import SafeError
+
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "3"
+LAYOUT = "4"
 EVERY_TABLE = "*"
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
@@ -24,7 +26,7 @@ NOTES = (
 _SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(SafeError, RuntimeError):
     """The warehouse cannot be used; the message is one line that names the setting."""
 
 
@@ -172,6 +174,18 @@ def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool
 def known_sources(con: duckdb.DuckDBPyConnection) -> set[str]:
     """The keys of the sources in `lake.sources`."""
     return {source for (source,) in con.execute("select source from lake.sources").fetchall()}
+
+
+def services_equal(con: duckdb.DuckDBPyConnection, services: pl.DataFrame) -> bool:
+    """Whether `lake.services` holds exactly these rows."""
+    loaded = pl.DataFrame(con.sql("from lake.services order by service_name").to_arrow_table())
+    return loaded.equals(services.select(loaded.columns).sort("service_name"))
+
+
+def replace_services(con: duckdb.DuckDBPyConnection, services: pl.DataFrame) -> None:
+    """Replace `lake.services` whole."""
+    con.execute("delete from lake.services")
+    insert_frame(con, "lake.services", services)
 
 
 def replace_sources(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> None:

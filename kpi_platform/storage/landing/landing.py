@@ -3,19 +3,36 @@
 Belongs here: listing and reading objects. Does not: what is in them.
 """
 
+import errno
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlparse
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-READABLE = re.compile(r"\.(tsv|jsonl)(\.(gz|zst))?$")
+from kpi_platform.schemas.addresses import AddressError, parse_place
+from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
+from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.storage.landing import odd_names
+
+# What a folder above or of an hour is called, the landing zone's own included.
+_FOLDER = re.compile(r"^(?:[^/]+(?:/\d{4}(?:/\d{2}){0,3})?)?$")
+# No rights, no file, a loop of links, a damaged disk: others can be read all the same.
+_OF_ONE_FILE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EIO,
+}
 _HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
 _BLOCK_BYTES = 8 * 1024 * 1024
 # A wrong address must end in one clear line within seconds, not after minutes of retries.
@@ -28,7 +45,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LandingError(ValueError):
+class LandingError(SafeError, ValueError):
     """The landing zone cannot be used; the message is one line that names the setting."""
 
 
@@ -61,22 +78,26 @@ class LandingFile:
 
     @property
     def is_readable(self) -> bool:
-        """Whether the name says telemetry; hidden files are somebody's work in progress."""
-        name = PurePosixPath(self.path).name
-        return not name.startswith((".", "_")) and READABLE.search(name) is not None
+        """Whether the name allows telemetry: an ending of ours or none that we know, and not what
+        writers call their work in progress."""
+        return not why_no_telemetry(self.path)
 
 
 class Landing:
     """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
     def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
-        self.uri = uri
+        try:
+            self.uri = parse_place(uri)
+        except AddressError as error:
+            raise LandingError(f"{setting}: {error}") from None
         self._setting = setting
-        self._store = _open(uri, setting)
+        self._store = _open(self.uri, setting)
 
     def folders(self) -> list[str]:
-        """The source folders, sorted."""
-        return sorted(self._guarded(lambda: list(self._prefixes())))
+        """The source folders, sorted, but for those that writers make for what is no data."""
+        names = self._guarded(self._folders)
+        return sorted(name for name in names if not writers_reason(name))
 
     def list_hours(
         self, folder: str, hours: Iterable[datetime]
@@ -97,31 +118,53 @@ class Landing:
         return self._list(None)
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file in blocks. Raises FileNotFoundError if it is gone."""
-        if isinstance(self._store, LocalStore):
-            yield from _read(Path(self.uri) / path)
-            return
-        result = obstore.get(self._store, path)
-        for block in result.stream(min_chunk_size=_BLOCK_BYTES):
-            yield bytes(block)
+        """The bytes of a file in blocks. Raises FileNotFoundError if it is gone, PermissionError
+        if it is this one file that cannot be read."""
+        try:
+            if isinstance(self._store, LocalStore):
+                yield from _read(Path(self.uri) / path)
+                return
+            result = obstore.get(self._store, path)
+            for block in result.stream(min_chunk_size=_BLOCK_BYTES):
+                yield bytes(block)
+        except (PermissionDeniedError, InvalidPathError) as error:
+            raise PermissionError(f"{path}: {first_line(error)}") from None
+        except OSError as error:
+            if error.errno not in _OF_ONE_FILE:
+                raise
+            raise PermissionError(error.errno, error.strerror, path) from None
 
-    def _prefixes(self) -> Iterable[str]:
-        return obstore.list_with_delimiter(self._store)["common_prefixes"]
+    def _folders(self) -> list[str]:
+        try:
+            return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+        except (BaseError, OSError) as error:
+            if isinstance(self._store, LocalStore):
+                return odd_names.folders(Path(self.uri))
+            if "invalid path" not in str(error):
+                raise
+            return odd_names.key_folders(self.uri)
 
     def _list(self, prefix: str | None) -> Iterator[LandingFile]:
         def read() -> list[LandingFile]:
             try:
                 pages = obstore.list(self._store, prefix, chunk_size=1000)
-                return [_file(meta) for page in pages for meta in page]
+                return [_file(meta) for page in pages for meta in page if not self._is_marker(meta)]
             except (BaseError, OSError) as error:
                 # One name that is no valid object path must not hide every other file.
                 if isinstance(self._store, LocalStore):
-                    return list(_walk(Path(self.uri), Path(self.uri) / (prefix or "")))
+                    root = Path(self.uri)
+                    return [_file(meta) for meta in odd_names.walk(root, root / (prefix or ""))]
                 if "invalid path" not in str(error):
                     raise
-                return list(_keys(self.uri, prefix or ""))
+                return [_file(meta) for meta in odd_names.keys(self.uri, prefix or "")]
 
         return iter(sorted(self._guarded(read), key=lambda file: file.path))
+
+    def _is_marker(self, meta: "ObjectMeta") -> bool:
+        """Whether S3 consoles put the object there to show a folder: its key ends in a slash, which
+        the library does not tell."""
+        is_local = isinstance(self._store, LocalStore)
+        return not is_local and not meta["size"] and _FOLDER.match(meta["path"]) is not None
 
     def _guarded(self, call: Callable[[], list[T]]) -> list[T]:
         try:
@@ -135,37 +178,6 @@ def _read(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             yield block
-
-
-def _walk(root: Path, folder: Path) -> Iterator[LandingFile]:
-    """The files below a folder; one whose name cannot be read is named so that a check shows it."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            found = path.stat()
-            modified = datetime.fromtimestamp(found.st_mtime, UTC)
-            name = _shown(path.relative_to(root).as_posix())
-            yield LandingFile(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}", modified)
-
-
-def _keys(uri: str, prefix: str) -> Iterator[LandingFile]:
-    """The objects below a prefix as S3 itself names them; folder markers are no files."""
-    import boto3  # Takes a second, and is hardly ever needed.
-
-    address = urlparse(uri)
-    root = f"{address.path.strip('/')}/".lstrip("/")
-    pages = boto3.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=address.netloc, Prefix=root + prefix):
-        for found in page.get("Contents", []):
-            if not found["Key"].endswith("/"):
-                name = _shown(found["Key"].removeprefix(root))
-                yield LandingFile(name, found["Size"], found["ETag"], found["LastModified"])
-
-
-def _shown(name: str) -> str:
-    """A file's name; one that cannot be asked for is marked, so that it is listed but not read."""
-    if name.isprintable() and not {"", ".", ".."} & set(name.split("/")):
-        return name
-    return f"{ascii(name)[1:-1]} (unreadable name)"
 
 
 def first_line(error: BaseException) -> str:
