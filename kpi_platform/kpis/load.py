@@ -179,7 +179,7 @@ def load(
     `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
     to `listed_events` differing events are noted one by one. `start_hour` is the first partition
     (UTC), by default the first hour that ran. `files_in` says of a source in which of some hours
-    (UTC, naive) files of it lie; it is asked of a source that is new, for the hours that ran before it.
+    (UTC, naive) files of it lie; it is asked of a source that is new, for hours that ran before.
 
     Raises ValueError for a table that the warehouse has no copy of.
     """
