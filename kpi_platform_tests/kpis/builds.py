@@ -204,7 +204,8 @@ def parsed_project() -> Manifest:
 def _invoke(runner: dbtRunner, *arguments: str) -> dbtRunnerResult:
     places = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     places += ["--target-path", f"{_FOLDER.name}/target", "--log-path", f"{_FOLDER.name}/logs"]
-    result = runner.invoke([*arguments, *places, "--quiet"])
+    # Nobody reads the log file, and each line of it is written twice, the second time by pytest.
+    result = runner.invoke([*arguments, *places, "--quiet", "--log-level-file", "none"])
     if not result.success:
         results = getattr(result.result, "results", [])
         failed = [f"{each.node.name}: {each.message}" for each in results if each.status == "error"]

@@ -106,7 +106,7 @@ IS_SOAK = os.environ.get("KPI_LAWS") == "soak"
 
 
 @settings(
-    max_examples=int(os.environ.get("KPI_LAWS_EXAMPLES", "20000" if IS_SOAK else "5")),
+    max_examples=int(os.environ.get("KPI_LAWS_EXAMPLES", "20000" if IS_SOAK else "3")),
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=True,
