@@ -67,6 +67,9 @@ class Settings(BaseSettings):
     chunk_megabytes: int = Field(
         64, ge=1, description="files of a range are worked through in chunks of about this size"
     )
+    landing_kept_days: int | None = Field(
+        None, ge=0, description="files of older hours may go from the landing zone without a word"
+    )
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
     )

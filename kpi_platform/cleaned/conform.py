@@ -42,22 +42,22 @@ ROW_REASONS = (
 _LINES = RawTelemetry.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
 _ORIGIN = ("source", "file_name", "line_number", *INGEST_HOUR)
-_SUPPRESSED = ("source", "file_name", *INGEST_HOUR)
+_LEFT_OUT = ("source", "file_name", *INGEST_HOUR)
 _PLACE = "place of the row"
 
 
 @dataclass(frozen=True)
 class Conformed:
-    """What became of rows: every one is a line, quarantined or suppressed.
+    """What became of rows: every one is a line, quarantined or left out.
 
     `lines`: columns of `raw_telemetry`. `quarantined`: columns of `quarantined_events`, stage
-    `decode`. `suppressed`: ingest hour, `source` and `file_name` of every row that is no event by
+    `decode`. `left_out`: ingest hour, `source` and `file_name` of every row that is no event by
     the mapping or that the studio marks as deleted.
     """
 
     lines: pl.DataFrame
     quarantined: pl.DataFrame
-    suppressed: pl.DataFrame
+    left_out: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Con
     return Conformed(
         lines=_lines(events.filter(pl.col("reason").is_null()), origin),
         quarantined=_quarantined(events.filter(pl.col("reason").is_not_null())),
-        suppressed=judged.filter(~pl.col("is_event")).select(_SUPPRESSED),
+        left_out=judged.filter(~pl.col("is_event")).select(_LEFT_OUT),
     )
 
 

@@ -29,7 +29,8 @@ class Source(Strict):
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
     warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
-    they can be seen.
+    they can be seen. `overwrites: hours`: whatever writes its files gives them new names each
+    time, so that an hour holds its newest listing that had files, not every name ever seen.
     """
 
     key: str = Field(min_length=1)
@@ -38,6 +39,7 @@ class Source(Strict):
     tables: tuple[TableMapping, ...] = ()
     feed: Feed | None = None
     player_ids: Literal["global", "local"] = "global"
+    overwrites: Literal["hours"] | None = None
     since: datetime | None = None
     until: datetime | None = None
     reread_hours: int = Field(3, ge=3, le=24 * 31)
@@ -148,6 +150,10 @@ class Sources(Strict):
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""
         return {s.key: s.telemetry for _, _, s in self.walk() if s.telemetry is not None}
+
+    def overwriting(self) -> set[str]:
+        """Keys of the sources whose files replace those of the hour's listing before."""
+        return {source.key for _, _, source in self.walk() if source.overwrites}
 
     def active_in(self, hour: datetime, *kinds: Kind) -> list[str]:
         """Keys of the sources (of these kinds, or all) active in the hour that starts at `hour`."""

@@ -1,35 +1,51 @@
 """Brings `raw_telemetry` up to date for hours whose files are new, changed or gone.
 
-Belongs here: which files make an hour, in bounded memory, and the ledger's first figures. Does
-not: how a file becomes rows, which is `parse.py`.
+Belongs here: what of an hour is written anew, and the order of commits. Does not: which files are
+read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 """
 
-import hashlib
-from collections import defaultdict
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Self
 
 import polars as pl
 
-from kpi_platform.arrivals.telemetry.parse import Origin, ParsedFile, parse_blocks
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
-from kpi_platform.engine.hour_ledger import (
-    empty_rows,
-    mark_failed,
-    read_ledger,
-    write_ledger,
+from kpi_platform.arrivals.hour_files import HourFiles, Seen, judge_files
+from kpi_platform.arrivals.telemetry.hour_reading import (
+    BAD,
+    UNOPENABLE,
+    HourReading,
+    StoredLines,
+    hash_file,
 )
+from kpi_platform.arrivals.telemetry.ledger_rows import ledger_rows
+from kpi_platform.arrivals.telemetry.parse import Origin
+from kpi_platform.engine.file_ledger import (
+    FileRecord,
+    FilesChangedError,
+    hour_content,
+    read_files,
+    settled,
+    write_files,
+)
+from kpi_platform.engine.hour_fingerprints import Consumed, newest_hour, read_consumed
+from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of, named
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
-VERSION = "2"
+VERSION = "3"
+_TRIES = 3
+# A longer list of names costs more than to write the hour anew.
+_MOST_NAMES = 200
+_ADOPTED = "a release without a ledger of files"
 
 
 @dataclass(frozen=True)
@@ -40,191 +56,327 @@ class ArrivalLimits:
     future: timedelta
 
 
-@dataclass
-class _Tally:
-    """What was read of one source in one hour."""
-
-    files: int = 0
-    truncated_files: int = 0
-    unreadable_files: int = 0
-    bytes: int = 0
-    lines: int = 0
-    rows: int = 0
-    quarantined: list[pl.DataFrame] = field(default_factory=list)
-    contents: list[str] = field(default_factory=list)
-
-    def add_block(self, block: ParsedFile) -> None:
-        """Count a block of a file's lines, and keep those of no use."""
-        self.lines += block.lines
-        self.rows += block.rows.height
-        self.truncated_files += block.truncated
-        self.unreadable_files += block.unreadable
-        if block.quarantined.height:
-            self.quarantined.append(block.quarantined)
-
-
-class _Hashing:
-    """Passes a file's bytes on and hashes them on the way."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-
-    def __iter__(self) -> Iterator[bytes]:
-        for block in self._blocks:
-            self._digest.update(block)
-            self.bytes += len(block)
-            yield block
-
-    def content(self, file: LandingFile) -> str:
-        """What identifies the file's contribution: its path and its contents."""
-        for _ in self:
-            pass
-        return f"{file.path}\n{self._digest.hexdigest()}"
-
-
 class RawStep:
-    """The hourly work of `raw_telemetry`, its quarantined lines and the start of the ledger."""
+    """The hourly work of `raw_telemetry`, its quarantined lines and the ledgers' first figures."""
 
     table = "raw_telemetry"
 
     def __init__(
-        self, lake: Lake, landing: Landing, sources: Sources, limits: ArrivalLimits
+        self,
+        lake: Lake,
+        landing: Landing,
+        sources: Sources,
+        limits: ArrivalLimits,
+        kept_days: int | None = None,
     ) -> None:
         self._lake = lake
         self._landing = landing
         self._sources = sources
         self._limits = limits
-        self._files: dict[datetime, list[LandingFile]] = {}
+        self._kept_days = kept_days
+        self._listed: dict[datetime, list[LandingFile]] = {}
+        self._files: dict[datetime, HourFiles] = {}
+        self._hashed: dict[str, str] = {}
         self._found: list[str] = []
         self._consumed: Mapping[datetime, Consumed] = {}
+        self._oldest_kept: datetime | None = None
 
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
         """The step as the settings have it, in the platform's lake or another."""
         settings = platform.settings
         limits = ArrivalLimits(settings.late_limit, settings.future_limit)
-        return cls(lake or platform.lake, platform.landing, platform.sources, limits)
+        return cls(
+            lake or platform.lake,
+            platform.landing,
+            platform.sources,
+            limits,
+            settings.landing_kept_days,
+        )
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
-        """Names, sizes and ETags of each hour's files, and the settings that decide about them."""
+        """How each hour's files look, those that are held, and the settings that decide."""
         self._consumed = read_consumed(self._lake, self.table, hours)
-        self._files = {hour: [] for hour in hours}
-        folders = self._landing.folders()
-        self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
-        for folder in folders:
-            for hour, files in self._landing.list_hours(folder, hours).items():
-                self._files[hour] += [file for file in files if file.is_readable]
+        newest = newest_hour(self._lake, self.table) if self._kept_days is not None else None
+        if newest is not None:
+            kept = timedelta(days=self._kept_days or 0)
+            self._oldest_kept = newest + timedelta(hours=1) - kept
+        self._list(hours)
+        self._judge(hours, self._consumed)
         return {hour: self._input(hour) for hour in hours}
 
     def weight(self, hour: datetime) -> int:
         """Bytes of the hour's files."""
-        return sum(file.size for file in self._files[hour])
+        return sum(file.size for file in self._listed[hour])
 
     def fail(self, hour: datetime, error: str) -> None:
         """Mark the hour as failed in the ledger."""
         mark_failed(self._lake, hour, error, self._expected(hour))
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
-        """Replace the hours' rows, then their read-stage quarantine, then their ledger rows.
+        """Replace the rows of the hours' changed files, then their read-stage quarantine, then
+        their ledger rows.
 
-        An hour whose files were written again with the same contents is not written.
+        Files that only look different, or are gone, change no row.
         """
+        for _ in range(_TRIES - 1):
+            try:
+                return self._run(hours)
+            except FilesChangedError:
+                # Neither what the ledger says nor what the table holds is known any more.
+                self._list(hours)
+                self._judge(hours, ())
+        return self._run(hours)
+
+    def _run(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
+        for hour in hours:
+            self._take_same(self._files[hour], hour)
         same = [hour for hour in hours if self._is_same(hour)]
+        readings = {hour: self._reading(hour) for hour in hours}
+        for hour in same:
+            readings[hour].records += [*self._files[hour].kept, *self._files[hour].missing]
         changed = [hour for hour in hours if hour not in same]
-        if same:
-            self._refresh_ledger(same)
-        done = {
-            hour: Done(known.content, known.rows, is_unchanged=True)
-            for hour, known in self._consumed.items()
-            if hour in same
-        }
-        return done | (self._replace(changed) if changed else {})
-
-    def _refresh_ledger(self, hours: Sequence[datetime]) -> None:
-        """Note how the files look now, and sources that became active: no line has changed."""
-        refreshed = []
-        for hour, known in hours_of(read_ledger(self._lake, hours, "telemetry"), hours).items():
-            new = empty_rows(hour, set(self._expected(hour)) - set(known["source"]))
-            rows = pl.concat([known, new.select(known.columns)])
-            looks = [self._source_fingerprint(hour, source) for source in rows["source"]]
-            refreshed.append(rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String)))
-        write_ledger(self._lake, pl.concat(refreshed), hours, "telemetry")
-
-    def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
-        tallies: dict[datetime, dict[str, _Tally]] = {}
-
-        def frames() -> Iterator[pl.DataFrame]:
-            for hour in hours:
-                tallies[hour] = defaultdict(_Tally)
-                for file in self._files[hour]:
-                    source = self._sources.source_of_folder(file.folder)
-                    yield from self._rows(file, hour, source, tallies[hour][source])
-
-        self._lake.stream_hours(self.table, frames, hours)
-        quarantined = [
-            frame
-            for by_source in tallies.values()
-            for tally in by_source.values()
-            for frame in tally.quarantined
-        ]
-        empty = pl.DataFrame(schema=TABLES["quarantined_events"].polars_schema)
-        self._lake.replace_hours(
-            "quarantined_events", pl.concat([empty, *quarantined]), hours, "p_stage = 'read'"
+        if changed:
+            self._write(changed, readings)
+        after = {hour: self._records(hour, readings[hour]) for hour in hours}
+        write_files(
+            self._lake,
+            "telemetry",
+            {hour: (self._files[hour].known, after[hour]) for hour in hours},
         )
-        rows = pl.concat([self._ledger(hour, tallies[hour]) for hour in hours])
-        write_ledger(self._lake, rows, hours, "telemetry")
-        return {hour: self._done(tallies[hour]) for hour in hours}
+        self._write_ledger(after, same)
+        return {hour: self._done(after[hour], is_unchanged=hour in same) for hour in hours}
 
-    def _rows(
-        self, file: LandingFile, hour: datetime, source: str, tally: _Tally
-    ) -> Iterator[pl.DataFrame]:
-        origin = Origin(source, file.path, hour, self._limits.late, self._limits.future)
-        try:
-            content = _Hashing(self._landing.stream(file.path))
-            for block in parse_blocks(content, origin):
-                tally.add_block(block)
-                if block.rows.height:
-                    yield block.rows
-            tally.contents.append(content.content(file))
-        except FileNotFoundError:
-            # Gone since it was listed: the hour's contents are now those without it.
-            return
-        tally.files += 1
-        tally.bytes += content.bytes
+    def _list(self, hours: Sequence[datetime]) -> None:
+        self._listed = {hour: [] for hour in hours}
+        folders = self._landing.folders()
+        self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
+        for folder in folders:
+            for hour, files in self._landing.list_hours(folder, hours).items():
+                self._listed[hour] += [file for file in files if file.is_readable]
+
+    def _judge(self, hours: Sequence[datetime], trusted: Iterable[datetime]) -> None:
+        """Judge the hours' files; of those not `trusted` the table may hold anything."""
+        known = read_files(self._lake, hours, "telemetry")
+        safe = set(trusted)
+        self._hashed = {}
+        for hour in hours:
+            found = self._judged(hour, known[hour], is_safe=hour in safe)
+            if not known[hour] and hour in safe:
+                found.missing += self._adopted(hour)
+            if hour in safe:
+                self._look_at_young(found, hour)
+            self._files[hour] = found
+
+    def _judged(self, hour: datetime, known: Sequence[FileRecord], *, is_safe: bool) -> HourFiles:
+        listed = {file.path for file in self._listed[hour]}
+        believed = list(known)
+        if not is_safe and known:
+            counts = StoredLines(self._lake, hour).counts()
+            believed = [
+                replace(record, read_by="")
+                if record.path in listed
+                else _recounted(record, counts.get((record.source, record.path), (0, 0)))
+                if record.is_current or record.holds_lines
+                else record
+                for record in known
+            ]
+        found = judge_files(
+            self._listed[hour],
+            believed,
+            self._owners,
+            self._sources.overwriting(),
+            may_go=self._may_go(hour),
+        )
+        found.known = list(known)
+        found.missing = [
+            replace(record, source=self._sources.source_of_folder(record.path.split("/", 1)[0]))
+            for record in found.missing
+        ]
+        return found
+
+    def _adopted(self, hour: datetime) -> list[FileRecord]:
+        """The files whose lines an earlier release read and that are gone, as the tables tell."""
+        listed = {file.path for file in self._listed[hour]}
+        state = "forgotten" if self._may_go(hour) else "held"
+        return [
+            _recounted(FileRecord(source, path, "telemetry", _ADOPTED, state), counted)
+            for (source, path), counted in sorted(StoredLines(self._lake, hour).counts().items())
+            if path not in listed
+        ]
+
+    def _look_at_young(self, found: HourFiles, hour: datetime) -> None:
+        """Look into files that were read so soon after they were written that their looks prove
+        nothing."""
+        by_path = {file.path: file for file in self._listed[hour]}
+        for record in [record for record in found.kept if record.is_young]:
+            try:
+                now = hash_file(self._landing, record.path)
+            except UNOPENABLE:
+                now = ""
+            found.kept.remove(record)
+            if now == record.content_hash:
+                is_young = by_path[record.path].is_young(time.time_ns())
+                found.kept.append(replace(record, is_young=is_young))
+            else:
+                self._hashed[record.path] = now
+                found.look.append(Seen(by_path[record.path], [record]))
+
+    def _take_same(self, found: HourFiles, hour: datetime) -> None:
+        """Keep the files that were only written again, with the same content."""
+        for seen in list(found.look):
+            was = seen.was
+            if was is None or was.bytes != seen.file.size or not was.content_hash:
+                continue
+            if {was.source: was.read_by} != self._owners(seen.file.path):
+                continue
+            is_young = seen.file.is_young(time.time_ns())
+            try:
+                is_same = hash_file(self._landing, seen.file.path) == was.content_hash
+            except UNOPENABLE:
+                continue
+            if is_same:
+                found.look.remove(seen)
+                found.kept.append(settled(was, seen.file.identity, is_young=is_young))
 
     def _is_same(self, hour: datetime) -> bool:
-        """Whether the files, though listed differently, hold what the table already has."""
-        known = self._consumed.get(hour)
-        if known is None:
-            return False
-        try:
-            contents = [
-                _Hashing(self._landing.stream(file.path)).content(file)
-                for file in self._files[hour]
-            ]
-        except FileNotFoundError:
-            return False
-        return self._content(contents) == known.content
-
-    def _content(self, contents: Sequence[str]) -> str:
-        folders = {content.split("/", 1)[0] for content in contents}
-        return fingerprint(
-            VERSION, repr(self._limits), repr(self._mapping(folders)), *sorted(contents)
+        found = self._files[hour]
+        return not (found.look or found.leaving or self._moved(hour)) and bool(
+            found.known or hour in self._consumed
         )
 
-    def _mapping(self, folders: Iterable[str]) -> list[tuple[str, str]]:
-        """Which source each of the folders belongs to: others cannot change what an hour holds."""
-        return [(folder, self._sources.source_of_folder(folder)) for folder in sorted(folders)]
+    def _moved(self, hour: datetime) -> dict[str, str]:
+        """Files whose lines stay, though they are gone, under another source than they had."""
+        before = {record.path: record.source for record in self._files[hour].known}
+        return {
+            record.path: record.source
+            for record in self._files[hour].missing
+            if before.get(record.path, record.source) != record.source
+        }
+
+    def _reading(self, hour: datetime) -> HourReading:
+        return HourReading(self._landing, StoredLines(self._lake, hour), self._files[hour])
+
+    def _write(self, hours: Sequence[datetime], readings: dict[datetime, HourReading]) -> None:
+        """Write hours of which much is known file by file, the others whole."""
+        paths = {hour: self._few_paths(hour) for hour in hours}
+        whole = [hour for hour in hours if paths[hour] is None]
+
+        def frames(some: Sequence[datetime]) -> Iterator[pl.DataFrame]:
+            for hour in some:
+                readings[hour] = self._reading(hour)
+                yield from self._rows(hour, readings[hour], is_whole=paths[hour] is None)
+
+        if whole:
+            self._lake.stream_hours(self.table, partial(frames, whole), whole)
+            self._write_bad([readings[hour] for hour in whole], whole, None)
+        for hour, few in paths.items():
+            if few:
+                where = named("file_name", few)
+                self._lake.stream_hours(self.table, partial(frames, [hour]), [hour], where)
+                self._write_bad([readings[hour]], [hour], few)
+
+    def _few_paths(self, hour: datetime) -> list[str] | None:
+        """The files that are to be written by themselves; None if the hour is written whole."""
+        found = self._files[hour]
+        stays = any(record.holds_lines for record in (*found.kept, *found.missing))
+        paths = {*(s.file.path for s in found.look), *(r.path for r in found.leaving)}
+        if not stays or hour not in self._consumed or self._moved(hour):
+            return None
+        return sorted(paths) if len(paths) <= _MOST_NAMES else None
+
+    def _rows(
+        self, hour: datetime, reading: HourReading, *, is_whole: bool
+    ) -> Iterator[pl.DataFrame]:
+        stays = [*reading.files.kept, *reading.files.missing]
+        if is_whole:
+            yield from reading.keep(stays, self._moved(hour))
+        reading.records += stays
+        for seen in reading.files.look:
+            ((source, read_by),) = self._owners(seen.file.path).items()
+            limits = self._limits
+            origin = Origin(source, seen.file.path, hour, limits.late, limits.future)
+            yield from reading.read(seen, origin, read_by, may_go=self._may_go(hour))
+
+    def _write_bad(
+        self, readings: Sequence[HourReading], hours: Sequence[datetime], few: list[str] | None
+    ) -> None:
+        empty = pl.DataFrame(schema=TABLES[BAD].polars_schema)
+        bad = pl.concat([empty, *(part for r in readings for part in r.quarantined)])
+        stored = self._lake.scan(BAD).filter(hours_expression(hours), pl.col("p_stage") == "read")
+        where = "p_stage = 'read'"
+        if few is not None:
+            stored = stored.filter(pl.col("file_name").is_in(few))
+            where += f" AND {named('file_name', few)}"
+        if bad.height or stored.head(1).collect().height:
+            self._lake.replace_hours(BAD, bad, hours, where)
+
+    def _records(self, hour: datetime, reading: HourReading) -> list[FileRecord]:
+        """The hour's records after the run; what became of its lines is only kept if lines were
+        added and none went."""
+        found = self._files[hour]
+        now = reading.records
+        if not self._is_same(hour) and not self._only_added(hour, now):
+            now = [record.waiting() if record.lines else record for record in now]
+        current = {(record.source, record.path, record.content_hash) for record in now}
+        there = {record.path for record in now}
+        replaced = [
+            known.past("replaced")
+            for seen in found.look
+            for known in seen.known
+            if known.holds_lines and known.path in there
+        ]
+        left = [record.past(record.state) for record in found.leaving]
+        past = {(r.source, r.path, r.content_hash): r for r in (*found.past, *replaced, *left)}
+        kept = [record for key, record in past.items() if key not in current]
+        return sorted([*now, *kept], key=lambda r: (r.source, r.path, r.content_hash))
+
+    def _only_added(self, hour: datetime, now: Sequence[FileRecord]) -> bool:
+        found = self._files[hour]
+        lost = any(known.holds_lines for seen in found.look for known in seen.known)
+        return (
+            hour in self._consumed
+            and self._few_paths(hour) is not None
+            and not found.leaving
+            and not lost
+            and any(record.rows is None for record in now)
+        )
+
+    def _write_ledger(
+        self, after: Mapping[datetime, Sequence[FileRecord]], same: Sequence[datetime]
+    ) -> None:
+        hours = list(after)
+        known = hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
+        rows = [
+            ledger_rows(hour, files, known[hour], self._expected(hour), self._looks(hour))
+            for hour, files in after.items()
+        ]
+        added = [hour for hour in hours if hour in same or self._only_added(hour, after[hour])]
+        write_ledger(self._lake, pl.concat(rows), hours, "telemetry", added)
+
+    def _done(self, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:
+        rows = sum(f.lines - f.quarantined_on_read for f in files if f.is_current)
+        return Done(hour_content(files), rows, is_unchanged=is_unchanged)
+
+    def _owners(self, path: str) -> dict[str, str]:
+        """The source of a file, and the settings under which it is read."""
+        source = self._sources.source_of_folder(path.split("/", 1)[0])
+        return {source: fingerprint(VERSION, repr(self._limits), source)}
+
+    def _may_go(self, hour: datetime) -> bool:
+        return self._oldest_kept is not None and hour < self._oldest_kept
 
     def _input(self, hour: datetime) -> str:
+        found = self._files[hour]
+        folders = {file.folder for file in self._listed[hour]}
+        folders |= {record.path.split("/", 1)[0] for record in found.missing}
+        mapping = [(folder, self._sources.source_of_folder(folder)) for folder in sorted(folders)]
         return fingerprint(
             VERSION,
             repr(self._limits),
-            repr(self._mapping({file.folder for file in self._files[hour]})),
+            repr(mapping),
             repr(self._expected(hour)),
-            *(f"{file.path} {file.size} {file.etag}" for file in self._files[hour]),
+            *found.marks(self._hashed),
         )
 
     def _expected(self, hour: datetime) -> list[str]:
@@ -234,40 +386,31 @@ class RawStep:
         or feed is active either, one for nobody: an hour that was looked at must not look like
         one that never ran.
         """
-        telemetry = sorted(self._sources.active_in(hour, "telemetry")) or self._found
+        held = {record.source for record in self._files[hour].missing}
+        telemetry = sorted(self._sources.active_in(hour, "telemetry") or {*self._found, *held})
         return telemetry or ([] if self._sources.active_in(hour) else [UNASSIGNED])
 
-    def _done(self, tallies: Mapping[str, _Tally]) -> Done:
-        contents = [content for tally in tallies.values() for content in tally.contents]
-        return Done(self._content(contents), sum(tally.rows for tally in tallies.values()))
+    def _looks(self, hour: datetime) -> dict[str, str]:
+        """Per source a hash of its files as they were listed, by which sensors know them."""
+        by_source: dict[str, list[LandingFile]] = {}
+        for file in self._listed[hour]:
+            source = self._sources.source_of_folder(file.folder)
+            by_source.setdefault(source, []).append(file)
+        return {
+            source: fingerprint(*(f"{file.path} {file.size} {file.etag}" for file in files))
+            for source, files in by_source.items()
+        }
 
-    def _ledger(self, hour: datetime, tallies: Mapping[str, _Tally]) -> pl.DataFrame:
-        rows = empty_rows(hour, {*self._expected(hour), *tallies})
-        read = pl.DataFrame(
-            [
-                {
-                    "source": source,
-                    "files": tally.files,
-                    "truncated_files": tally.truncated_files,
-                    "unreadable_files": tally.unreadable_files,
-                    "bytes": tally.bytes,
-                    "lines": tally.lines,
-                    "quarantined_on_read": tally.lines - tally.rows,
-                    "quarantined": tally.lines - tally.rows,
-                    "rows": None,
-                    "fingerprint": self._source_fingerprint(hour, source),
-                }
-                for source, tally in sorted(tallies.items())
-            ],
-            schema_overrides={"rows": pl.Int64, "source": pl.String, "fingerprint": pl.String},
-        )
-        return rows if read.is_empty() else rows.update(read, on="source", include_nulls=True)
 
-    def _source_fingerprint(self, hour: datetime, source: str) -> str:
-        return fingerprint(
-            *(
-                f"{file.path} {file.size} {file.etag}"
-                for file in self._files[hour]
-                if self._sources.source_of_folder(file.folder) == source
-            )
-        )
+def _recounted(record: FileRecord, counted: tuple[int, int]) -> FileRecord:
+    """A record with as many lines as the tables hold."""
+    lines, bad = counted
+    return replace(
+        record,
+        lines=lines,
+        rows=None if lines else 0,
+        quarantined=bad,
+        quarantined_on_read=bad,
+        duplicates=0,
+        left_out=0,
+    )

@@ -5,12 +5,20 @@ again. Does not: which rows of which table are written (lake.py).
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+)
 from deltalake.exceptions import CommitFailedError
 
 from kpi_platform.schemas.tables import Table
@@ -51,6 +59,8 @@ def table_properties(contract: Table) -> dict[str, str]:
     named = ",".join(contract.statistics)
     return {
         "delta.checkpointInterval": "50",
+        # For how long the log remembers which hour a commit was about.
+        "delta.setTransactionRetentionDuration": "interval 30 days",
         **({"delta.dataSkippingStatsColumns": named} if named else {}),
     }
 
@@ -146,6 +156,15 @@ def _literals(values: pl.Series) -> str:
     """The distinct values (texts, dates or whole numbers) as SQL."""
     texts = (str(value).replace("'", "''") for value in values.unique().sort())
     return ", ".join(texts if values.dtype.is_integer() else (f"'{text}'" for text in texts))
+
+
+def about_hours(hours: Iterable[datetime]) -> CommitProperties:
+    """What a commit says of the hours that it is about: of two made at once from the same state
+    of the table, the second fails."""
+    now = int(time.time() * 1000)
+    return CommitProperties(
+        app_transactions=[Transaction(f"hour {hour:%Y-%m-%d-%H}", now, now) for hour in hours]
+    )
 
 
 def retried(write: Callable[[], T]) -> T:

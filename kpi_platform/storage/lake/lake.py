@@ -16,14 +16,15 @@ from urllib.parse import unquote
 import obstore
 import polars as pl
 import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, write_deltalake
+from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.delta_writes import (
+    about_hours,
     add_missing_columns,
     changes_of,
     merge,
@@ -51,6 +52,12 @@ def hours_predicate(hours: Iterable[datetime]) -> str:
         for day, numbers in _by_day(hours).items()
     ]
     return " OR ".join(terms)
+
+
+def named(column: str, values: Iterable[str]) -> str:
+    """SQL that is true for the rows whose `column` is one of these texts."""
+    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f"{column} IN ({texts})"
 
 
 def hours_expression(hours: Iterable[datetime]) -> pl.Expr:
@@ -253,10 +260,36 @@ class Lake:
         """Replace the rows of these ingest hours (and of `where`, SQL) in one commit."""
         self.replace(table, rows, _and(hours_predicate(hours), where))
 
+    def change_hours(
+        self,
+        table: str,
+        change: Callable[[pl.DataFrame], pl.DataFrame],
+        hours: Sequence[datetime],
+        which: pl.Expr | None = None,
+        where: str = "",
+    ) -> None:
+        """Replace the rows of these ingest hours (and of `which`, in SQL `where`) by what `change`
+        makes of them, in one commit; made anew from the rows of a writer that came between."""
+        chosen = pl.lit(value=True) if which is None else which
+
+        def changed() -> pl.DataFrame:
+            rows = self.scan_hours(table, hours).filter(chosen).collect()
+            return change(rows).select(TABLES[table].polars_schema.names())
+
+        self._overwrite(table, changed, _and(hours_predicate(hours), where))
+
     def stream_hours(
-        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
+        self,
+        table: str,
+        frames: Callable[[], Iterator[pl.DataFrame]],
+        hours: Sequence[datetime],
+        where: str = "",
+        *,
+        is_alone: bool = False,
     ) -> None:
         """As `replace_hours`, from frames made one by one, so that memory stays bounded.
+
+        `is_alone`: not even rows that are only added to these hours may come between.
 
         `frames` is called again if another writer came between and the write is repeated.
         """
@@ -266,7 +299,8 @@ class Lake:
             batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
             return pa.RecordBatchReader.from_batches(schema, batches)
 
-        self._overwrite(table, reader, hours_predicate(hours))
+        about = about_hours(hours) if is_alone else None
+        self._overwrite(table, reader, _and(hours_predicate(hours), where), about)
 
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
@@ -282,6 +316,29 @@ class Lake:
                 self._create(table), frame, mode="append", writer_properties=properties
             )
         )
+
+    def add_to_hour(
+        self, table: str, hour: datetime, new: Callable[[pl.LazyFrame], pl.DataFrame]
+    ) -> bool:
+        """Add the rows that `new` makes from those that the hour has now; False, and nothing is
+        written, if another writer changed the hour meanwhile."""
+        target, contract = self._create(table), TABLES[table]
+        files = files_of(target).filter(hours_expression([hour]))
+        rows = new(scan_files(self.path(table), contract, files))
+        rows = rows.select(contract.polars_schema.names())
+        if rows.is_empty():
+            return True
+        try:
+            write_deltalake(
+                target,
+                rows,
+                mode="append",
+                writer_properties=writer_properties(contract),
+                commit_properties=about_hours([hour]),
+            )
+        except CommitFailedError:
+            return False
+        return True
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names."""
@@ -392,7 +449,11 @@ class Lake:
         )
 
     def _overwrite(
-        self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
+        self,
+        table: str,
+        data: Callable[[], pl.DataFrame | pa.RecordBatchReader],
+        predicate: str,
+        about: CommitProperties | None = None,
     ) -> None:
         retried(
             lambda: write_deltalake(
@@ -401,6 +462,7 @@ class Lake:
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=writer_properties(TABLES[table]),
+                commit_properties=about,
             )
         )
 

@@ -15,6 +15,12 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from kpi_platform.storage.landing.local_files import (
+    YOUNG_NANOSECONDS,
+    local_etag,
+    walk_files,
+)
+
 READABLE = re.compile(r"\.(tsv|jsonl)(\.(gz|zst))?$")
 _HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
 _BLOCK_BYTES = 8 * 1024 * 1024
@@ -40,6 +46,22 @@ class LandingFile:
     size: int
     etag: str
     modified_at: datetime
+    changed_ns: int = 0
+
+    @property
+    def identity(self) -> str:
+        """How it looks now: of a local file also when the system last saw it change, which a
+        writer cannot set back as it can size and time."""
+        return (
+            f"{self.size} {self.etag} {self.changed_ns}"
+            if self.changed_ns
+            else f"{self.size} {self.etag}"
+        )
+
+    def is_young(self, now_ns: int) -> bool:
+        """Whether it was changed so short a time before `now_ns` that it could change once more
+        without looking different. Objects in S3 have hashes for ETags."""
+        return self.changed_ns > now_ns - YOUNG_NANOSECONDS
 
     @property
     def folder(self) -> str:
@@ -76,7 +98,7 @@ class Landing:
 
     def folders(self) -> list[str]:
         """The source folders, sorted."""
-        return sorted(self._guarded(lambda: list(self._prefixes())))
+        return sorted(self._guarded(self._prefixes))
 
     def list_hours(
         self, folder: str, hours: Iterable[datetime]
@@ -105,18 +127,27 @@ class Landing:
         for block in result.stream(min_chunk_size=_BLOCK_BYTES):
             yield bytes(block)
 
-    def _prefixes(self) -> Iterable[str]:
-        return obstore.list_with_delimiter(self._store)["common_prefixes"]
+    def _prefixes(self) -> list[str]:
+        if isinstance(self._store, LocalStore):
+            named = (path.name for path in Path(self.uri).iterdir() if path.is_dir())
+            return [name for name in named if _shown(name) == name]
+        try:
+            return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
+        except BaseError as error:
+            if "invalid path" not in str(error):
+                raise
+            paths = (file.path.split("/") for file in _keys(self.uri, ""))
+            return sorted({parts[0] for parts in paths if len(parts) > 1})
 
     def _list(self, prefix: str | None) -> Iterator[LandingFile]:
         def read() -> list[LandingFile]:
+            if isinstance(self._store, LocalStore):
+                return list(_local_files(Path(self.uri), prefix or ""))
             try:
                 pages = obstore.list(self._store, prefix, chunk_size=1000)
                 return [_file(meta) for page in pages for meta in page]
-            except (BaseError, OSError) as error:
+            except BaseError as error:
                 # One name that is no valid object path must not hide every other file.
-                if isinstance(self._store, LocalStore):
-                    return list(_walk(Path(self.uri), Path(self.uri) / (prefix or "")))
                 if "invalid path" not in str(error):
                     raise
                 return list(_keys(self.uri, prefix or ""))
@@ -137,14 +168,16 @@ def _read(path: Path) -> Iterator[bytes]:
             yield block
 
 
-def _walk(root: Path, folder: Path) -> Iterator[LandingFile]:
-    """The files below a folder; one whose name cannot be read is named so that a check shows it."""
-    for path in sorted(folder.rglob("*")):
-        if path.is_file():
-            found = path.stat()
+def _local_files(root: Path, prefix: str) -> Iterator[LandingFile]:
+    """The files below a folder; what cannot be read is named so that a check shows it."""
+    for path, found in walk_files(root, prefix):
+        if found is None:
+            yield LandingFile(f"{_shown(path)} (unreadable folder)", 0, "", datetime.now(UTC))
+        else:
             modified = datetime.fromtimestamp(found.st_mtime, UTC)
-            name = _shown(path.relative_to(root).as_posix())
-            yield LandingFile(name, found.st_size, f"{found.st_ino}-{found.st_mtime_ns}", modified)
+            yield LandingFile(
+                _shown(path), found.st_size, local_etag(found), modified, found.st_ctime_ns
+            )
 
 
 def _keys(uri: str, prefix: str) -> Iterator[LandingFile]:
