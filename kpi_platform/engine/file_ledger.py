@@ -13,7 +13,7 @@ import polars as pl
 
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 TABLE = "file_ledger"
 FileKind = Literal["telemetry", "console", "stream"]
@@ -162,8 +162,12 @@ def hour_content(files: Iterable[FileRecord]) -> str:
     )
 
 
-def held_files(lake: Lake, hours: Sequence[datetime] | None = None) -> pl.DataFrame:
-    """The rows of files that are held, in these hours or in all."""
+def held_files(lake: Lake, span: tuple[datetime, datetime] | None = None) -> pl.DataFrame:
+    """The rows of files that are held: from the first to the last hour (both included), or all."""
     rows = lake.scan(TABLE).filter(pl.col("state") == "held")
-    chosen = rows if hours is None else rows.filter(hours_expression(hours))
-    return chosen.sort(*INGEST_HOUR, "source", "path").collect()
+    if span is not None:
+        day, number = (pl.col(name) for name in INGEST_HOUR)
+        hour = day.cast(pl.Datetime("us")).dt.replace_time_zone("UTC") + pl.duration(hours=number)
+        # The days are partitions: others are not read.
+        rows = rows.filter(day.is_between(span[0].date(), span[1].date()), hour.is_between(*span))
+    return rows.sort(*INGEST_HOUR, "source", "path").collect()

@@ -30,6 +30,7 @@ FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowExcept
 
 # Whose hours have to follow when an hour beyond the run's own was touched.
 _NEXT = {
+    "raw_telemetry": "cleaned_events",
     "raw_console_feed": "cleaned_events",
     "raw_stream_feed": "cleaned_events",
     "cleaned_events": "sessions",
