@@ -13,6 +13,7 @@ from kpi_platform.arrivals.drift.drift_checks import (
     warehouses_are_as_mapped,
 )
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
+from kpi_platform.arrivals.held_checks import check_held, held_spec
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.hour_ledger import read_ledger
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
@@ -38,15 +39,22 @@ EVERY_STREAM = CheckSpec(
     "Every stream feed could be read; the others go on without one that could not.",
     is_warning=True,
 )
-RAW_CHECKS = [contract_spec("raw_telemetry")]
+RAW_CHECKS = [contract_spec("raw_telemetry"), held_spec("raw_telemetry")]
 STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
-CONSOLE_CHECKS = [contract_spec("raw_console_feed"), EVERY_CONSOLE]
-STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM]
+CONSOLE_CHECKS = [
+    contract_spec("raw_console_feed"),
+    EVERY_CONSOLE,
+    held_spec("raw_console_feed"),
+]
+STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM, held_spec("raw_stream_feed")]
 
 
 def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_telemetry` for these hours, from the table as it is now."""
-    return check_contract(lake, "raw_telemetry", hours)
+    return [
+        *check_contract(lake, "raw_telemetry", hours),
+        *check_held(lake, "raw_telemetry", "telemetry", hours),
+    ]
 
 
 def check_studios(
@@ -63,12 +71,20 @@ def check_studios(
 
 def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_console_feed` for these hours."""
-    return [*check_contract(lake, "raw_console_feed", hours), *_read(lake, hours, EVERY_CONSOLE)]
+    return [
+        *check_contract(lake, "raw_console_feed", hours),
+        *_read(lake, hours, EVERY_CONSOLE),
+        *check_held(lake, "raw_console_feed", "console", hours),
+    ]
 
 
 def check_stream(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_stream_feed` for these hours."""
-    return [*check_contract(lake, "raw_stream_feed", hours), *_read(lake, hours, EVERY_STREAM)]
+    return [
+        *check_contract(lake, "raw_stream_feed", hours),
+        *_read(lake, hours, EVERY_STREAM),
+        *check_held(lake, "raw_stream_feed", "stream", hours),
+    ]
 
 
 _KINDS: dict[CheckSpec, Kind] = {

@@ -24,6 +24,7 @@ from typer._click.exceptions import ClickException  # Typer carries its own Clic
 from kpi_platform.cli.cli_sources import sources_app
 from kpi_platform.cli.demo import run_demo
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
+from kpi_platform.cli.removals import removals_app
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.dashboard import make_dashboard, read_inputs
 from kpi_platform.schemas.sources import SourcesError
@@ -64,6 +65,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(sources_app, name="sources")
+app.add_typer(removals_app, name="removals")
 
 
 def main() -> None:

@@ -77,6 +77,7 @@ class RawStep:
         self._listed: dict[datetime, list[LandingFile]] = {}
         self._files: dict[datetime, HourFiles] = {}
         self._hashed: dict[str, str] = {}
+        self._owners_of: dict[str, dict[str, str]] = {}
         self._found: list[str] = []
         self._consumed: Mapping[datetime, Consumed] = {}
         self._oldest_kept: datetime | None = None
@@ -190,8 +191,7 @@ class RawStep:
         )
         found.known = list(known)
         found.missing = [
-            replace(record, source=self._sources.source_of_folder(record.path.split("/", 1)[0]))
-            for record in found.missing
+            replace(record, source=self._source(record.path)) for record in found.missing
         ]
         return found
 
@@ -360,8 +360,16 @@ class RawStep:
 
     def _owners(self, path: str) -> dict[str, str]:
         """The source of a file, and the settings under which it is read."""
-        source = self._sources.source_of_folder(path.split("/", 1)[0])
-        return {source: fingerprint(VERSION, repr(self._limits), source)}
+        folder = path.split("/", 1)[0]
+        if folder not in self._owners_of:
+            source = self._sources.source_of_folder(folder)
+            read_by = fingerprint(VERSION, repr(self._limits), source)
+            self._owners_of[folder] = {source: read_by}
+        return self._owners_of[folder]
+
+    def _source(self, path: str) -> str:
+        (source,) = self._owners(path)
+        return source
 
     def _may_go(self, hour: datetime) -> bool:
         return self._oldest_kept is not None and hour < self._oldest_kept
@@ -394,8 +402,7 @@ class RawStep:
         """Per source a hash of its files as they were listed, by which sensors know them."""
         by_source: dict[str, list[LandingFile]] = {}
         for file in self._listed[hour]:
-            source = self._sources.source_of_folder(file.folder)
-            by_source.setdefault(source, []).append(file)
+            by_source.setdefault(self._source(file.path), []).append(file)
         return {
             source: fingerprint(*(f"{file.path} {file.size} {file.etag}" for file in files))
             for source, files in by_source.items()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import urlparse
 
@@ -66,13 +66,12 @@ class LandingFile:
     @property
     def folder(self) -> str:
         """The source folder: the first part of the path."""
-        return PurePosixPath(self.path).parts[0]
+        return self.path.split("/", 1)[0]
 
     @property
     def hour(self) -> datetime | None:
         """The ingest hour of the file's folder, or None if the folder is no valid hour."""
-        parts = PurePosixPath(self.path).parts
-        match = _HOUR.match("/".join(parts[1:-1]))
+        match = _HOUR.match(self.path.partition("/")[2].rpartition("/")[0])
         if match is None:
             return None
         try:
@@ -84,7 +83,7 @@ class LandingFile:
     @property
     def is_readable(self) -> bool:
         """Whether the name says telemetry; hidden files are somebody's work in progress."""
-        name = PurePosixPath(self.path).name
+        name = self.path.rpartition("/")[2]
         return not name.startswith((".", "_")) and READABLE.search(name) is not None
 
 
