@@ -6,9 +6,7 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, date, datetime
-from functools import reduce
-from operator import or_
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
@@ -33,7 +31,14 @@ from kpi_platform.storage.lake.delta_writes import (
     to_arrow_table,
     writer_properties,
 )
-from kpi_platform.storage.lake.lake_files import Span, files_of, may_meet, scan_files
+from kpi_platform.storage.lake.lake_files import (
+    Span,
+    files_of,
+    islands,
+    may_meet,
+    meets,
+    scan_files,
+)
 from kpi_platform.storage.lake.snapshots import Snapshots
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 
@@ -41,16 +46,24 @@ if TYPE_CHECKING:
     from obstore import Attributes
 
 
+_EPOCH = date(1970, 1, 1)
+_HOURS_OF_A_DAY = 24
+
+
 class LakeError(ValueError):
     """The lake cannot be used; the message is one line that names the setting."""
 
 
 def hours_predicate(hours: Iterable[datetime]) -> str:
-    """SQL that is true for the rows of these ingest hours."""
-    terms = [
-        f"(p_ingest_date_utc = '{day}' AND p_ingest_hour_utc IN ({', '.join(map(str, numbers))}))"
-        for day, numbers in _by_day(hours).items()
-    ]
+    """SQL that is true for the rows of these ingest hours.
+
+    Neighbouring days with the same hours are one term: a year of whole days is one, not 365.
+    """
+    terms = []
+    for first, last, numbers in _alike_days(hours):
+        days = f"= '{first}'" if first == last else f"BETWEEN '{first}' AND '{last}'"
+        clock = f"p_ingest_hour_utc IN ({', '.join(map(str, numbers))})"
+        terms.append(f"(p_ingest_date_utc {days} AND {clock})")
     return " OR ".join(terms)
 
 
@@ -61,12 +74,16 @@ def named(column: str, values: Iterable[str]) -> str:
 
 
 def hours_expression(hours: Iterable[datetime]) -> pl.Expr:
-    """Polars expression that is true for the rows of these ingest hours."""
-    terms = [
-        (pl.col("p_ingest_date_utc") == pl.lit(day)) & pl.col("p_ingest_hour_utc").is_in(numbers)
-        for day, numbers in _by_day(hours).items()
-    ]
-    return reduce(or_, terms, pl.lit(value=False))
+    """Polars expression that is true for the rows of these ingest hours.
+
+    It is flat, however many days there are: Polars judges each file by each term of it.
+    """
+    wanted = set(hours)
+    day, hour = pl.col("p_ingest_date_utc"), pl.col("p_ingest_hour_utc")
+    days = sorted({each.date() for each in wanted})
+    numbers = pl.Series(sorted(_hour_number(each) for each in wanted), dtype=pl.Int32)
+    number = day.to_physical().cast(pl.Int32) * _HOURS_OF_A_DAY + hour.cast(pl.Int32)
+    return day.is_in(pl.Series(days, dtype=pl.Date).implode()) & number.is_in(numbers.implode())
 
 
 def hours_of(rows: pl.DataFrame, hours: Iterable[datetime]) -> dict[datetime, pl.DataFrame]:
@@ -91,11 +108,28 @@ def hours_in(rows: pl.DataFrame) -> list[datetime]:
     )
 
 
-def _by_day(hours: Iterable[datetime]) -> dict[date, list[int]]:
+def _hour_number(hour: datetime) -> int:
+    """How many hours lie between 1970 and this one."""
+    return (hour.date() - _EPOCH).days * _HOURS_OF_A_DAY + hour.hour
+
+
+def _alike_days(hours: Iterable[datetime]) -> Iterator[tuple[date, date, tuple[int, ...]]]:
+    """First and last of neighbouring days of which the same hours are meant, and these hours."""
     days: dict[date, list[int]] = {}
     for hour in sorted(set(hours)):
         days.setdefault(hour.date(), []).append(hour.hour)
-    return days
+    first = last = None
+    numbers: tuple[int, ...] = ()
+    for day, hours_of_day in days.items():
+        if first is None or last is None:
+            first, last, numbers = day, day, tuple(hours_of_day)
+        elif tuple(hours_of_day) == numbers and day == last + timedelta(days=1):
+            last = day
+        else:
+            yield first, last, numbers
+            first, last, numbers = day, day, tuple(hours_of_day)
+    if first is not None and last is not None:
+        yield first, last, numbers
 
 
 def open_store(uri: str) -> ObjectStore:
@@ -182,19 +216,20 @@ class Lake:
         if known == set(INGEST_HOUR):
             is_wanted = hours_expression(wanted)
         elif known:
-            is_wanted = pl.col("p_ingest_date_utc").is_in(list(_by_day(wanted)))
+            is_wanted = pl.col("p_ingest_date_utc").is_in({hour.date() for hour in wanted})
         else:
             is_wanted = pl.lit(value=True)
         return self._scan_some(table, lambda _: is_wanted).filter(hours_expression(wanted))
 
     def scan_span(self, table: str, span: Span, since: pl.Series, until: pl.Series) -> pl.LazyFrame:
-        """A lazy reader of the rows whose span meets the time from the first of `since` to the
-        last of `until` (both included), which looks at no file that can hold none. No instants,
-        no rows."""
-        if since.is_empty() or until.is_empty():
+        """A lazy reader of the rows whose span meets the time from `since` to `until` (both
+        included) of any pair, which looks at no file that can hold none; maybe of some rows
+        between the pairs. No instants, no rows."""
+        times = islands(since, until)
+        if times.is_empty():
             return pl.LazyFrame(schema=TABLES[table].polars_schema)
-        rows = self._scan_some(table, lambda files: may_meet(files, span, since, until))
-        return rows.filter(pl.col(span[1]) >= since.min(), pl.col(span[0]) <= until.max())
+        rows = self._scan_some(table, lambda files: may_meet(files, span, times))
+        return rows.filter(meets(pl.col(span[0]), pl.col(span[1]), times))
 
     def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
         """A lazy reader of the files for which `where` (of `files_of`) is true."""

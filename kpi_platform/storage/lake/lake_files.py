@@ -18,6 +18,10 @@ Span = tuple[str, str]
 """The columns with the first and the last instant of what a row is about; may be the same."""
 # Delta tells of instants in whole milliseconds, the greatest rounded down.
 _ROUNDED = timedelta(milliseconds=1)
+_INSTANT = pl.Datetime("us", "UTC")
+# As many stretches of time as are looked for at once, and the time between two that are one.
+MOST_ISLANDS = 16
+_TOGETHER = timedelta(hours=1)
 # What other writers write for the same types.
 _CASTS = pl.ScanCastOptions(
     integer_cast="upcast",
@@ -33,16 +37,46 @@ def files_of(snapshot: DeltaTable) -> pl.DataFrame:
     return files.rename(lambda name: name.removeprefix("partition."))
 
 
-def may_meet(files: pl.DataFrame, span: Span, since: pl.Series, until: pl.Series) -> pl.Expr:
-    """True for the files that may hold a row whose span meets the time from the first of `since`
-    to the last of `until`; one that does not say may hold anything."""
-    instant = pl.Datetime("us", "UTC")
+def islands(since: pl.Series, until: pl.Series) -> pl.DataFrame:
+    """The stretches of time that the pairs of `since` and `until` cover, `first` to `last`.
+
+    Stretches less than an hour apart are one, and beyond `MOST_ISLANDS` those with the least time
+    between them: one event that is 30 days late does not make the 30 days be read.
+    """
+    pairs = pl.DataFrame({"first": since.cast(_INSTANT), "last": until.cast(_INSTANT)}).sort(
+        "first"
+    )
+    gap = pairs.select(pl.col("first") - pl.col("last").cum_max().shift()).to_series()
+    widest = gap.top_k(MOST_ISLANDS).drop_nulls()
+    apart = [_TOGETHER, *widest.to_list()[MOST_ISLANDS - 1 :]]
+    is_start = (gap > max(apart)).fill_null(value=False)
+    return (
+        pairs.group_by(is_start.cum_sum().alias("island"), maintain_order=True)
+        .agg(pl.col("first").min(), pl.col("last").max())
+        .drop("island")
+    )
+
+
+def meets(least: pl.Expr, greatest: pl.Expr, times: pl.DataFrame) -> pl.Expr:
+    """True where the time from `least` to `greatest` meets one of the `times` (of `islands`)."""
+    within = (greatest >= times["first"].min()) & (least <= times["last"].max())
+    if times.height == 1:
+        return within
+    # The whole of them first: Parquet's statistics are asked about simple terms only.
+    return within & pl.any_horizontal(
+        (greatest >= first) & (least <= last) for first, last in times.iter_rows()
+    )
+
+
+def may_meet(files: pl.DataFrame, span: Span, times: pl.DataFrame) -> pl.Expr:
+    """True for the files that may hold a row whose span meets one of the `times` (of `islands`);
+    one that does not say may hold anything."""
     least, greatest = (
-        (pl.col(name) if name in files.columns else pl.lit(None, instant)).cast(instant)
+        (pl.col(name) if name in files.columns else pl.lit(None, _INSTANT)).cast(_INSTANT)
         for name in (f"min.{span[0]}", f"max.{span[1]}")
     )
-    is_before, is_after = greatest + _ROUNDED < since.min(), least > until.max()
-    return ~(is_before.fill_null(value=False) | is_after.fill_null(value=False))
+    within = meets(least, greatest + _ROUNDED, times)
+    return within.fill_null(value=True)
 
 
 def scan_files(root: str, contract: Table, files: pl.DataFrame) -> pl.LazyFrame:

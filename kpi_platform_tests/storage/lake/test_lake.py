@@ -9,9 +9,9 @@ from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError
 
 from kpi_platform.schemas.tables import TABLES, Table
+from kpi_platform.storage.lake import lake as lake_module
 from kpi_platform.storage.lake.delta_writes import merge
 from kpi_platform.storage.lake.lake import Lake, LakeError, hours_of
-from kpi_platform.storage.lake.lake import lake as lake_module
 from kpi_platform.storage.lake.lake_files import files_of
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)

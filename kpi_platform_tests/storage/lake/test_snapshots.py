@@ -15,8 +15,8 @@ import pytest
 from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake import snapshots as snapshots_module
 from kpi_platform.storage.lake.lake import Lake, open_store
-from kpi_platform.storage.lake.lake import snapshots as snapshots_module
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform.storage.local_servers.local_s3 import S3Server
 
@@ -218,7 +218,7 @@ def test_rows_of_a_span_are_found_whatever_the_log_says(lake: Lake, change: obje
     for first in range(6):
         for last in range(first, 6):
             span = lake.scan_span(
-                TABLE, ("event_at", "event_at"), at[first : first + 1], at[: last + 1]
+                TABLE, ("event_at", "event_at"), at[first : first + 1], at[last : last + 1]
             )
             assert span.collect()["event_id"].sort().to_list() == [
                 f"e{n}" for n in range(first, last + 1)
