@@ -4,7 +4,7 @@ Belongs here: the changes of the ledger. Does not: listing files, and taking lin
 which the run of an hour does.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -34,16 +34,19 @@ RAW_TABLES: Mapping[str, str] = {
 def note_missing(
     lake: Lake,
     kind: FileKind,
-    listed: Mapping[datetime, Collection[str]],
+    hours: Sequence[datetime],
+    list_paths: Callable[[Sequence[datetime]], Mapping[datetime, Collection[str]]],
     overwriting: Collection[str],
     may_go: Callable[[datetime], bool],
 ) -> list[datetime]:
-    """Note the files that these hours hold and that are not among the paths `listed` of them; the
+    """Note the files that these hours hold and that are not among the paths listed of them; the
     hours in which there were any. No line changes, and no hour has to be run for it.
 
+    `list_paths`: of hours, asked after the ledger: what is read meanwhile is not taken for gone.
     `overwriting`: sources whose newest listing that had files counts: theirs is an hour's run.
     """
-    known = read_files(lake, listed, kind)
+    known = read_files(lake, hours, kind)
+    listed = list_paths(hours) if hours else {}
     noted = []
     for hour, files in known.items():
         paths = set(listed[hour])

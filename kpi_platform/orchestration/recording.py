@@ -169,6 +169,7 @@ def _record_hour(
         "bytes": figures.bytes,
         "quarantined": figures.quarantined,
         "duplicates": figures.duplicates,
+        "left_out": figures.left_out,
         "seconds": round(report.seconds, 3),
         "peak_memory_mib": peak_memory_mib(),
         "unchanged": report.status == "unchanged",

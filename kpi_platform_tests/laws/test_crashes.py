@@ -13,8 +13,8 @@ from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
 from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
-from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake import lake as lake_module
+from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.laws.file_world import FileWorld, start_run, unaccounted
 from kpi_platform_tests.laws.lake_world import (
     Fault,

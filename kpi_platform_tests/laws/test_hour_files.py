@@ -8,6 +8,7 @@ import os
 import shutil
 import tempfile
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -127,8 +128,7 @@ class HourFilesLaw(RuleBasedStateMachine):
     @rule(hours=st.lists(st.sampled_from(HOURS), min_size=1, max_size=2, unique=True))
     def list_files(self, hours: list[datetime]) -> None:
         """What is only listed changes no contents."""
-        listed = {hour: self._listed(hour) for hour in hours}
-        note_missing(self.lake, "telemetry", listed, {"spark"}, lambda _: False)
+        note_missing(self.lake, "telemetry", hours, self._listed, {"spark"}, lambda _: False)
 
     @rule(
         hours=st.lists(st.sampled_from(HOURS), min_size=1, max_size=2, unique=True),
@@ -199,10 +199,13 @@ class HourFilesLaw(RuleBasedStateMachine):
         folder.mkdir(parents=True, exist_ok=True)
         return folder / name
 
-    def _listed(self, hour: datetime) -> list[str]:
+    def _listed(self, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
         landing = Landing(str(self.root / "landing"))
-        folders = landing.folders()
-        return [f.path for name in folders for f in landing.list_hours(name, [hour])[hour]]
+        paths: dict[datetime, set[str]] = {hour: set() for hour in hours}
+        for folder in landing.folders():
+            for hour, files in landing.list_hours(folder, hours).items():
+                paths[hour] |= {file.path for file in files}
+        return paths
 
     def _run(self, hours: list[datetime], chunk: int, *, is_cleaned: bool) -> None:
         reports = self._steps(hours, chunk, is_cleaned=is_cleaned)

@@ -4,7 +4,6 @@ Belongs here: what of an hour is written anew, and the order of commits. Does no
 read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 """
 
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -13,22 +12,25 @@ from typing import Self
 
 import polars as pl
 
-from kpi_platform.arrivals.hour_files import HourFiles, Seen, judge_files
-from kpi_platform.arrivals.telemetry.hour_reading import (
-    BAD,
-    UNOPENABLE,
-    HourReading,
-    StoredLines,
-    hash_file,
+from kpi_platform.arrivals.hour_files import (
+    ADOPTED,
+    HourFiles,
+    believe,
+    judge_files,
+    look_at_young,
+    recounted,
+    take_same,
+    with_past,
 )
-from kpi_platform.arrivals.telemetry.ledger_rows import ledger_rows
+from kpi_platform.arrivals.ledger_rows import ledger_rows
+from kpi_platform.arrivals.stored_lines import BAD, StoredLines
+from kpi_platform.arrivals.telemetry.hour_reading import HourReading
 from kpi_platform.arrivals.telemetry.parse import Origin
 from kpi_platform.engine.file_ledger import (
     FileRecord,
     FilesChangedError,
     hour_content,
     read_files,
-    settled,
     write_files,
 )
 from kpi_platform.engine.hour_fingerprints import Consumed, newest_hour, read_consumed
@@ -45,7 +47,6 @@ VERSION = "3"
 _TRIES = 3
 # A longer list of names costs more than to write the hour anew.
 _MOST_NAMES = 200
-_ADOPTED = "a release without a ledger of files"
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,7 @@ class RawStep:
 
     def _run(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         for hour in hours:
-            self._take_same(self._files[hour], hour)
+            take_same(self._files[hour], self._owners, lambda: self._landing)
         same = [hour for hour in hours if self._is_same(hour)]
         readings = {hour: self._reading(hour) for hour in hours}
         for hour in same:
@@ -166,7 +167,7 @@ class RawStep:
             if not known[hour] and hour in safe:
                 found.missing += self._adopted(hour)
             if hour in safe:
-                self._look_at_young(found, hour)
+                self._hashed |= look_at_young(found, self._listed[hour], lambda: self._landing)
             self._files[hour] = found
 
     def _judged(self, hour: datetime, known: Sequence[FileRecord], *, is_safe: bool) -> HourFiles:
@@ -174,14 +175,7 @@ class RawStep:
         believed = list(known)
         if not is_safe and known:
             counts = StoredLines(self._lake, hour).counts()
-            believed = [
-                replace(record, read_by="")
-                if record.path in listed
-                else _recounted(record, counts.get((record.source, record.path), (0, 0)))
-                if record.is_current or record.holds_lines
-                else record
-                for record in known
-            ]
+            believed = [believe(record, listed, counts) for record in known]
         found = judge_files(
             self._listed[hour],
             believed,
@@ -200,44 +194,10 @@ class RawStep:
         listed = {file.path for file in self._listed[hour]}
         state = "forgotten" if self._may_go(hour) else "held"
         return [
-            _recounted(FileRecord(source, path, "telemetry", _ADOPTED, state), counted)
+            recounted(FileRecord(source, path, "telemetry", ADOPTED, state), counted)
             for (source, path), counted in sorted(StoredLines(self._lake, hour).counts().items())
             if path not in listed
         ]
-
-    def _look_at_young(self, found: HourFiles, hour: datetime) -> None:
-        """Look into files that were read so soon after they were written that their looks prove
-        nothing."""
-        by_path = {file.path: file for file in self._listed[hour]}
-        for record in [record for record in found.kept if record.is_young]:
-            try:
-                now = hash_file(self._landing, record.path)
-            except UNOPENABLE:
-                now = ""
-            found.kept.remove(record)
-            if now == record.content_hash:
-                is_young = by_path[record.path].is_young(time.time_ns())
-                found.kept.append(replace(record, is_young=is_young))
-            else:
-                self._hashed[record.path] = now
-                found.look.append(Seen(by_path[record.path], [record]))
-
-    def _take_same(self, found: HourFiles, hour: datetime) -> None:
-        """Keep the files that were only written again, with the same content."""
-        for seen in list(found.look):
-            was = seen.was
-            if was is None or was.bytes != seen.file.size or not was.content_hash:
-                continue
-            if {was.source: was.read_by} != self._owners(seen.file.path):
-                continue
-            is_young = seen.file.is_young(time.time_ns())
-            try:
-                is_same = hash_file(self._landing, seen.file.path) == was.content_hash
-            except UNOPENABLE:
-                continue
-            if is_same:
-                found.look.remove(seen)
-                found.kept.append(settled(was, seen.file.identity, is_young=is_young))
 
     def _is_same(self, hour: datetime) -> bool:
         found = self._files[hour]
@@ -318,18 +278,7 @@ class RawStep:
         now = reading.records
         if not self._is_same(hour) and not self._only_added(hour, now):
             now = [record.waiting() if record.lines else record for record in now]
-        current = {(record.source, record.path, record.content_hash) for record in now}
-        there = {record.path for record in now}
-        replaced = [
-            known.past("replaced")
-            for seen in found.look
-            for known in seen.known
-            if known.holds_lines and known.path in there
-        ]
-        left = [record.past(record.state) for record in found.leaving]
-        past = {(r.source, r.path, r.content_hash): r for r in (*found.past, *replaced, *left)}
-        kept = [record for key, record in past.items() if key not in current]
-        return sorted([*now, *kept], key=lambda r: (r.source, r.path, r.content_hash))
+        return with_past(found, now)
 
     def _only_added(self, hour: datetime, now: Sequence[FileRecord]) -> bool:
         found = self._files[hour]
@@ -348,7 +297,9 @@ class RawStep:
         hours = list(after)
         known = hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
         rows = [
-            ledger_rows(hour, files, known[hour], self._expected(hour), self._looks(hour))
+            ledger_rows(
+                hour, "telemetry", files, known[hour], self._expected(hour), self._looks(hour)
+            )
             for hour, files in after.items()
         ]
         added = [hour for hour in hours if hour in same or self._only_added(hour, after[hour])]
@@ -407,17 +358,3 @@ class RawStep:
             source: fingerprint(*(f"{file.path} {file.size} {file.etag}" for file in files))
             for source, files in by_source.items()
         }
-
-
-def _recounted(record: FileRecord, counted: tuple[int, int]) -> FileRecord:
-    """A record with as many lines as the tables hold."""
-    lines, bad = counted
-    return replace(
-        record,
-        lines=lines,
-        rows=None if lines else 0,
-        quarantined=bad,
-        quarantined_on_read=bad,
-        duplicates=0,
-        left_out=0,
-    )

@@ -10,7 +10,6 @@ import dagster as dg
 
 from kpi_platform.arrivals.watching.arrivals_watch import (
     range_name,
-    read_fingerprints,
     split_ranges,
     window_hours,
 )
@@ -21,7 +20,8 @@ from kpi_platform.arrivals.watching.landing_listing import (
     unnamed_folders,
     unread_hours,
 )
-from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
+from kpi_platform.arrivals.watching.missing_files import held_hours, note_missing_of_all
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.landing.landing import LandingError
@@ -31,7 +31,8 @@ FILES = dg.AssetCheckKey(TABLE, "every_file_is_under_a_valid_hour")
 FOLDERS = dg.AssetCheckKey(TABLE, "every_source_is_configured")
 HOURS = dg.AssetCheckKey(TABLE, "every_hour_is_read")
 FEEDS = dg.AssetCheckKey(dg.AssetKey("raw_console_feed"), "every_file_of_feeds_is_read")
-LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS)
+HELD = dg.AssetCheckKey(TABLE, "no_hour_holds_files_that_are_gone")
+LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS, HELD)
 # A request for years of hours is cut, so that a run ends within hours and not within days.
 LONGEST_RANGE = timedelta(days=31)
 _DESCRIPTIONS = {
@@ -39,6 +40,8 @@ _DESCRIPTIONS = {
     "none has an ending that is not read. Hidden files are named but do no harm.",
     FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names.",
     HOURS: "The files of every hour are those that were read, and no recent hour was skipped.",
+    HELD: "Every file of telemetry and of feeds that an hour holds is there, or every line of it "
+    "is in another file there. Named are hours and sources; `kpi removals list` names the files.",
     FEEDS: "The files of console and stream feeds are, in every hour, those that were read; none "
     "lies under no valid hour or in a folder that no feed names.",
 }
@@ -61,6 +64,8 @@ def list_landing(
         FOLDERS: _folders(platform.platform),
         FEEDS: _feeds(platform.platform, datetime.now(UTC)),
     }
+    # The listings before have noted what is gone.
+    results[HELD] = _held(platform.platform)
     for key in sorted(context.op_execution_context.selected_asset_check_keys):
         passed, metadata = results[key]
         yield dg.AssetCheckResult(
@@ -102,13 +107,19 @@ def _listed(
     """All files of a place, and the hours that a run should bring up to date."""
     start = parts.settings.start_hour
     listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, now)
-    read = read_fingerprints(parts.lake.scan("hour_ledger").collect(), what.kinds)
+    read = read_state(parts, what, listing.files, listing.hours)
+    note_missing_of_all(parts, what, listing.files)
     return listing, unread_hours(listing, read, window)
 
 
 def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
     ranges = [range_name(*pair) for pair in split_ranges(unread, LONGEST_RANGE)]
     return {"hours": len(unread), "ranges": ", ".join(ranges)}
+
+
+def _held(parts: Platform) -> Result:
+    named = [f"{hour} {sources}" for hour, sources in held_hours(parts.lake)]
+    return not named, {"hours": len(named), "names": "\n".join(named[:MOST_NAMES])}
 
 
 def _folders(parts: Platform) -> Result:

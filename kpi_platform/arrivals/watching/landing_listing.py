@@ -5,7 +5,7 @@ Belongs here: pure judgement of listed files. Does not: listing them, and asking
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
@@ -21,12 +21,15 @@ MOST_NAMES = 50
 class Listing:
     """The landing zone at one moment.
 
+    `files`: those of each partition that are read.
+
     `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
     file, in order of paths; for hidden files (somebody's work in progress) the reason is HIDDEN.
     """
 
     hours: Mapping[datetime, str]
     left: Mapping[str, str]
+    files: Mapping[datetime, Sequence[LandingFile]] = field(default_factory=dict)
 
     @property
     def out_of_place(self) -> list[str]:
@@ -65,7 +68,7 @@ def judge_listing(
         elif hour is not None and hour + HOUR <= now:
             by_hour[hour].append(file)
     hours = {hour: fingerprint(found) for hour, found in by_hour.items()}
-    return Listing(hours, left)
+    return Listing(hours, left, by_hour)
 
 
 def _reason(
@@ -91,15 +94,14 @@ def unread_hours(
 ) -> list[datetime]:
     """The hours that a run should bring up to date, in order.
 
-    Hours whose files are not what was read (new, rewritten, gone, or of a run that failed), and
-    hours of `window` that no run has recorded although it recorded one before and one after.
-    `read`: as `read_fingerprints` gives it.
+    Hours whose files are not what was read (new, rewritten, or of a run that failed), and hours of
+    `window` that no run has recorded although it recorded one before and one after. Hours whose
+    files are gone hold what they held. `read`: as `read_state` gives it.
     """
     changed = {hour for hour, value in listing.hours.items() if value != read.get(hour, NO_FILES)}
-    gone = {hour for hour, value in read.items() if value and hour not in listing.hours}
     known = [hour for hour in window if hour in read]
     gaps = {hour for hour in window if known and known[0] < hour < known[-1]} - set(known)
-    return sorted(changed | gone | gaps)
+    return sorted(changed | gaps)
 
 
 def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:

@@ -205,7 +205,7 @@ def test_of_several_statements_the_latest_ingest_hour_counts(
         feeds.run(hour(number))
     assert feeds.stats() == [("comet", hour(0), 30.0, 40, 2.0), ("comet", hour(1), 5.0, 5, 5.0)]
     # Corrected: the later statement is withdrawn, and the earlier one counts again.
-    (feeds.folder / "feeds" / "live" / f"{hour(1):%Y/%m/%d/%H}" / "a.csv").unlink()
+    feeds.put("live", hour(1), "a.csv", b"")
     feeds.run(hour(1))
     assert feeds.stats()[0] == ("comet", hour(0), 10.0, 20, 1.0)
 

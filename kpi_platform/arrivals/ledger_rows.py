@@ -8,20 +8,31 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import FileRecord
+from kpi_platform.engine.file_ledger import FileKind, FileRecord
 from kpi_platform.engine.hour_ledger import empty_rows
 
+_SUMMED = (
+    "bytes",
+    "lines",
+    "quarantined",
+    "quarantined_on_read",
+    "duplicates",
+    "left_out",
+    "suppressed",
+    "sealed",
+)
 _DECODED = ("status", "error", "rows", "min_event_at", "max_event_at")
 
 
 def ledger_rows(
     hour: datetime,
+    kind: FileKind,
     files: Sequence[FileRecord],
     known: pl.DataFrame,
     expected: Collection[str],
     looks: Mapping[str, str],
 ) -> pl.DataFrame:
-    """Rows of `hour_ledger` of telemetry: one per source that is expected or has files.
+    """Rows of `hour_ledger` of a kind of source: one per source that is expected or has files.
 
     `known`: the rows so far, from which is taken what only the decoding tells, where no line
     waits for it. `looks`: per source how its files were listed.
@@ -32,24 +43,28 @@ def ledger_rows(
             by_source.setdefault(file.source, []).append(file)
     sources = sorted({*expected, *by_source})
     found = [by_source.get(source, []) for source in sources]
-    rows = empty_rows(hour, sources).with_columns(
+    rows = empty_rows(hour, sources, kind).with_columns(
         files=_column([len(part) for part in found]),
         truncated_files=_column([sum(f.is_truncated for f in part) for part in found]),
         unreadable_files=_column([sum(f.state == "unreadable" for f in part) for part in found]),
         fingerprint=pl.Series([looks.get(source, "") for source in sources], dtype=pl.String),
         **{
             name: _column([sum(getattr(f, name) for f in part) for part in found])
-            for name in ("bytes", "lines", "quarantined", "quarantined_on_read", "duplicates")
+            for name in _SUMMED
         },
     )
     is_waiting = pl.Series([any(f.rows is None for f in part) for part in found], dtype=pl.Boolean)
     decoded = known.select("source", pl.col(_DECODED).name.suffix("_known"), is_known=True)
-    zero_if_new = pl.when("is_known").then("rows_known").otherwise("rows")
+    summed = _column([sum(f.rows or 0 for f in part) for part in found])
+    # Rows of streams are known when they are read, all others when they are decoded.
+    is_said = pl.col("is_known").fill_null(value=False) & pl.lit(kind != "stream")
     return (
-        rows.with_columns(is_waiting=is_waiting)
+        rows.with_columns(is_waiting=is_waiting, summed=summed)
         .join(decoded, on="source", how="left", maintain_order="left")
         .with_columns(
-            rows=pl.when(~pl.col("is_waiting")).then(zero_if_new),
+            rows=pl.when(~pl.col("is_waiting")).then(
+                pl.when(is_said).then("rows_known").otherwise("summed")
+            ),
             min_event_at="min_event_at_known",
             max_event_at="max_event_at_known",
             status=_unless_waiting("status"),

@@ -1,0 +1,53 @@
+"""The lines of an hour's files as they stand in the tables.
+
+Belongs here: reading them back, file by file. Does not: which files are read back, and why.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import polars as pl
+
+from kpi_platform.storage.lake.lake import Lake
+
+LINES_AT_A_TIME = 100_000
+BAD = "quarantined_events"
+
+
+@dataclass
+class StoredLines:
+    """The lines of files of an hour as a raw table, and the quarantine of its stage, hold them."""
+
+    lake: Lake
+    hour: datetime
+    table: str = "raw_telemetry"
+    stage: str = "read"
+
+    def rows(self, paths: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Rows of the raw table, some at a time."""
+        chosen = self.lake.scan_hours(self.table, [self.hour]).filter(
+            pl.col("file_name").is_in(paths)
+        )
+        yield from chosen.collect_batches(chunk_size=LINES_AT_A_TIME, maintain_order=False)
+
+    def quarantined(self, paths: Sequence[str]) -> pl.DataFrame:
+        """Rows of `quarantined_events` that were found when the files were read."""
+        chosen = self.lake.scan_hours(BAD, [self.hour]).filter(
+            pl.col("p_stage") == self.stage, pl.col("file_name").is_in(paths)
+        )
+        return chosen.collect()
+
+    def counts(self) -> dict[tuple[str, str], tuple[int, int]]:
+        """Per source and file: all lines, and those of them that are quarantined."""
+        found: dict[tuple[str, str], tuple[int, int]] = {}
+        for table, condition in (
+            (self.table, pl.lit(value=True)),
+            (BAD, pl.col("p_stage") == self.stage),
+        ):
+            rows = self.lake.scan_hours(table, [self.hour]).filter(condition)
+            counted = rows.group_by("source", "file_name").agg(pl.len()).collect()
+            for source, path, lines in counted.iter_rows():
+                all_lines, bad = found.get((source, path), (0, 0))
+                found[source, path] = all_lines + lines, bad + lines * (table == BAD)
+        return found
