@@ -19,10 +19,11 @@ ADOPTED = "a release without a ledger of files"
 @dataclass(frozen=True)
 class Seen:
     """A file that is to be looked into, and its records (one of each source) if it was read
-    before. `was`: their common content."""
+    before. `is_trusted`: the tables are known to hold what the records say."""
 
     file: LandingFile
     known: Sequence[FileRecord] = ()
+    is_trusted: bool = True
 
     @property
     def was(self) -> FileRecord | None:
@@ -66,12 +67,14 @@ def judge_files(
     overwriting: Collection[str],
     *,
     may_go: bool,
+    is_trusted: bool = True,
 ) -> HourFiles:
     """Judge the files listed of an hour by the ledger's records of it.
 
     `owners`: of a path, its sources and under which settings each would read it now.
     `overwriting`: sources of which only the newest listing holds. `may_go`: a file of this hour
-    may be gone without a word.
+    may be gone without a word. Unless `is_trusted`, the tables may hold anything of what the
+    records say, as after a run that was killed: what is there is to be read.
     """
     found = HourFiles(known=list(known))
     by_path: dict[str, list[FileRecord]] = defaultdict(list)
@@ -84,10 +87,10 @@ def judge_files(
             found.past.append(record)
     for file in listed:
         records = by_path.pop(file.path, [])
-        if _are_as_they_were(records, file, owners(file.path)):
+        if is_trusted and _are_as_they_were(records, file, owners(file.path)):
             found.kept += records
         else:
-            found.look.append(Seen(file, records))
+            found.look.append(Seen(file, records, is_trusted))
     delivered = {source for file in listed for source in owners(file.path)}
     for records in by_path.values():
         for record in records:
@@ -138,15 +141,8 @@ def recounted(record: FileRecord, counted: tuple[int, int]) -> FileRecord:
     )
 
 
-def believe(
-    record: FileRecord,
-    there: Collection[str],
-    counts: Mapping[tuple[str, str], tuple[int, int]],
-) -> FileRecord:
-    """A record of which it is not known whether the tables hold what it says, as after a run that
-    was killed: a file that is `there` is read anew, of others the tables' lines count."""
-    if record.path in there:
-        return replace(record, read_by="")
+def believe(record: FileRecord, counts: Mapping[tuple[str, str], tuple[int, int]]) -> FileRecord:
+    """A record of which it is not known whether the tables hold what it says: their lines count."""
     if record.is_current or record.holds_lines:
         return recounted(record, counts.get((record.source, record.path), (0, 0)))
     return record
@@ -186,6 +182,8 @@ def take_same(
     for seen in list(found.look):
         was = seen.was
         if was is None or was.bytes != seen.file.size or not was.content_hash:
+            continue
+        if not seen.is_trusted:
             continue
         if {record.source: record.read_by for record in seen.known} != owners(seen.file.path):
             continue

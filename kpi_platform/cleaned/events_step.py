@@ -22,7 +22,7 @@ from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "4"
@@ -143,9 +143,7 @@ class EventsStep:
     def _replace_whole(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         cleaner, account, taken = self._cleaned(hours)
         self._lake.stream_hours("cleaned_events", cleaner.events, hours, is_alone=True)
-        self._lake.replace_hours(
-            "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"
-        )
+        self._write_bad(cleaner.quarantined(), hours)
         accounts, by_file = cleaner.accounts(), cleaner.file_accounts()
         count_files(
             self._lake,
@@ -156,6 +154,13 @@ class EventsStep:
         self._write_table_ledger(account, hours)
         by_hour = hours_of(accounts, hours)
         return {hour: self._done(counted) for hour, counted in by_hour.items()}
+
+    def _write_bad(self, bad: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        stored = self._lake.scan("quarantined_events").filter(
+            hours_expression(hours), pl.col("p_stage") == "decode"
+        )
+        if bad.height or stored.head(1).collect().height:
+            self._lake.replace_hours("quarantined_events", bad, hours, "p_stage = 'decode'")
 
     def _cleaned(self, hours: Sequence[datetime]) -> tuple[EventCleaner, RowAccount, pl.DataFrame]:
         """The hours' lines decoded, what became of rows, and the files that the lines are of."""

@@ -109,12 +109,12 @@ def _materialise(
 def _show(console: Console, platform: Platform, world: Path) -> None:
     lake = platform.lake
     ledger = lake.scan("hour_ledger").collect()
-    sums = ledger.select(pl.col("lines", "rows", "quarantined", "duplicates", "suppressed").sum())
-    lines, rows, quarantined, duplicates, suppressed = sums.row(0)
-    console.print(
-        f"\nevery line accounted for: {lines:,} lines = {rows:,} rows + {quarantined} quarantined"
-        f" + {duplicates} duplicates + {suppressed} suppressed"
+    fates = ("quarantined", "duplicates", "left_out", "suppressed", "sealed")
+    lines, rows, *others = ledger.select(pl.col("lines", "rows", *fates).sum()).row(0)
+    rest = "".join(
+        f" + {count} {fate.replace('_', ' ')}" for fate, count in zip(fates, others, strict=True)
     )
+    console.print(f"\nevery line accounted for: {lines:,} lines = {rows:,} rows{rest}")
     _show_studios(console, lake)
     player = _interesting_player(lake)
     console.print(f"\nthe version history of one player ({player}):")
@@ -134,12 +134,12 @@ def _show_studios(console: Console, lake: Lake) -> None:
     """Three schemas that have nothing in common, and what became of their rows."""
     console.print("\nstudios' warehouses, table by table (table_ledger):")
     ledger = lake.scan("table_ledger").collect()
-    figures = ("lines", "rows", "quarantined", "suppressed")
+    figures = ("lines", "rows", "quarantined", "left_out")
     sums = ledger.group_by("source", "table_name").agg(pl.col(figures).sum())
-    for source, table, lines, rows, quarantined, suppressed in sums.sort(pl.all()).iter_rows():
+    for source, table, lines, rows, quarantined, left_out in sums.sort(pl.all()).iter_rows():
         console.print(
             f"  {source} {table}: {lines} rows captured = {rows} events + {quarantined}"
-            f" quarantined + {suppressed} deleted"
+            f" quarantined + {left_out} deleted"
         )
 
 

@@ -24,7 +24,7 @@ from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_in
 
 _FILE = [*INGEST_HOUR, "source", "path"]
-RAW_TABLES: Mapping[str, str] = {
+RAW_TABLES: Mapping[FileKind, str] = {
     "telemetry": "raw_telemetry",
     "console": "raw_console_feed",
     "stream": "raw_stream_feed",

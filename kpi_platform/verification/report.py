@@ -27,6 +27,14 @@ def as_values(found: Verification) -> dict[str, Any]:
             {"hour": item.hour.strftime(PARTITION_FORMAT), "reason": item.reason}
             for item in found.stale
         ],
+        "held": [
+            {
+                "hour": item.hour.strftime(PARTITION_FORMAT),
+                "files": item.files,
+                "lines": item.lines,
+            }
+            for item in found.held
+        ],
         "tables": [_table_values(table) for table in found.tables],
         "players": found.players,
     }
@@ -36,6 +44,11 @@ def as_lines(found: Verification) -> Iterator[str]:
     """The verification as lines: stale hours, tables, rows that differ, and the verdict."""
     for item in found.stale:
         yield f"stale {item.hour.strftime(PARTITION_FORMAT)}: {item.reason}"
+    for held in found.held:
+        yield (
+            f"held {held.hour.strftime(PARTITION_FORMAT)}: {held.files:,} files are gone,"
+            f" their {held.lines:,} lines taken as stored"
+        )
     for table in found.tables:
         state = "equal" if not table.differing else f"{table.differing:,} rows DIFFER"
         yield f"{table.table}: {table.rows:,} rows, {state}"

@@ -18,6 +18,7 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
 from kpi_platform.verification.compare import TableComparison, compare
+from kpi_platform.verification.held_lines import held_counts
 from kpi_platform.verification.rebuild import FROM_FILES, Rebuild, unfinished
 from kpi_platform.verification.scope import Touched, touched, waiting_players
 
@@ -43,13 +44,24 @@ class Stale:
     reason: Reason
 
 
+@dataclass(frozen=True)
+class Held:
+    """An hour of which files are gone: their lines were taken as they are stored."""
+
+    hour: datetime
+    files: int
+    lines: int
+
+
 @dataclass
 class Verification:
-    """What was verified: hours of the window, those that are stale, and every table."""
+    """What was verified: hours of the window, those that are stale, every table, and hours of
+    which not all files are there."""
 
     hours: int
     stale: list[Stale]
     tables: list[TableComparison] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
@@ -135,6 +147,7 @@ class _Verifying:
         self._rebuild = Rebuild(platform, target)
         self._unfinished = unfinished(platform, live, known)
         self._changed: list[datetime] = []
+        self._held: dict[datetime, tuple[int, int]] = {}
         self._found = {t: TableComparison(t) for t in (*HOUR_TABLES, *FOLDED_TABLES)}
 
     def run(self, arrived: Sequence[datetime]) -> Verification:
@@ -146,7 +159,8 @@ class _Verifying:
         stale += [Stale(hour, "files or settings changed") for hour in self._changed]
         listed = [s for s in stale if s.hour in self._window or s.reason == "not processed yet"]
         listed.sort(key=lambda item: item.hour)
-        return Verification(len(self._window), listed, list(self._found.values()))
+        held = [Held(hour, *counts) for hour, counts in sorted(self._held.items())]
+        return Verification(len(self._window), listed, list(self._found.values()), held)
 
     def _hours(self) -> None:
         done = 0
@@ -154,7 +168,8 @@ class _Verifying:
             # All of them first: which version of a row counts is a matter of all hours.
             self._rebuild.take_captured(self._live, hours)
         for hours in _chunks(self._known):
-            self._rebuild.read_files(hours)
+            self._rebuild.read_files(self._live, hours)
+            self._held |= held_counts(self._target, hours)
             skipped = set(self._unfinished)
             changed = [h for h in self._rebuild.stale(self._live, hours) if h not in skipped]
             self._rebuild.take_lines(self._live, changed)

@@ -4,6 +4,7 @@ The reference knows of every name what was last read under it, and nothing of li
 tables. Contents may depend on nothing else.
 """
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import polars as pl
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -25,7 +27,7 @@ from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.laws.file_world import unaccounted
-from kpi_platform_tests.laws.lake_world import run_step
+from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, Killed, run_step
 
 START = datetime.fromisoformat("2026-01-01T05:00:00+00:00")
 HOURS = [START, START + timedelta(hours=1)]
@@ -227,3 +229,52 @@ def test_contents_do_not_depend_on_listings_and_runs() -> None:
     run_state_machine_as_test(
         HourFilesLaw, settings=settings(profile, stateful_step_count=12, max_examples=10)
     )
+
+
+LATE = ["1", "2", "3", "unreadable", "no body"]
+
+
+def late_world() -> HourFilesLaw:
+    """An hour that is complete, of two files, to which a late one and a corrected one came."""
+    world = HourFilesLaw()
+    place = ("named", HOURS[0])
+    world.put(place, "b.tsv", ["1", "unreadable", "no body"])
+    world.put(place, "c.tsv", ["1", "2"])
+    world.run([HOURS[0]], 1, is_cleaned=True)
+    # Copies of what others have, before and after them by path.
+    world.put(place, "a.tsv", LATE)
+    return world
+
+
+# Of the lines, the ledgers and the events; each write once, some of them with an error.
+FAULTS = [
+    *((at_write, at_write % 2 == 0, Killed) for at_write in range(1, 14)),
+    *((at_write, at_write % 2 == 1, OSError) for at_write in (2, 3, 7, 8)),
+]
+
+
+@pytest.mark.parametrize(("at_write", "is_corrected", "error"), FAULTS)
+def test_a_late_file_whose_run_is_killed_is_completed_by_the_same_command(
+    at_write: int, is_corrected: bool, error: type[BaseException]
+) -> None:
+    world = late_world()
+    if is_corrected:
+        world.put(("named", HOURS[0]), "b.tsv", ["2", "2", "unreadable"])
+    sound = world.lake
+    world.lake = FaultyLake(sound.uri, Fault(at_write, error))
+    with contextlib.suppress(Killed, AssertionError):
+        world.run([HOURS[0]], 1, is_cleaned=True)
+    world.lake = sound
+    world.teardown()
+
+
+def test_an_upgraded_lake_holds_what_it_read_without_a_ledger_of_files() -> None:
+    world = late_world()
+    # As the release before left it.
+    shutil.rmtree(world.root / "lake" / "file_ledger")
+    world.delete(("named", HOURS[0]), "b.tsv")
+    world.run([HOURS[0]], 1, is_cleaned=True)
+    world.lines_are_the_references()
+    files = world.lake.scan("file_ledger").collect().sort("path")
+    assert files["state"].to_list() == ["read", "held", "read"]
+    world.teardown()

@@ -183,8 +183,7 @@ class FeedStep(ABC):
         if hour not in self._trusted and known:
             # The table may hold anything of the hour.
             counts = self._stored(hour).counts()
-            there = {file.path for files in self._files[hour].values() for file in files}
-            believed = [believe(record, there, counts) for record in known]
+            believed = [believe(record, counts) for record in known]
         unlisted = [r for r in believed if r.is_current and _folder(r.path) in self._errors]
         listed = [file for files in self._files[hour].values() for file in files]
         found = judge_files(
@@ -193,6 +192,7 @@ class FeedStep(ABC):
             self._owners,
             self._sources.overwriting(),
             may_go=self._may_go(hour),
+            is_trusted=hour in self._trusted,
         )
         found.known = list(known)
         found.kept += unlisted

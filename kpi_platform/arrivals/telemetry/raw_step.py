@@ -171,17 +171,17 @@ class RawStep:
             self._files[hour] = found
 
     def _judged(self, hour: datetime, known: Sequence[FileRecord], *, is_safe: bool) -> HourFiles:
-        listed = {file.path for file in self._listed[hour]}
         believed = list(known)
         if not is_safe and known:
             counts = StoredLines(self._lake, hour).counts()
-            believed = [believe(record, listed, counts) for record in known]
+            believed = [believe(record, counts) for record in known]
         found = judge_files(
             self._listed[hour],
             believed,
             self._owners,
             self._sources.overwriting(),
             may_go=self._may_go(hour),
+            is_trusted=is_safe,
         )
         found.known = list(known)
         found.missing = [

@@ -81,7 +81,7 @@ def _note(platform: Platform, what: Telemetry | Feeds, hours: Sequence[datetime]
                 platform.lake,
                 kind,
                 hours[start : start + HOURS_AT_A_TIME],
-                partial(_listed, what),
+                partial(listed_paths, what),
                 platform.sources.overwriting(),
                 partial(_may_go, oldest),
             )
@@ -91,7 +91,8 @@ def _may_go(oldest: datetime | None, hour: datetime) -> bool:
     return oldest is not None and hour < oldest
 
 
-def _listed(what: Telemetry | Feeds, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
+def listed_paths(what: Telemetry | Feeds, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
+    """The paths that lie there now, per hour. Raises LandingError."""
     paths: dict[datetime, set[str]] = {hour: set() for hour in hours}
     for folder in what.folders:
         for hour, files in what.landing.list_hours(folder, hours).items():
