@@ -17,35 +17,35 @@ BAD = "quarantined_events"
 
 @dataclass
 class StoredLines:
-    """The lines of files of an hour as a raw table, and the quarantine of its stage, hold them."""
+    """The lines of files of an hour as a raw table, and the quarantine of its stage, hold them.
+
+    The tables are opened at once: rows are often asked for while Delta writes others, and then it
+    cannot open a table.
+    """
 
     lake: Lake
     hour: datetime
     table: str = "raw_telemetry"
     stage: str = "read"
 
+    def __post_init__(self) -> None:
+        """Open the tables."""
+        self._rows = self.lake.scan_hours(self.table, [self.hour])
+        self._bad = self.lake.scan_hours(BAD, [self.hour]).filter(pl.col("p_stage") == self.stage)
+
     def rows(self, paths: Sequence[str]) -> Iterator[pl.DataFrame]:
         """Rows of the raw table, some at a time."""
-        chosen = self.lake.scan_hours(self.table, [self.hour]).filter(
-            pl.col("file_name").is_in(paths)
-        )
+        chosen = self._rows.filter(pl.col("file_name").is_in(paths))
         yield from chosen.collect_batches(chunk_size=LINES_AT_A_TIME, maintain_order=False)
 
     def quarantined(self, paths: Sequence[str]) -> pl.DataFrame:
         """Rows of `quarantined_events` that were found when the files were read."""
-        chosen = self.lake.scan_hours(BAD, [self.hour]).filter(
-            pl.col("p_stage") == self.stage, pl.col("file_name").is_in(paths)
-        )
-        return chosen.collect()
+        return self._bad.filter(pl.col("file_name").is_in(paths)).collect()
 
     def counts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Per source and file: all lines, and those of them that are quarantined."""
         found: dict[tuple[str, str], tuple[int, int]] = {}
-        for table, condition in (
-            (self.table, pl.lit(value=True)),
-            (BAD, pl.col("p_stage") == self.stage),
-        ):
-            rows = self.lake.scan_hours(table, [self.hour]).filter(condition)
+        for table, rows in ((self.table, self._rows), (BAD, self._bad)):
             counted = rows.group_by("source", "file_name").agg(pl.len()).collect()
             for source, path, lines in counted.iter_rows():
                 all_lines, bad = found.get((source, path), (0, 0))

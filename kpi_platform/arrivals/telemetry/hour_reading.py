@@ -20,10 +20,13 @@ from kpi_platform.storage.landing.landing import Landing
 
 @dataclass
 class HourReading:
-    """An hour's files while they are read: the records so far, and the lines of no use."""
+    """An hour's files while they are read: the records so far, and the lines of no use.
+
+    `stored`: what the tables hold of it; None if nothing is known of the hour.
+    """
 
     landing: Landing
-    stored: StoredLines
+    stored: StoredLines | None
     files: HourFiles
     records: list[FileRecord] = field(default_factory=list)
     quarantined: list[pl.DataFrame] = field(default_factory=list)
@@ -32,13 +35,15 @@ class HourReading:
         self, records: Sequence[FileRecord], renamed: dict[str, str]
     ) -> Iterator[pl.DataFrame]:
         """The stored rows of files that stay, under the source that each now belongs to."""
+        stored = self.stored
         paths = [record.path for record in records if record.holds_lines]
+        if stored is None or not paths:
+            return
         names = pl.col("file_name").replace_strict(renamed, default=pl.col("source"))
         source = names if renamed else pl.col("source")
-        for rows in self.stored.rows(paths) if paths else ():
+        for rows in stored.rows(paths):
             yield rows.with_columns(source=source)
-        if paths:
-            self.quarantined.append(self.stored.quarantined(paths).with_columns(source=source))
+        self.quarantined.append(stored.quarantined(paths).with_columns(source=source))
 
     def read(
         self, seen: Seen, origin: Origin, read_by: str, *, may_go: bool

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+from itertools import chain
 from typing import Self
 
 import polars as pl
@@ -134,7 +135,7 @@ class RawStep:
         for hour in hours:
             take_same(self._files[hour], self._owners, lambda: self._landing)
         same = [hour for hour in hours if self._is_same(hour)]
-        readings = {hour: self._reading(hour) for hour in hours}
+        readings = {hour: HourReading(self._landing, None, self._files[hour]) for hour in hours}
         for hour in same:
             readings[hour].records += [*self._files[hour].kept, *self._files[hour].missing]
         changed = [hour for hour in hours if hour not in same]
@@ -215,7 +216,10 @@ class RawStep:
         }
 
     def _reading(self, hour: datetime) -> HourReading:
-        return HourReading(self._landing, StoredLines(self._lake, hour), self._files[hour])
+        found = self._files[hour]
+        is_known = any(r.holds_lines for r in (*found.known, *found.missing))
+        stored = StoredLines(self._lake, hour) if is_known else None
+        return HourReading(self._landing, stored, found)
 
     def _write(self, hours: Sequence[datetime], readings: dict[datetime, HourReading]) -> None:
         """Write hours of which much is known file by file, the others whole."""
@@ -223,9 +227,9 @@ class RawStep:
         whole = [hour for hour in hours if paths[hour] is None]
 
         def frames(some: Sequence[datetime]) -> Iterator[pl.DataFrame]:
-            for hour in some:
-                readings[hour] = self._reading(hour)
-                yield from self._rows(hour, readings[hour], is_whole=paths[hour] is None)
+            readings.update({hour: self._reading(hour) for hour in some})
+            parts = (self._rows(h, readings[h], is_whole=paths[h] is None) for h in some)
+            return chain.from_iterable(parts)
 
         if whole:
             self._lake.stream_hours(self.table, partial(frames, whole), whole)

@@ -331,7 +331,8 @@ class Lake:
         schema = to_arrow_table(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
 
         def reader() -> pa.RecordBatchReader:
-            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
+            made = frames()
+            batches = (batch for frame in made for batch in to_arrow_table(frame).to_batches())
             return pa.RecordBatchReader.from_batches(schema, batches)
 
         about = about_hours(hours) if is_alone else None
