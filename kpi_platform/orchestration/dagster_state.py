@@ -5,10 +5,12 @@ Belongs here: that one place. Does not: any other setting of Dagster, which `dag
 
 from collections.abc import Mapping
 
+import yaml
 from dagster import DagsterInstance
 from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
+from kpi_platform.orchestration.event_storage import HomeStorage
 from kpi_platform.settings import load_settings
 
 
@@ -30,4 +32,8 @@ class HomeInstance(DagsterInstance):
 
         The path is made absolute here, once: run workers get it as it is, wherever they run.
         """
-        return InstanceRef.config_defaults(str(load_settings().home.absolute() / "dagster"))
+        base = str(load_settings().home.absolute() / "dagster")
+        storage = ConfigurableClassData(
+            HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
+        )
+        return {**InstanceRef.config_defaults(base), "storage": storage}
