@@ -9,7 +9,8 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.lake.lake import Lake, hours_in
 
 LINES_AT_A_TIME = 100_000
 BAD = "quarantined_events"
@@ -51,3 +52,10 @@ class StoredLines:
                 all_lines, bad = found.get((source, path), (0, 0))
                 found[source, path] = all_lines + lines, bad + lines * (table == BAD)
         return found
+
+
+def with_rows(lake: Lake, table: str, hours: Sequence[datetime]) -> set[datetime]:
+    """Those of the hours of which a raw table has rows."""
+    if not hours:
+        return set()
+    return set(hours_in(lake.scan_hours(table, hours).select(INGEST_HOUR).unique().collect()))

@@ -30,7 +30,7 @@ from kpi_platform.arrivals.hour_files import (
 )
 from kpi_platform.arrivals.ledger_rows import ledger_rows
 from kpi_platform.arrivals.stored_lines import BAD as BAD_LINES
-from kpi_platform.arrivals.stored_lines import StoredLines
+from kpi_platform.arrivals.stored_lines import StoredLines, with_rows
 from kpi_platform.engine.file_ledger import (
     FileRecord,
     FilesChangedError,
@@ -170,9 +170,10 @@ class FeedStep(ABC):
     def _judge(self, hours: Sequence[datetime]) -> None:
         known = read_files(self._lake, hours, self.kind)
         self._hashed = {}
+        unknown = with_rows(self._lake, self.table, [h for h in hours if not known[h]])
         for hour in hours:
             judged = self._judged(hour, known[hour])
-            if hour in self._trusted and not known[hour]:
+            if hour in unknown:
                 judged.missing += self._adopted(hour)
             self._found[hour] = judged
 
@@ -206,11 +207,11 @@ class FeedStep(ABC):
         """The files whose rows an earlier release read and that are gone, as the tables tell."""
         there = {file.path for files in self._files[hour].values() for file in files}
         state = "forgotten" if self._may_go(hour) else "held"
-        mine = {(s, path) for (s, path) in self._stored(hour).counts() if s in self._owners(path)}
         return [
             recounted(FileRecord(source, path, self.kind, ADOPTED, state), counted)
             for (source, path), counted in sorted(self._stored(hour).counts().items())
-            if path not in there and (source, path) in mine
+            # Rows of tables are no files'.
+            if path not in there and source in self._owners(path)
         ]
 
     def _owners(self, path: str) -> dict[str, str]:

@@ -24,7 +24,7 @@ from kpi_platform.arrivals.hour_files import (
     with_past,
 )
 from kpi_platform.arrivals.ledger_rows import ledger_rows
-from kpi_platform.arrivals.stored_lines import BAD, StoredLines
+from kpi_platform.arrivals.stored_lines import BAD, StoredLines, with_rows
 from kpi_platform.arrivals.telemetry.hour_reading import HourReading
 from kpi_platform.arrivals.telemetry.parse import Origin
 from kpi_platform.engine.file_ledger import (
@@ -34,7 +34,7 @@ from kpi_platform.engine.file_ledger import (
     read_files,
     write_files,
 )
-from kpi_platform.engine.hour_fingerprints import Consumed, newest_hour, read_consumed
+from kpi_platform.engine.hour_fingerprints import newest_hour, read_consumed
 from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
@@ -81,7 +81,7 @@ class RawStep:
         self._hashed: dict[str, str] = {}
         self._owners_of: dict[str, dict[str, str]] = {}
         self._found: list[str] = []
-        self._consumed: Mapping[datetime, Consumed] = {}
+        self._trusted: set[datetime] = set()
         self._oldest_kept: datetime | None = None
 
     @classmethod
@@ -99,13 +99,13 @@ class RawStep:
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """How each hour's files look, those that are held, and the settings that decide."""
-        self._consumed = read_consumed(self._lake, self.table, hours)
+        consumed = read_consumed(self._lake, self.table, hours)
         newest = newest_hour(self._lake, self.table) if self._kept_days is not None else None
         if newest is not None:
             kept = timedelta(days=self._kept_days or 0)
             self._oldest_kept = newest + timedelta(hours=1) - kept
         self._list(hours)
-        self._judge(hours, self._consumed)
+        self._judge(hours, consumed)
         return {hour: self._input(hour) for hour in hours}
 
     def weight(self, hour: datetime) -> int:
@@ -161,19 +161,21 @@ class RawStep:
     def _judge(self, hours: Sequence[datetime], trusted: Iterable[datetime]) -> None:
         """Judge the hours' files; of those not `trusted` the table may hold anything."""
         known = read_files(self._lake, hours, "telemetry")
-        safe = set(trusted)
+        self._trusted = set(trusted)
         self._hashed = {}
+        unknown = with_rows(self._lake, self.table, [h for h in hours if not known[h]])
         for hour in hours:
-            found = self._judged(hour, known[hour], is_safe=hour in safe)
-            if not known[hour] and hour in safe:
+            found = self._judged(hour, known[hour])
+            if hour in unknown:
                 found.missing += self._adopted(hour)
-            if hour in safe:
+            if hour in self._trusted:
                 self._hashed |= look_at_young(found, self._listed[hour], lambda: self._landing)
             self._files[hour] = found
 
-    def _judged(self, hour: datetime, known: Sequence[FileRecord], *, is_safe: bool) -> HourFiles:
+    def _judged(self, hour: datetime, known: Sequence[FileRecord]) -> HourFiles:
         believed = list(known)
-        if not is_safe and known:
+        is_trusted = hour in self._trusted
+        if not is_trusted and known:
             counts = StoredLines(self._lake, hour).counts()
             believed = [believe(record, counts) for record in known]
         found = judge_files(
@@ -182,7 +184,7 @@ class RawStep:
             self._owners,
             self._sources.overwriting(),
             may_go=self._may_go(hour),
-            is_trusted=is_safe,
+            is_trusted=is_trusted,
         )
         found.known = list(known)
         found.missing = [
@@ -203,7 +205,7 @@ class RawStep:
     def _is_same(self, hour: datetime) -> bool:
         found = self._files[hour]
         return not (found.look or found.leaving or self._moved(hour)) and bool(
-            found.known or hour in self._consumed
+            found.known or hour in self._trusted
         )
 
     def _moved(self, hour: datetime) -> dict[str, str]:
@@ -245,7 +247,7 @@ class RawStep:
         found = self._files[hour]
         stays = any(record.holds_lines for record in (*found.kept, *found.missing))
         paths = {*(s.file.path for s in found.look), *(r.path for r in found.leaving)}
-        if not stays or hour not in self._consumed or self._moved(hour):
+        if not stays or hour not in self._trusted or self._moved(hour):
             return None
         return sorted(paths) if len(paths) <= _MOST_NAMES else None
 
@@ -288,7 +290,7 @@ class RawStep:
         found = self._files[hour]
         lost = any(known.holds_lines for seen in found.look for known in seen.known)
         return (
-            hour in self._consumed
+            hour in self._trusted
             and self._few_paths(hour) is not None
             and not found.leaving
             and not lost
