@@ -62,6 +62,11 @@ class FileRecord:
         hour is run."""
         return self.lines > 0
 
+    @property
+    def raw_rows(self) -> int:
+        """The rows that its raw table has of it."""
+        return self.lines - self.quarantined_on_read - self.suppressed - self.sealed
+
     def waiting(self) -> "FileRecord":
         """The file as before its lines were decoded."""
         return replace(

@@ -31,6 +31,7 @@ from kpi_platform.arrivals.hour_files import (
 from kpi_platform.arrivals.ledger_rows import ledger_rows
 from kpi_platform.arrivals.stored_lines import BAD as BAD_LINES
 from kpi_platform.arrivals.stored_lines import StoredLines, with_rows
+from kpi_platform.engine.admission import NO_MARKS, admit
 from kpi_platform.engine.file_ledger import (
     FileRecord,
     FilesChangedError,
@@ -363,7 +364,7 @@ class FeedStep(ABC):
         is_young = file.is_young(time.time_ns())
         read = FeedRead(content, file.path, form)
         part = HourRead()
-        counts: dict[str, tuple[int, int]] = {}
+        counts: dict[str, Counter[str]] = {}
         try:
             for rows, bad in read:
                 placed = self._placed(rows, hour, file)
@@ -384,7 +385,7 @@ class FeedStep(ABC):
         into.good += part.good
         into.bad += part.bad
         for source, read_by in self._owners(file.path).items():
-            lines, good = counts.get(source, (0, 0))
+            counted = counts.get(source, Counter())
             into.records.append(
                 FileRecord(
                     source,
@@ -394,10 +395,12 @@ class FeedStep(ABC):
                     "unreadable" if read.unreadable else "read",
                     content.bytes if digest else file.size,
                     digest,
-                    lines,
-                    self._known_rows(lines, good),
-                    lines - good,
-                    lines - good,
+                    lines=counted.total(),
+                    rows=self._known_rows(counted.total(), counted["rows"]),
+                    quarantined=counted["bad"],
+                    quarantined_on_read=counted["bad"],
+                    suppressed=counted["suppressed"],
+                    sealed=counted["sealed"],
                     is_truncated=read.truncated,
                     identity=file.identity,
                     is_young=is_young,
@@ -418,7 +421,7 @@ class FeedStep(ABC):
         bad: pl.DataFrame,
         hour: datetime,
         into: HourRead,
-        counts: dict[str, tuple[int, int]],
+        counts: dict[str, Counter[str]],
     ) -> None:
         """Part the rows among the folder's sources; the first answers for what nobody takes."""
         for owner in folder.sources:
@@ -428,9 +431,10 @@ class FeedStep(ABC):
             mine = pl.repeat(value=True, n=rows.height, eager=True)
             if only is not None and rows.height:
                 mine = fields.select(holds(only)).to_series()
-            made, useless = self._made(
-                rows.filter(mine).with_columns(source=pl.lit(source.key)), owner
-            )
+            admitted = admit(rows.filter(mine).with_columns(source=pl.lit(source.key)), NO_MARKS)
+            made, useless = self._made(admitted.lines, owner)
+            aside = {"suppressed": admitted.suppressed, "sealed": admitted.sealed}
+            counts.setdefault(source.key, Counter()).update(aside)
             self._count(into, counts, source.key, hour, made, useless)
             rows = rows.filter(~mine)
         lost = rows.select("line_number", "file_name", reason=pl.lit(NO_SOURCE), raw_line="row")
@@ -441,14 +445,13 @@ class FeedStep(ABC):
     def _count(
         self,
         into: HourRead,
-        counts: dict[str, tuple[int, int]],
+        counts: dict[str, Counter[str]],
         source: str,
         hour: datetime,
         made: pl.DataFrame,
         bad: pl.DataFrame,
     ) -> None:
-        lines, rows = counts.get(source, (0, 0))
-        counts[source] = lines + made.height + bad.height, rows + made.height
+        counts.setdefault(source, Counter()).update(rows=made.height, bad=bad.height)
         into.good.append(made)
         quarantined = bad.with_columns(
             source=pl.lit(source),

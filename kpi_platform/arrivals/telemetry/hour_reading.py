@@ -14,6 +14,7 @@ from kpi_platform.arrivals.file_hashes import UNOPENABLE, Hashing
 from kpi_platform.arrivals.hour_files import HourFiles, Seen, held_records
 from kpi_platform.arrivals.stored_lines import StoredLines
 from kpi_platform.arrivals.telemetry.parse import Origin, parse_blocks
+from kpi_platform.engine.admission import NO_MARKS, Marks, admit
 from kpi_platform.engine.file_ledger import FileRecord
 from kpi_platform.storage.landing.landing import Landing
 
@@ -28,6 +29,7 @@ class HourReading:
     landing: Landing
     stored: StoredLines | None
     files: HourFiles
+    marks: Marks = NO_MARKS
     records: list[FileRecord] = field(default_factory=list)
     quarantined: list[pl.DataFrame] = field(default_factory=list)
 
@@ -54,15 +56,24 @@ class HourReading:
         # Before it is opened: whatever changes from here on is seen by its looks.
         is_young = seen.file.is_young(time.time_ns())
         bad: list[pl.DataFrame] = []
-        lines = rows = 0
+        lines = 0
         try:
             for block in parse_blocks(content, origin):
-                lines, rows = lines + block.lines, rows + block.rows.height
+                lines += block.lines
+                good, useless = (
+                    admit(part, self.marks) for part in (block.rows, block.quarantined)
+                )
                 state = "unreadable" if block.unreadable else "read"
-                record = replace(record, is_truncated=block.truncated, state=state)
-                bad.append(block.quarantined)
-                if block.rows.height:
-                    yield block.rows
+                record = replace(
+                    record,
+                    is_truncated=block.truncated,
+                    state=state,
+                    suppressed=record.suppressed + good.suppressed + useless.suppressed,
+                    sealed=record.sealed + good.sealed + useless.sealed,
+                )
+                bad.append(useless.lines)
+                if good.lines.height:
+                    yield good.lines
             record = replace(record, content_hash=content.finish(), bytes=content.bytes)
         except UNOPENABLE as error:
             if lines:
@@ -75,13 +86,14 @@ class HourReading:
             yield from self._hold(seen, "held", seen.file.identity)
             return
         self.quarantined += bad
+        unused = sum(part.height for part in bad)
         self.records.append(
             replace(
                 record,
                 lines=lines,
                 rows=None if lines else 0,
-                quarantined=lines - rows,
-                quarantined_on_read=lines - rows,
+                quarantined=unused,
+                quarantined_on_read=unused,
                 identity=seen.file.identity,
                 is_young=is_young,
             )

@@ -312,7 +312,7 @@ class RawStep:
         write_ledger(self._lake, pl.concat(rows), hours, "telemetry", added)
 
     def _done(self, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:
-        rows = sum(f.lines - f.quarantined_on_read for f in files if f.is_current)
+        rows = sum(file.raw_rows for file in files if file.is_current)
         return Done(hour_content(files), rows, is_unchanged=is_unchanged)
 
     def _owners(self, path: str) -> dict[str, str]:
