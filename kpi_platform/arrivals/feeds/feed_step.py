@@ -6,6 +6,7 @@ the ledger. Does not: how a file becomes rows (`feed_files.py`), and what the ro
 
 import time
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
