@@ -38,6 +38,10 @@ soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds 
 
 ui: $(INSTALLED) ## Dagster's UI and daemon on the current settings
 	mkdir -p $(KPI_HOME)
+	@# After the demo, and with no other sources named anywhere, the demo's.
+	if [ -z "$$KPI_SOURCES" ] && [ -f "$(KPI_HOME)/world/sources.yaml" ] \
+		&& ! grep -qs '^ *\(export \)\?KPI_SOURCES=' "$${KPI_ENV_FILE:-.env}"; then \
+		export KPI_SOURCES="$(KPI_HOME)/world/sources.yaml"; echo "sources: $$KPI_SOURCES"; fi; \
 	env -u DAGSTER_MODULE_NAME $(BIN)/dagster dev --workspace workspace.yaml --port 3000
 
 check: $(INSTALLED) ## lint, types, import rules, definitions, dbt

@@ -1,23 +1,34 @@
-"""The platform's settings, read from the environment and `.env`; nothing else reads either.
+"""The platform's settings, read from the environment and a file; nothing else reads either.
 
 Belongs here: names, defaults and validation of settings. Does not: what the values lead to.
 """
 
+import io
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal
 
-from dotenv import load_dotenv
+from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from kpi_platform.schemas.addresses import AddressError, check_endpoint, parse_place
+from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
+
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
+ENV_FILE = "KPI_ENV_FILE"
+_PROJECT = Path(__file__).resolve().parent.parent
+# Variables of ours and of AWS that are secret as a whole, by a part of their name.
+_SECRET_NAMES = re.compile(r"(KPI|AWS)_\w*(PASSWORD|SECRET|TOKEN|KEY)\w*(?<!_FILE)(?<!_ID)$")
+# What may hold a user and a password in front of its host.
+_HOLDS_USER = re.compile(r"@|://[^/\s]*:(?!\d+(/|$))|(?i:password|secret|token)\s*=")
 
 
-class SettingsError(ValueError):
-    """A setting is wrong; the message is one line that names it."""
+class SettingsError(SafeError, ValueError):
+    """A setting is wrong; the message is one line that names it and never repeats its value."""
 
 
 class Settings(BaseSettings):
@@ -27,6 +38,7 @@ class Settings(BaseSettings):
         env_prefix="KPI_", env_ignore_empty=True, extra="ignore", frozen=True
     )
 
+    env_file: Path | None = Field(None, description="file of settings, not the project's .env")
     home: Path = Field(Path(".kpi"), description="state of the embedded default")
     landing_uri: str = Field("", description="telemetry files: a folder or s3://bucket/prefix")
     feeds_uri: str = Field("", description="files of console and stream feeds: a folder or s3://")
@@ -73,16 +85,44 @@ class Settings(BaseSettings):
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
     )
+    umask: str = Field(
+        "077",
+        pattern="^[0-7]{1,4}$",
+        description="rights that files and folders we make do not give: they hold player ids",
+    )
 
     @field_validator("start_hour", mode="before")
     @classmethod
     def _parse_start_hour(cls, value: object) -> object:
         if not isinstance(value, str):
             return value
-        parsed = datetime.strptime(value, PARTITION_FORMAT).replace(tzinfo=UTC)
-        if parsed.minute:
-            raise ValueError("must be a full hour")
+        try:
+            parsed = datetime.strptime(value, PARTITION_FORMAT).replace(tzinfo=UTC)
+        except ValueError:
+            parsed = None
+        if parsed is None or parsed.minute:
+            raise ValueError("must be a full hour as 2026-01-01-00:00")
         return parsed
+
+    @field_validator("home", "warehouse_path", "sources", mode="before")
+    @classmethod
+    def _only_a_path(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            path = parse_place(value)
+        except AddressError:
+            path = "s3://"
+        if path.startswith("s3://"):
+            raise ValueError("must be a path on this machine")
+        return Path(path)
+
+    @field_validator("warehouse_host")
+    @classmethod
+    def _only_a_host(cls, value: str) -> str:
+        if re.search(r"[@\s]|://", value):
+            raise ValueError("must be the name of a host alone; user and password have settings")
+        return value
 
     @field_validator("player_id_attributes", mode="before")
     @classmethod
@@ -115,9 +155,9 @@ class Settings(BaseSettings):
         return self.warehouse_path or self.home / "warehouse.duckdb"
 
     @property
-    def sources_file(self) -> Path:
-        """The YAML of studios, games and sources; the demo's unless set."""
-        return self.sources or Path(__file__).parent / "simulator" / "sources.yaml"
+    def sources_file(self) -> Path | None:
+        """The YAML of studios, games and sources; None if there is none: all is `unassigned`."""
+        return self.sources
 
     @cached_property
     def session_silence(self) -> timedelta:
@@ -141,20 +181,95 @@ class Settings(BaseSettings):
 
 
 def secret(name: str) -> str | None:
-    """The environment's value of a variable that the sources file names; None if blank or unset."""
-    return os.environ.get(name, "").strip() or None
+    """The environment's value of a variable that the sources file names; None if blank or unset.
+
+    From then on it is hidden in whatever is said.
+    """
+    value = os.environ.get(name, "").strip()
+    if value:
+        remember_secret(name, value)
+    return value or None
 
 
 def load_settings() -> Settings:
-    """Read the settings from the environment and `.env`.
+    """Read the settings from the environment and the file of settings (`env_file`).
 
-    What `.env` says of other programs (the standard AWS variables) reaches them too; a variable
-    that is set already wins. Raises SettingsError with one line that names the wrong setting.
+    What the file says of other programs (the standard AWS variables) reaches them too; a variable
+    that is set already wins. From then on secrets are hidden in whatever is said, and what this
+    process writes is its user's alone (`KPI_UMASK`). Raises SettingsError with one line that names
+    the wrong setting.
     """
-    load_dotenv(".env", override=False)
+    _read_env_file()
+    _remember_secrets()
+    _check_endpoints()
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
         first = error.errors()[0]
         name = "KPI_" + "_".join(str(part) for part in first["loc"]).upper()
-        raise SettingsError(f"{name}: {first['msg']} (got {first['input']!r})") from None
+        raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
+    os.umask(int(settings.umask, 8))
+    return settings
+
+
+def env_file() -> Path | None:
+    """The file of settings: the one that KPI_ENV_FILE names, else the project's `.env`.
+
+    None if there is none. Never the `.env` of whatever folder one stands in. Raises SettingsError
+    if the one named is no file.
+    """
+    named = os.environ.get(ENV_FILE, "").strip()
+    path = Path(named) if named else _PROJECT / ".env"
+    _remember_secrets()
+    if path.is_file():
+        return path
+    if named:
+        raise SettingsError(f"{ENV_FILE}: {path}: no such file")
+    return None
+
+
+def said_of_env_file() -> str:
+    """One line on which file of settings is read, and on one that lies here and is not."""
+    path, here = env_file(), Path(".env")
+    read = f"settings are read from {path}" if path else ""
+    if not here.is_file() or (path is not None and path.samefile(here)):
+        return read
+    left = f"{here.resolve()} is not read: only the project's, or the one that {ENV_FILE} names"
+    return f"{read}; {left}" if read else left
+
+
+def _read_env_file() -> None:
+    path = env_file()
+    if path is None:
+        return
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path}: is not UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{path}: {error.strerror}") from None
+    if "\0" in text:
+        raise SettingsError(f"{path}: holds a NUL character")
+    for name, value in dotenv_values(stream=io.StringIO(text)).items():
+        # A variable that is set but blank counts as not set, as for every setting.
+        if value and not os.environ.get(name, "").strip():
+            os.environ[name] = value
+
+
+def _remember_secrets() -> None:
+    for name, value in os.environ.items():
+        may_hold = name.startswith(("KPI_", "AWS_")) or name.lower().endswith("_proxy")
+        if value.strip() and (
+            _SECRET_NAMES.match(name) or (may_hold and _HOLDS_USER.search(value))
+        ):
+            remember_secret(name, value.strip())
+
+
+def _check_endpoints() -> None:
+    """An endpoint goes to several libraries, each of which repeats it in its errors."""
+    for name, value in os.environ.items():
+        if name.startswith("AWS_ENDPOINT") and value.strip():
+            try:
+                check_endpoint(value.strip())
+            except AddressError as error:
+                raise SettingsError(f"{name}: {error}") from None

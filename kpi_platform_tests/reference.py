@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any
+from unicodedata import category
+from uuid import UUID
 
 import polars as pl
 
@@ -17,6 +19,7 @@ Row = dict[str, Any]
 
 PLAYER_ID_ATTRIBUTES = ("PlayerId", "UserId", "AccountId")
 SILENCE = timedelta(hours=24)
+NOBODY = {"null", "none", "undefined", "nan", "0", "-1", "[object object]", f"{UUID(int=0)}"}
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Event:
         """The attribute's text; None if it is missing, blank, or no scalar."""
         value = self.attributes.get(name)
         return value if isinstance(value, str) and value.strip() else None
+
+    def version(self, name: str = "Version") -> str | None:
+        """The version that the attribute tells, without what nobody sees around it."""
+        text = list(self.attribute(name) or "")
+        unseen = {"Cc", "Cf", "Zs", "Zl", "Zp"}
+        while text and category(text[0]) in unseen:
+            text.pop(0)
+        while text and category(text[-1]) in unseen:
+            text.pop()
+        told = "".join(text)
+        return None if told.lower() in NOBODY | {""} else told
 
     def player(self) -> str | None:
         """The player the event names, if any."""
@@ -170,7 +184,7 @@ def sightings_by_track(events: list[Event]) -> dict[tuple[str, str, str], list[E
 
     tracks: dict[tuple[str, str, str], list[Event]] = {}
     for event in distinct(events):
-        if event.name != "SoftwareVersion" or event.attribute("Version") is None:
+        if event.name != "SoftwareVersion" or event.version() is None:
             continue
         player, session_device = owners.get(event.event_id, (event.player(), "unknown"))
         if player is not None:
@@ -178,7 +192,7 @@ def sightings_by_track(events: list[Event]) -> dict[tuple[str, str, str], list[E
             tracks.setdefault((player, event.service, device), []).append(event)
 
     for track, seen in tracks.items():
-        seen.sort(key=lambda e: (e.at, e.txn, e.session, e.attribute("Version") or ""))
+        seen.sort(key=lambda e: (e.at, e.txn, e.session, e.version() or ""))
         tracks[track] = list({event.at: event for event in seen}.values())
     return tracks
 
@@ -189,7 +203,7 @@ def reference_intervals(events: list[Event]) -> list[Row]:
     for (player, service, device), seen in sorted(sightings_by_track(events).items()):
         run: Row | None = None
         for event in seen:
-            version = event.attribute("Version")
+            version = event.version()
             if run is None or run["version"] != version:
                 if run is not None:
                     run["valid_to"] = event.at
@@ -223,7 +237,7 @@ def reference_history(events: list[Event]) -> list[Row]:
     rows = []
     for player in sorted({track[0] for track in tracks}):
         seen = [
-            (event.at, service, device, event.attribute("Version"))
+            (event.at, service, device, event.version())
             for (owner, service, device), events_ in tracks.items()
             if owner == player
             for event in events_

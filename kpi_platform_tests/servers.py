@@ -189,6 +189,9 @@ def _copied(binaries: Path, target: Path) -> Path:
     libraries = package.with_name(f"{package.name}.libs")
     if libraries.exists():
         shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    for folder in (target, *(target / parent for parent in relative.parents)):
+        # The platform's own files are for their user alone; these are for another.
+        folder.chmod(0o755)
     return target / relative
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kpi_platform.settings import SettingsError, load_settings
+from kpi_platform.settings import SettingsError, load_settings, said_of_env_file
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,7 @@ def test_an_empty_environment_gives_the_embedded_default() -> None:
     assert (settings.landing, settings.lake) == (".kpi/landing", ".kpi/lake")
     assert settings.warehouse_file == Path(".kpi/warehouse.duckdb")
     assert settings.start_hour == datetime(2026, 1, 1, tzinfo=UTC)
-    assert settings.sources_file.is_file()
+    assert settings.sources_file is None
 
 
 def test_landing_lake_and_warehouse_follow_home(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,12 +31,13 @@ def test_landing_lake_and_warehouse_follow_home(monkeypatch: pytest.MonkeyPatch)
     assert str(settings.warehouse_file) == "/data/warehouse.duckdb"
 
 
-def test_dot_env_is_read_and_the_environment_wins(
+def test_the_file_named_is_read_and_the_environment_wins(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    (tmp_path / ".env").write_text(
+    (tmp_path / "my.env").write_text(
         "KPI_HOME=/from/file\nKPI_LATE_LIMIT_DAYS=7\nAWS_REGION=eu-north-1\n"
     )
+    monkeypatch.setenv("KPI_ENV_FILE", "my.env")
     monkeypatch.setenv("KPI_HOME", "/from/environment")
     # What load_settings sets in the environment must not outlive the test.
     monkeypatch.setenv("AWS_REGION", "")
@@ -72,3 +73,52 @@ def test_a_wrong_value_names_the_setting_in_one_line(
         load_settings()
     assert str(error.value).startswith(f"{name}: ")
     assert "\n" not in str(error.value)
+
+
+def test_the_env_of_the_folder_one_stands_in_is_not_read_and_that_is_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("KPI_HOME=/from/here")
+    assert load_settings().home == Path(".kpi")
+    assert said_of_env_file() == (
+        f"{tmp_path / '.env'} is not read: only the project's, or the one that KPI_ENV_FILE names"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"KPI_HOME=/caf\xe9", "is not UTF-8"), (b"KPI_HOME=/a\0b", "holds a NUL character")],
+)
+def test_a_file_of_settings_that_is_no_text_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: bytes, said: str
+) -> None:
+    (tmp_path / "my.env").write_bytes(content)
+    monkeypatch.setenv("KPI_ENV_FILE", "my.env")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert str(error.value) == f"my.env: {said}"
+
+
+@pytest.mark.parametrize("name", ["nowhere.env", "."])
+def test_a_file_of_settings_that_is_none_is_named(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("KPI_ENV_FILE", name)
+    with pytest.raises(SettingsError, match=r"KPI_ENV_FILE: .*: no such file"):
+        load_settings()
+
+
+def test_what_the_process_writes_is_its_users_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = os.umask(0o022)
+    try:
+        load_settings()
+        (tmp_path / "home").mkdir()
+        (tmp_path / "home" / "players").write_text("P1")
+        assert (tmp_path / "home").stat().st_mode & 0o077 == 0
+        assert (tmp_path / "home" / "players").stat().st_mode & 0o077 == 0
+        monkeypatch.setenv("KPI_UMASK", "027")
+        load_settings()
+        (tmp_path / "shared").mkdir()
+        assert (tmp_path / "shared").stat().st_mode & 0o777 == 0o750
+    finally:
+        os.umask(before)

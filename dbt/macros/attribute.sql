@@ -43,6 +43,12 @@
     end
 {%- endmacro %}
 
+{# Whether a purchase takes another one back: it names it, or its amount is negative. #}
+{% macro is_refund(events) -%}
+    {{ events }}.event_name = 'Purchase'
+    and ({{ events }}.refund_of is not null or coalesce({{ finite_number(events ~ '.amount_text') }}, 0) < 0)
+{%- endmacro %}
+
 {# A number as a double; null where the text is no finite number. #}
 {% macro finite_number(text) -%}{{ return(adapter.dispatch('finite_number')(text)) }}{%- endmacro %}
 

@@ -41,6 +41,26 @@
     {{ a }} - {{ b }} + sqrt(power({{ a }}_high - {{ a }}, 2) + power({{ b }} - {{ b }}_low, 2)) as {{ name }}_high
 {%- endmacro %}
 
+{# Of how many independent observations a share is worth that is made of several of each unit: `hits` of
+   `number` observations, of which each unit has some. Given are the share, the sums over units of hits
+   squared and of hits times observations, and of observations and of observations squared. Where all units
+   agree on nothing or everything, nobody knows how alike one unit's are: each counts once. #}
+{% macro effective_number(share, hits_squared, hits_by_number, number, number_squared, units) -%}
+    case
+        when {{ number }} is null or {{ number }} = 0 then null
+        when {{ share }} <= 0 or {{ share }} >= 1 or {{ units }} < 2 then cast({{ units }} as double precision)
+        when {{ ratio_variance(share, hits_squared, hits_by_number, number, number_squared, units) }} <= 0
+            then cast({{ number }} as double precision)
+        else greatest(1, least({{ number }}, {{ share }} * (1 - {{ share }})
+            / {{ ratio_variance(share, hits_squared, hits_by_number, number, number_squared, units) }}))
+    end
+{%- endmacro %}
+{# The variance of a ratio of two sums over units (Cochran, Sampling Techniques, 1977, 6.3). #}
+{% macro ratio_variance(share, hits_squared, hits_by_number, number, number_squared, units) -%}
+    (({{ hits_squared }} - 2 * {{ share }} * {{ hits_by_number }} + power({{ share }}, 2) * {{ number_squared }})
+        * {{ units }} / ({{ units }} - 1.0::double precision) / power(cast({{ number }} as double precision), 2))
+{%- endmacro %}
+
 {# The 97.5 % quantile of Student's t; within 0.2 % from 3 degrees of freedom on; fewer are
    rounded down, to 2 or 1. #}
 {% macro t975(df) -%}
@@ -107,6 +127,15 @@
     end as {{ name }}_high
 {%- endmacro %}
 
+{# Pearson's correlation of n pairs, from their sums; null where one of the two is always the same. #}
+{% macro correlation(n, sum_x, sum_xx, sum_y, sum_yy, sum_xy) -%}
+    case when {{ n }} * {{ sum_xx }} > {{ sum_x }} * {{ sum_x }} and {{ n }} * {{ sum_yy }} > {{ sum_y }} * {{ sum_y }}
+        then greatest(-1, least(1, ({{ n }} * {{ sum_xy }} - {{ sum_x }} * {{ sum_y }})
+            / (sqrt({{ n }} * {{ sum_xx }} - {{ sum_x }} * {{ sum_x }})
+                * sqrt({{ n }} * {{ sum_yy }} - {{ sum_y }} * {{ sum_y }}))))
+    end
+{%- endmacro %}
+
 {# Bounds of a correlation `r` over `n` pairs: two columns. Written with ln and exp, as Redshift has no
    hyperbolic functions. #}
 {% macro correlation_bounds(r, n, name) -%}
@@ -121,3 +150,61 @@
 
 {# Whether a difference is more than chance: its interval leaves out 0. #}
 {% macro is_beyond_chance(name) -%} ({{ name }}_low > 0 or {{ name }}_high < 0) {%- endmacro %}
+
+{# The chance of a chi-square of `df` degrees of freedom (1 to 9; more are taken as 9) to be as great as `x`,
+   or greater. Exact but for erfc, which is right to seven digits (Numerical Recipes, 6.2). #}
+{% macro chi_square_p(x, df) -%}
+    case
+        {%- for n in range(1, 10) %}
+        when {{ df }} {{ '=' if n < 9 else '>=' }} {{ n }} then {{ chi_square_tail(x, n) }}
+        {%- endfor %}
+    end
+{%- endmacro %}
+{% macro chi_square_tail(x, df) -%}
+    {%- set half = '(' ~ x ~ ' / 2.0)' -%}
+    {%- set ns = namespace(gamma=1.0 if df % 2 == 0 else 1.772453850905516, power=0 if df % 2 == 0 else -0.5) -%}
+    least(1, {{ 'exp(-' ~ half ~ ')' if df % 2 == 0 else erfc('sqrt' ~ half) }}
+    {%- for step in range((df - 1) // 2) -%}
+        {%- set ns.power = ns.power + 1 -%}
+        {%- set ns.gamma = ns.gamma * ns.power -%}
+        {{ ' ' }}+ power({{ half }}, {{ ns.power }}) * exp(-{{ half }}) / {{ ns.gamma }}
+    {%- endfor -%}
+    )
+{%- endmacro %}
+{% macro erfc(z) -%}
+    {%- set t = '(1 / (1 + 0.5 * ' ~ z ~ '))' -%}
+    {{ t }} * exp(-power({{ z }}, 2) - 1.26551223 + {{ t }} * (1.00002368 + {{ t }} * (0.37409196 + {{ t }} * (
+        0.09678418 + {{ t }} * (-0.18628806 + {{ t }} * (0.27886807 + {{ t }} * (-1.13520398 + {{ t }} * (
+        1.48851587 + {{ t }} * (-0.82215223 + {{ t }} * 0.17087277)))))))))
+{%- endmacro %}
+
+{# How likely a difference that is none looks real at least once, if it is looked at after every of so many
+   equal parts of the data (Armitage, McPherson and Rowe, 1969, Journal of the Royal Statistical Society A
+   132, 235-244, table 2); what lies between two numbers of looks is taken as the lesser. #}
+{% macro error_of_looks(looks) -%}
+    case
+        {%- for number, error in [
+            (1000, 0.53), (200, 0.42), (100, 0.374), (50, 0.32), (20, 0.248), (15, 0.224), (10, 0.193),
+            (5, 0.142), (4, 0.126), (3, 0.107), (2, 0.083),
+        ] %}
+        when {{ looks }} >= {{ number }} then {{ error }}
+        {%- endfor %}
+        else 0.05
+    end
+{%- endmacro %}
+
+{# The slope of y over 1, 2, ..., n with its bounds: three columns, from n, the sums of i * y, y and y * y. #}
+{% macro slope(n, sum_iy, sum_y, sum_yy, name) -%}
+    {%- set b = slope_of(n, sum_iy, sum_y) -%}
+    {{ b }} as {{ name }},
+    {%- for sign, bound in [('-', 'low'), ('+', 'high')] %}
+    {{ b }} {{ sign }} ({{ t975('(' ~ n ~ ' - 2.0)') }}) * sqrt(greatest(
+        {{ sum_yy }} - power({{ sum_y }}, 2) / nullif({{ n }}, 0) - {{ b }} * {{ co_sum(n, sum_iy, sum_y) }}, 0)
+        / nullif({{ n }} - 2, 0) / nullif({{ square_sum(n) }}, 0)) as {{ name }}_{{ bound }}{{ ',' if not loop.last }}
+    {%- endfor %}
+{%- endmacro %}
+{% macro square_sum(n) -%} (power({{ n }}, 3) - {{ n }}) / 12.0 {%- endmacro %}
+{% macro co_sum(n, sum_iy, sum_y) -%} ({{ sum_iy }} - ({{ n }} + 1) / 2.0 * {{ sum_y }}) {%- endmacro %}
+{% macro slope_of(n, sum_iy, sum_y) -%}
+    ({{ co_sum(n, sum_iy, sum_y) }} / nullif({{ square_sum(n) }}, 0))
+{%- endmacro %}

@@ -24,6 +24,7 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.studios.capture_step import VERSION as CAPTURE_VERSION
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import VERSION, RawStep
+from kpi_platform.arrivals.watching.landing_listing import why_nothing_comes
 from kpi_platform.orchestration.asset_specs import hourly_spec
 from kpi_platform.orchestration.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.orchestration.resources import PlatformResource
@@ -44,6 +45,8 @@ def raw_telemetry(
     """Read the files that arrived in each hour; quarantine the lines that cannot be read."""
     with naming_the_setting():
         parts = platform.platform
+        for line in why_nothing_comes(parts.landing.uri, parts.landing.folders(), parts.sources):
+            context.log.warning(line)
         yield from record_hours(
             context,
             parts.lake,
@@ -120,6 +123,6 @@ def raw_studio_events(
                 context,
                 parts.lake,
                 step,
-                lambda hours: check_studios(parts.lake, hours, step.drifts.values()),
+                lambda hours: check_studios(parts.lake, hours, step.drifts.values(), step.notices),
                 HOURS_PER_CHUNK,
             )

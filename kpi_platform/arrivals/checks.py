@@ -14,6 +14,8 @@ from kpi_platform.arrivals.drift.drift_checks import (
 )
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.held_checks import check_held, held_spec
+from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, check_studio_tables
+from kpi_platform.arrivals.studios.studio_notices import StudioNotices
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.hour_ledger import read_ledger
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
@@ -41,6 +43,7 @@ EVERY_STREAM = CheckSpec(
 )
 RAW_CHECKS = [contract_spec("raw_telemetry"), held_spec("raw_telemetry")]
 STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
+STUDIO_CHECKS += STUDIO_TABLE_CHECKS
 CONSOLE_CHECKS = [
     contract_spec("raw_console_feed"),
     EVERY_CONSOLE,
@@ -58,14 +61,19 @@ def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
 
 
 def check_studios(
-    lake: Lake, hours: Sequence[datetime], drifts: Iterable[StudioDrift] = ()
+    lake: Lake,
+    hours: Sequence[datetime],
+    drifts: Iterable[StudioDrift] = (),
+    notices: StudioNotices | None = None,
 ) -> list[HourCheck]:
-    """Evaluate the checks of `raw_studio_events` for these hours; `drifts` as the run saw them."""
+    """Evaluate the checks of `raw_studio_events` for these hours; `drifts` and `notices` as the run
+    saw them."""
     seen = list(drifts)
     return [
         *check_contract(lake, "raw_studio_events", hours),
         *_read(lake, hours, EVERY_STUDIO),
         *(warehouses_are_as_mapped(hour, seen) for hour in hours),
+        *check_studio_tables(hours, seen, notices or StudioNotices()),
     ]
 
 

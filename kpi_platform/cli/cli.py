@@ -5,6 +5,7 @@ Belongs here: arguments, messages and exit codes. Does not: the work itself.
 
 import json
 import sys
+import traceback
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -27,8 +28,15 @@ from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.cli.removals import removals_app
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.dashboard import make_dashboard, read_inputs
+from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.sources import SourcesError
-from kpi_platform.settings import PARTITION_FORMAT, SettingsError, load_settings, secret
+from kpi_platform.settings import (
+    PARTITION_FORMAT,
+    SettingsError,
+    load_settings,
+    said_of_env_file,
+    secret,
+)
 from kpi_platform.simulator import PostgresPlace, SimulatedServerError
 from kpi_platform.simulator import simulate as simulate_world
 from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError, read_manifest
@@ -71,6 +79,9 @@ app.add_typer(removals_app, name="removals")
 def main() -> None:
     """Run the command; a user's mistake ends in one clear line and exit code 2."""
     try:
+        said = said_of_env_file()
+        if said:
+            typer.echo(f"kpi: {said}", err=True)
         code = app(standalone_mode=False)
     except ClickException as error:
         # Without arguments the message is the whole help; else it is one line.
@@ -79,8 +90,12 @@ def main() -> None:
     except typer.Abort:
         sys.exit(130)
     except _MISTAKES as error:
-        typer.echo(f"kpi: {error}", err=True)
+        typer.echo(hide_secrets(f"kpi: {error}"), err=True)
         sys.exit(BAD_INPUT)
+    except Exception:  # noqa: BLE001 - whatever it is, it is said without secrets
+        # A mistake of ours: its traceback helps us, and tells no secret.
+        typer.echo(hide_secrets(traceback.format_exc()), err=True, nl=False)
+        sys.exit(1)
     sys.exit(code or 0)
 
 

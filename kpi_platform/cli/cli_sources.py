@@ -17,7 +17,11 @@ from kpi_platform.onboarding.proposal_yaml import as_yaml
 from kpi_platform.onboarding.proposals import Proposal
 from kpi_platform.schemas.sources import Source, Studio
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.studio_databases import StudioWarehouse, StudioWarehouseError
+from kpi_platform.storage.studio_databases import (
+    StudioWarehouse,
+    StudioWarehouseError,
+    as_studio_error,
+)
 
 FAILED = 1
 sources_app = typer.Typer(help="The studios' warehouses.", no_args_is_help=True)
@@ -70,6 +74,9 @@ def discover(
     out: Annotated[
         Path | None, typer.Option(help="Folder for proposals; default: KPI_HOME/proposals.")
     ] = None,
+    views: Annotated[
+        bool, typer.Option("--views", help="Sample views too, which may be slow.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Read the warehouses' catalogs, say what changed since the last hour in plain words, and write
@@ -80,9 +87,8 @@ def discover(
     platform = Platform(load_settings())
     chosen = _chosen(platform, studio)
     folder = out or platform.settings.home / "proposals"
-    found = [
-        _look(platform, one, mine, "all" if accept else "nothing", folder) for one, mine in chosen
-    ]
+    remember: Remember = "all" if accept else "nothing"
+    found = [_look(platform, one, mine, remember, folder, views=views) for one, mine in chosen]
     if as_json:
         typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False))
     else:
@@ -107,17 +113,26 @@ def _chosen(platform: Platform, studio: str | None) -> list[tuple[Studio, list[S
 
 
 def _look(
-    platform: Platform, studio: Studio, sources: list[Source], remember: Remember, folder: Path
+    platform: Platform,
+    studio: Studio,
+    sources: list[Source],
+    remember: Remember,
+    folder: Path,
+    *,
+    views: bool,
 ) -> _Found:
     found = _Found(studio.key)
     warehouse: StudioWarehouse | None = None
     try:
-        warehouse = platform.open_warehouse(studio)
-        found.schemas = warehouse.schemas()
+        with as_studio_error():
+            warehouse = platform.open_warehouse(studio)
+            found.schemas = warehouse.schemas()
         found.drift = look_for_drift(platform.lake, studio.key, sources, warehouse, remember)
         for schema, catalog in found.drift.catalogs.items():
             found.tables[schema] = catalog["table"].n_unique()
-        found.proposals = propose_unmapped(warehouse, sources, found.drift.catalogs)
+        found.proposals = propose_unmapped(
+            warehouse, sources, found.drift.catalogs, found.drift.traits, sample_views=views
+        )
         if studio.warehouse is not None and any(found.proposals.values()):
             connection = studio.warehouse.model_dump(exclude_defaults=True)
             found.file = _write(folder, studio.key, connection, found.proposals)

@@ -23,20 +23,23 @@ NO_MARKS = Marks()
 
 @dataclass(frozen=True)
 class Admitted:
-    """Lines that may enter, and how many were kept out for either reason."""
+    """Lines that may enter, and those that were kept out for either reason."""
 
     lines: pl.DataFrame
-    suppressed: int = 0
-    sealed: int = 0
+    suppressed: pl.DataFrame
+    sealed: pl.DataFrame
 
 
 def admit(lines: pl.DataFrame, marks: Marks) -> Admitted:
     """Keep marked lines out (rows of a raw table, or quarantined ones); a line counts once, as
     suppressed before sealed."""
-    left = _without(lines, marks.suppressed)
-    kept = _without(left, marks.sealed)
-    return Admitted(kept, lines.height - left.height, left.height - kept.height)
+    left, suppressed = _parted(lines, marks.suppressed)
+    kept, sealed = _parted(left, marks.sealed)
+    return Admitted(kept, suppressed, sealed)
 
 
-def _without(lines: pl.DataFrame, marked: pl.Expr | None) -> pl.DataFrame:
-    return lines if marked is None else lines.filter(~marked.fill_null(value=False))
+def _parted(lines: pl.DataFrame, marked: pl.Expr | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if marked is None:
+        return lines, lines.clear()
+    is_out = lines.select(marked.fill_null(value=False).alias("is_out")).to_series()
+    return lines.filter(~is_out), lines.filter(is_out)

@@ -21,6 +21,7 @@ from kpi_platform.engine.hour_fingerprints import (
     record_consumed,
 )
 from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
+from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.storage.lake.lake import Lake
 
 # What bad data, a full disk or a lost connection raises. A bug that raises something else ends
@@ -94,7 +95,7 @@ class HourStep(Protocol):
 
 def error_line(error: BaseException) -> str:
     """An error in one line: its kind and the first line of its message."""
-    return f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
+    return hide_secrets(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
 
 
 def work_through(

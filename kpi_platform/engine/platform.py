@@ -45,8 +45,12 @@ class Platform:
 
     @cached_property
     def sources(self) -> Sources:
-        """Studios, games and sources. Raises SourcesError if the file is missing or wrong."""
-        return read_sources(self.settings.sources_file)
+        """Studios, games and sources; none without a file: all data is then `unassigned`.
+
+        Raises SourcesError if the file is missing or wrong.
+        """
+        path = self.settings.sources_file
+        return Sources() if path is None else read_sources(path)
 
     def open_warehouse(self, studio: Studio) -> StudioWarehouse:
         """A studio's warehouse; the caller closes it.
@@ -56,7 +60,8 @@ class Platform:
         """
         if studio.warehouse is None:
             raise TerminalWarehouseError(f"studio {studio.key} has no warehouse")
-        return open_warehouse(studio.warehouse, self.settings.sources_file.parent, secret)
+        base = self.settings.sources_file or Path("sources.yaml")
+        return open_warehouse(studio.warehouse, base.parent, secret)
 
     @cached_property
     def warehouse_copy(self) -> WarehouseCopy | None:
@@ -77,6 +82,10 @@ class Platform:
 
 def read_sources(path: Path) -> Sources:
     """Read a sources file. Raises SourcesError with one line that says what is wrong and where."""
+    # Anything else may be waited for without end, as a named pipe is.
+    if not path.is_file():
+        missing = "is no file" if path.exists() else "No such file or directory"
+        raise SourcesError(f"KPI_SOURCES: {path}: {missing}")
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -16,6 +16,7 @@ from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.sightings import attribute_sightings, sightings
+from kpi_platform.history.sort_keys import add_sort_keys
 from kpi_platform.history.spans import hull, reach, span_of, splice
 from kpi_platform.history.stored import histories_of, intervals_of, sessions_of, sightings_within
 from kpi_platform.history.timeline import (
@@ -32,7 +33,7 @@ from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
-VERSION = "2"
+VERSION = "3"
 PLAYERS_AT_A_TIME = 20_000
 Change = tuple[pl.DataFrame, pl.DataFrame]
 """Of a table, the rows to insert or update, and the keys to delete."""
@@ -73,6 +74,7 @@ class HistoryStep:
             # What cannot be opened is to be known before anything is written.
             for table in ("user_version_history", "user_version_intervals"):
                 self._lake.open(table)
+            add_sort_keys(self._lake)
             held, batch, lost, won = self._replace_sightings(hours)
             figures = self._fold_waiting(batch, lost, won)
         return {hour: Done(content, rows, figures) for hour, (content, rows) in held.items()}

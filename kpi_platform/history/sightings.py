@@ -11,6 +11,7 @@ import polars as pl
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.tables import SESSION
+from kpi_platform.schemas.version_keys import sighted_version
 
 _BLANK_SESSION = pl.col("session_id").str.strip_chars() == ""
 OWNERSHIP = ["started_at", "ended_at", "player_id", "device"]
@@ -34,14 +35,14 @@ def sightings(
 ) -> pl.DataFrame:
     """Return the sightings among cleaned events: one row per event and ingest hour.
 
-    A sighting is a `SoftwareVersion` event with a version that is not blank. `device` is the
-    event's own and may be null. `player_id` is kept only where the session id is blank, since
-    any other event belongs to its session's player.
+    A sighting is a `SoftwareVersion` event that tells a version (see `sighted_version`). `device`
+    is the event's own and may be null. `player_id` is kept only where the session id is blank,
+    since any other event belongs to its session's player.
     """
     return (
         events.lazy()
         .filter(pl.col("event_name") == "SoftwareVersion")
-        .with_columns(version=attribute("Version"))
+        .with_columns(version=sighted_version())
         .filter(pl.col("version").is_not_null())
         .select(
             "event_id",

@@ -6,6 +6,8 @@ which version was in effect.
 
 import polars as pl
 
+from kpi_platform.schemas.version_keys import version_sort_keys
+
 TRACK = ["player_id", "service_name", "device"]
 """A player on one device in one service: versions follow each other within a track."""
 
@@ -124,10 +126,12 @@ def _tied(columns: list[str]) -> pl.Expr:
 
 
 def user_version_intervals(runs: pl.DataFrame) -> pl.DataFrame:
-    """Return the boundaries of the intervals: one row per interval, without what grows in it."""
+    """Return the boundaries of the intervals: one row per interval, without what grows in it,
+    with the version's `version_sort_key`."""
     is_open = pl.col("valid_to").is_null()
     return runs.select(
         *BOUNDARY,
+        version_sort_keys(runs["version"]),
         p_state=pl.when(is_open).then(pl.lit("open")).otherwise(pl.lit("closed")),
         p_month=pl.coalesce("valid_to", "valid_from").dt.date().dt.month_start(),
     )

@@ -48,6 +48,31 @@ EVENTS = (
     from (select own_player_id from added union all select own_player_id from removed)
     where own_player_id is not null
     """,
+    # A refund is converted at the rate of the purchase that it names, which came before it.
+    """
+    create or replace temp table affected_refunds as
+    with purchases as (
+        select distinct source, purchase_id
+        from (
+            select source, purchase_id from added where refund_of is null
+            union all
+            select source, purchase_id from removed where refund_of is null
+        )
+        where purchase_id is not null
+    )
+    select distinct date_trunc('hour', e.event_at) as hour, e.event_id
+    from lake.cleaned_events e
+    join purchases p on p.source = e.source and p.purchase_id = e.refund_of
+    where e.event_at >= (select min(hour) from differing_events)
+    """,
+    "insert into lake.affected_events select $load_id, hour, event_id from affected_refunds",
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'events' from affected_refunds
+    where hour not in (
+        select hour from lake.affected_hours where load_id = $load_id and reason = 'events'
+    )
+    """,
 )
 
 _SESSION_PAIRS = """
@@ -166,6 +191,15 @@ STREAMS = (
     insert into lake.affected_dates
     select distinct $load_id, hour::date, 'streams'
     from (select hour from added union all select hour from removed)
+    """,
+)
+
+# Every build orders all versions anew; the newest date stands for that there is something to build.
+SERVICES = (
+    """
+    insert into lake.affected_dates
+    select $load_id, max(p_ingest_date_utc), 'versions' from lake.hour_ledger
+    having count(*) > 0
     """,
 )
 

@@ -56,6 +56,7 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
                 lake_tables(platform),
                 platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
+                services=platform.sources.services(),
             )
             full_refresh = needs_full_refresh(con, built)
             if not full_refresh and not pending(con):

@@ -14,9 +14,12 @@ import duckdb
 import polars as pl
 
 from kpi_platform.kpis import affected
+from kpi_platform.schemas.attributes import attribute
+from kpi_platform.schemas.nobody import somebody
 from kpi_platform.schemas.players import player_id
-from kpi_platform.schemas.sources import UNASSIGNED
+from kpi_platform.schemas.sources import NO_SERVICES, UNASSIGNED
 from kpi_platform.schemas.tables import SESSION
+from kpi_platform.schemas.version_keys import sighted_version, version_sort_keys
 from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
@@ -25,7 +28,9 @@ from kpi_platform.storage.kpi_database.embedded import (
     naive_utc,
     open_load,
     record_partitions,
+    replace_services,
     replace_sources,
+    services_equal,
     sources_equal,
     stage_difference,
     transaction,
@@ -51,6 +56,7 @@ LOADED: dict[str, LoadedTable] = {
             (
                 *("event_id", "source", "studio", "game", "service_name", "session_id"),
                 *("transaction_id", "event_name", "event_at", "attributes", "own_player_id"),
+                *("version", "version_sort_key", "purchase_id", "refund_of"),
             ),
             ("event_id",),
             ("event_at",),
@@ -85,7 +91,10 @@ LOADED: dict[str, LoadedTable] = {
         ),
         LoadedTable(
             "user_version_intervals",
-            ("player_id", "service_name", "device", "version", "valid_from", "valid_to"),
+            (
+                *("player_id", "service_name", "device", "version", "version_sort_key"),
+                *("valid_from", "valid_to"),
+            ),
             ("player_id", "service_name", "device", "valid_from"),
             ("player_id",),
         ),
@@ -138,18 +147,22 @@ def load(
     player_id_attributes: Sequence[str],
     batch_rows: int = BATCH_ROWS,
     listed_events: int = affected.LISTED_EVENTS,
+    services: pl.DataFrame | None = None,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
-    may be left out. Tables not given stay as they are. Of an hour up to `listed_events` differing
-    events are noted one by one. Raises ValueError for a table that the warehouse has no copy of.
+    may be left out. `services`: one row per configured service with `service_name` and
+    `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
+    to `listed_events` differing events are noted one by one. Raises ValueError for a table that the
+    warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
     step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
+    step.services(NO_SERVICES if services is None else services)
     step.progress(given.pop("hour_ledger", None))
     for name in (name for name in LOADED if name in given):
         step.table(given[name])
@@ -165,6 +178,26 @@ def own_players(
         "event_id", player_id(player_id_attributes, local_sources).alias("own_player_id")
     )
     return events.join(named, on="event_id", how="left", maintain_order="left")
+
+
+def told_values(events: pl.DataFrame) -> pl.DataFrame:
+    """Add what is read off the attributes once, for every warehouse alike: `version` (that of a
+    sighting, or the target of a notification) with its `version_sort_key`, and `purchase_id` and
+    `refund_of` of purchases; else null."""
+    name = pl.col("event_name")
+    told = events.filter(name.is_in(["SoftwareVersion", "Notification", "Purchase"]))
+    is_target, is_purchase = name == "Notification", name == "Purchase"
+    values = told.select(
+        "event_id",
+        version=pl.when(is_target)
+        .then(sighted_version("TargetVersion"))
+        .when(~is_purchase)
+        .then(sighted_version()),
+        purchase_id=pl.when(is_purchase).then(somebody(attribute("PurchaseId"))),
+        refund_of=pl.when(is_purchase).then(somebody(attribute("RefundOf"))),
+    )
+    keyed = values.with_columns(version_sort_keys(values["version"]))
+    return events.join(keyed, on="event_id", how="left", maintain_order="left")
 
 
 class _Load:
@@ -190,6 +223,14 @@ class _Load:
         self._batch_rows = batch_rows
         self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
+
+    def services(self, services: pl.DataFrame) -> None:
+        """Replace how services order their versions; where that differs, a build follows."""
+        if services_equal(self._con, services):
+            return
+        with transaction(self._con):
+            replace_services(self._con, services)
+            self._note(affected.SERVICES)
 
     def progress(self, ledger: LakeTable | None) -> None:
         """Replace ledger and sources in one transaction: together they say what is complete."""
@@ -259,7 +300,7 @@ class _Load:
 
     def _prepared(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
         if name == "cleaned_events":
-            rows = own_players(rows, self._attributes, self._local)
+            rows = told_values(own_players(rows, self._attributes, self._local))
         return naive_utc(rows.select(LOADED[name].columns))
 
     def _note(self, statements: Sequence[str]) -> None:

@@ -13,7 +13,7 @@ from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, tran
 
 # What the models read besides the copies: small, and replaced whole.
 _BOOKS = (
-    *("sources", "loads", "affected_hours", "affected_dates", "affected_players"),
+    *("sources", "services", "loads", "affected_hours", "affected_dates", "affected_players"),
     *("affected_events", "affected_versions"),
 )
 

@@ -129,6 +129,11 @@ NEEDED_BY: dict[str, str] = {
     "ExperimentAssigned": "Variant",
     "SessionEnd": "DurationSeconds",
 }
+# What tells the rows of one key apart.
+LINE_NUMBERS = (
+    "line no", "line", "line number", "line id", "position", "pos", "item no", "seq", "sequence",
+    "seq no", "index", "row no", "part", "revision", "zeile", "positionsnummer",
+)  # fmt: skip
 PERSONAL = (
     "email", "e mail", "mail", "phone", "telefon", "ip", "ip address", "birthday", "birth date",
     "date of birth", "password", "street", "address", "first name", "last name", "full name",

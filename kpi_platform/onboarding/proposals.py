@@ -3,8 +3,9 @@
 Belongs here: choosing columns for roles, and how sure that is. Does not: reading samples, YAML.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 
 import polars as pl
 
@@ -27,6 +28,9 @@ from kpi_platform.onboarding.sampled_columns import (
 )
 
 _MOST_EVENT_NAMES = 60
+Repeats = Callable[[Sequence[str]], bool | None]
+# Each costs a look at the whole table.
+_MOST_KEYS_TRIED = 4
 
 
 @dataclass(frozen=True)
@@ -56,8 +60,17 @@ class _Draft:
         self.sureness.append(sureness)
 
 
-def propose(table: str, catalog: pl.DataFrame, sample: pl.DataFrame | None) -> Proposal:
-    """Propose the mapping of one table: `catalog` its rows, `sample` some rows as text."""
+def propose(
+    table: str,
+    catalog: pl.DataFrame,
+    sample: pl.DataFrame | None,
+    repeats: Repeats = lambda _: None,
+) -> Proposal:
+    """Propose the mapping of one table: `catalog` its rows, `sample` some rows as text.
+
+    `repeats` tells whether two rows of the whole table have the same values in some columns; None
+    if nobody knows.
+    """
     found = candidates(catalog, sample)
     rows = 0 if sample is None else sample.height
     draft = _Draft()
@@ -68,7 +81,7 @@ def propose(table: str, catalog: pl.DataFrame, sample: pl.DataFrame | None) -> P
     _times(draft, times)
     if "event_at" not in draft.mapping:
         return Proposal(table, {}, (f"looks like {events[0]}, but has no time",), 0.0)
-    _keys(draft, found, rows)
+    _keys(draft, found, rows, repeats)
     for role in ("player_id", "session_id", "platform"):
         _role(draft, role, found)
     _platform_of_table(draft, table)
@@ -134,25 +147,53 @@ def _times(draft: _Draft, times: TimeProposal) -> None:
     draft.used |= times.used
 
 
-def _keys(draft: _Draft, found: Sequence[Candidate], rows: int) -> None:
+def _keys(draft: _Draft, found: Sequence[Candidate], rows: int, repeats: Repeats) -> None:
+    """The key: the database's own, else columns that no two rows of the whole table share.
+
+    A sample only says what is no key. What it leaves is looked up in the table; where that cannot
+    be done the proposal says so and is little sure.
+    """
     columns = [c for c in found if not c.path]
     marked = [c.column for c in columns if c.is_key]
     if marked:
         draft.put("key", marked, "the database's primary key", 1.0)
         return
-    likely = ranked("key", [c for c in columns if is_unique(c, rows) or not rows])
-    if likely:
-        score, best = likely[0]
-        draft.put("key", [best.column], "its name, and no value comes twice", 0.5 + 0.4 * score)
+    for names_, reason, sureness in islice(_likely_keys(draft, columns, rows), _MOST_KEYS_TRIED):
+        is_none = repeats(names_)
+        if is_none:
+            continue
+        if is_none is None:
+            said = f"{reason}; whether two rows of the whole table share it is not known: check"
+            draft.put("key", names_, said, min(sureness, 0.4))
+        else:
+            draft.put("key", names_, f"{reason}, and no two rows of the table share it", sureness)
         return
     if "watermark" in draft.mapping:
-        unique = [c for c in columns if is_unique(c, rows) and time_shape(c) is None]
-        if unique:
-            draft.put("key", [unique[0].column], "no value comes twice in the sample", 0.4)
-        else:
-            del draft.mapping["watermark"]
-            draft.reasons.append("key: none found: without one the table is read whole")
-            draft.sureness.append(0.2)
+        del draft.mapping["watermark"]
+        draft.reasons.append("key: none found: without one the table is read whole")
+        draft.sureness.append(0.2)
+
+
+def _likely_keys(
+    draft: _Draft, columns: Sequence[Candidate], rows: int
+) -> Iterator[tuple[list[str], str, float]]:
+    """Columns that may be the key by their names or the sample, the likeliest first."""
+    named = ranked("key", columns)
+    possible = [(score, c) for score, c in named if is_unique(c, rows) or not rows]
+    for score, column in possible:
+        yield [column.column], "its name", 0.5 + 0.4 * score
+    if "watermark" not in draft.mapping:
+        return
+    for column in columns:
+        is_named = any(column is c for _, c in possible)
+        if is_unique(column, rows) and time_shape(column) is None and not is_named:
+            yield [column.column], "no value comes twice in the sample", 0.4
+    # The lines of an order have its number, and one of their own.
+    numbered = [c for c in columns if names.says(c.name, names.LINE_NUMBERS)]
+    for score, column in named:
+        for line in numbered:
+            if line is not column:
+                yield [column.column, line.column], "their names", 0.4 + 0.3 * score
 
 
 def _role(draft: _Draft, role: str, found: Sequence[Candidate]) -> Candidate | None:

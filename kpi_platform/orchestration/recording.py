@@ -28,6 +28,7 @@ from kpi_platform.engine.hour_steps import (
     work_through,
 )
 from kpi_platform.orchestration.partitions import fold_ranges, hour_of, key_of
+from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import SettingsError
@@ -62,7 +63,7 @@ def naming_the_setting() -> Iterator[None]:
     try:
         yield
     except SETTINGS_MISTAKES as error:
-        raise dg.Failure(str(error), allow_retries=False) from None
+        raise dg.Failure(hide_secrets(str(error)), allow_retries=False) from None
 
 
 def record_hours(

@@ -173,7 +173,7 @@ def _quoted(text: str) -> str:
 
 def unescape(text: str) -> str:
     """Resolve the backslash escapes of a quoted string; halves of surrogate pairs alone, which
-    no UTF-8 text can hold, become U+FFFD."""
+    no UTF-8 text can hold, and NUL, which no text of PostgreSQL can, become U+FFFD."""
     if "\\u" not in text:
         return _ESCAPE.sub(_unescaped, text)
     pairs = _ESCAPE.sub(_unescaped, text).encode("utf-16-le", "surrogatepass")
@@ -182,5 +182,10 @@ def unescape(text: str) -> str:
 
 def _unescaped(escape: re.Match[str]) -> str:
     if escape[1] is not None:
-        return chr(int(escape[1], 16))
+        return without_nul(chr(int(escape[1], 16)))
     return _ESCAPED.get(escape[2], escape[0])
+
+
+def without_nul(text: str) -> str:
+    """Replace each NUL by U+FFFD."""
+    return text.replace("\0", "\ufffd")

@@ -22,7 +22,21 @@ from kpi_platform.schemas.source_values import (
 )
 
 Columns = Annotated[tuple[Name, ...], BeforeValidator(as_list)]
-Folder = Annotated[str, Field(min_length=1, pattern=r"^[^/\\]+$")]
+
+
+def _as_folder(name: str) -> str:
+    """Raises ValueError for a name that is no folder's, or another's than the one it looks like."""
+    if not name.strip() or name in (".", "..") or {"/", "\\"} & set(name):
+        raise ValueError("must be the name of one folder, no path")
+    if name != name.strip() or not name.isprintable():
+        raise ValueError("must be a folder's name without blanks at its ends or control characters")
+    if name.startswith((".", "_")):
+        # So writers call their own work in progress, which is not read.
+        raise ValueError("must be a folder's name that does not begin with a dot or an underscore")
+    return name
+
+
+Folder = Annotated[str, AfterValidator(_as_folder)]
 _VALUES = ("event", "player_id", "session_id", "transaction_id", "platform", "service_name")
 
 

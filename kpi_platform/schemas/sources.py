@@ -10,16 +10,20 @@ from typing import Literal
 import polars as pl
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from kpi_platform.schemas.file_names import Format
+from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.source_connections import Connection
 from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
 from kpi_platform.schemas.source_values import Strict
 from kpi_platform.schemas.yaml_lines import YamlError, line_of, load
 
 UNASSIGNED = "unassigned"
+NO_SERVICES = pl.DataFrame(schema={"service_name": pl.String, "version_order": pl.String})
+"""No rows of `Sources.services`: every service orders its versions by their numbers."""
 Kind = Literal["telemetry", "warehouse", "console", "stream"]
 
 
-class SourcesError(ValueError):
+class SourcesError(SafeError, ValueError):
     """The sources file is wrong; the message is one line with line or field."""
 
 
@@ -29,8 +33,10 @@ class Source(Strict):
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
     warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
-    they can be seen. `overwrites: hours`: whatever writes its files gives them new names each
-    time, so that an hour holds its newest listing that had files, not every name ever seen.
+    they can be seen. `format`: how the lines of telemetry files are written whose names do not say
+    so; `auto` goes by each file's first character. `overwrites: hours`: whatever writes its files
+    gives them new names each time, so that an hour holds its newest listing that had files, not
+    every name ever seen.
     """
 
     key: str = Field(min_length=1)
@@ -38,6 +44,7 @@ class Source(Strict):
     schema_: str | None = Field(None, alias="schema", min_length=1)
     tables: tuple[TableMapping, ...] = ()
     feed: Feed | None = None
+    format: Format = "auto"
     player_ids: Literal["global", "local"] = "global"
     overwrites: Literal["hours"] | None = None
     since: datetime | None = None
@@ -55,6 +62,8 @@ class Source(Strict):
     def _one_origin(self) -> "Source":
         if sum(origin is not None for origin in (self.telemetry, self.schema_, self.feed)) != 1:
             raise ValueError("needs exactly one of telemetry, schema and feed")
+        if self.format != "auto" and self.telemetry is None:
+            raise ValueError("format is of telemetry")
         if self.tables and self.schema_ is None:
             raise ValueError("tables need a schema")
         names = [mapping.table for mapping in self.tables]
@@ -82,12 +91,21 @@ class Source(Strict):
         )
 
 
+class Service(Strict):
+    """A client or server of a game (`service_name` of its events) and how its versions follow each
+    other: `natural`, by their numbers, or `release_day`, where they are hashes or code names."""
+
+    name: str = Field(min_length=1)
+    order: Literal["natural", "release_day"] = "natural"
+
+
 class Game(Strict):
-    """A game of a studio and the sources that tell of it."""
+    """A game of a studio, the sources that tell of it, and what is to be said of its services."""
 
     key: str = Field(min_length=1)
     name: str = ""
     sources: tuple[Source, ...] = ()
+    services: tuple[Service, ...] = ()
 
 
 class Studio(Strict):
@@ -118,6 +136,7 @@ class Sources(Strict):
             ("source key", [source.key for source in sources]),
             ("source telemetry", [s.telemetry for s in sources if s.telemetry is not None]),
             ("studio key", [studio.key for studio in self.studios]),
+            ("service name", [service.name for service in self._services()]),
         ):
             twice = sorted({value for value in values if values.count(value) > 1})
             if twice:
@@ -130,6 +149,16 @@ class Sources(Strict):
             for game in studio.games:
                 for source in game.sources:
                     yield studio.key, game.key, source
+
+    def _services(self) -> Iterator[Service]:
+        for studio in self.studios:
+            for game in studio.games:
+                yield from game.services
+
+    def services(self) -> pl.DataFrame:
+        """One row per configured service: `service_name`, and its `version_order`."""
+        rows = [(service.name, service.order) for service in self._services()]
+        return pl.DataFrame(rows, NO_SERVICES.schema, orient="row")
 
     def kinds(self) -> pl.DataFrame:
         """One row per source: `source` and its `kind`."""
@@ -146,6 +175,11 @@ class Sources(Strict):
                 return source.key
         taken = any(source.key == folder for _, _, source in self.walk())
         return f"{UNASSIGNED}:{folder}" if taken else folder
+
+    def formats(self) -> dict[str, Format]:
+        """How lines are written in files whose names do not say so, by landing folder; `auto` in
+        folders that are not here."""
+        return {s.telemetry: s.format for _, _, s in self.walk() if s.telemetry is not None}
 
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""
@@ -212,7 +246,14 @@ def parse_sources(text: str, name: str) -> Sources:
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"]) or "file"
-        said = first["msg"].removeprefix("Value error, ")
+        said = _said(first["type"], first["msg"])
         line = line_of(tree, first["loc"])
         where = f" line {line}" if line else ""
         raise SourcesError(f"KPI_SOURCES: {name}{where}: {field}: {said}") from None
+
+
+def _said(kind: str, message: str) -> str:
+    """The mistake without the value: it may be a secret in the wrong place."""
+    if kind == "union_tag_invalid":
+        return f"must be one of {message.rpartition(': ')[2]}"
+    return message.removeprefix("Value error, ")

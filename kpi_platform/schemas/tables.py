@@ -343,6 +343,7 @@ class UserVersionIntervals(Contract):
     service_name = _key()
     device = _key()
     version = _text()
+    version_sort_key = _text()
     valid_from = _utc(primary_key=True)
     valid_to = _utc(nullable=True)
     p_state = dy.String(nullable=False, regex="^(open|closed)$")

@@ -3,6 +3,7 @@
 Belongs here: reading YAML text and the line of a path in it. Does not: what the content means.
 """
 
+import re
 from collections.abc import Sequence
 
 import yaml
@@ -16,6 +17,10 @@ _Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+
+
+# What a parser quotes of the text may be a secret in the wrong place; single signs tell enough.
+_NAMED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
 
 
 class YamlError(ValueError):
@@ -33,7 +38,7 @@ def load(text: str) -> tuple[object, yaml.Node | None]:
         data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "is not YAML"
+        problem = _NAMED.sub("...", getattr(error, "problem", None) or "is not YAML")
         raise YamlError(problem, mark.line + 1 if mark else None) from None
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, or nesting that no one wrote by hand.

@@ -10,10 +10,12 @@ from dataclasses import dataclass, field
 import adbc_driver_postgresql.dbapi as adbc
 from adbc_driver_manager import Error as AdbcError
 
+from kpi_platform.schemas.addresses import AddressError, parse_server
+from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.simulator.studio_tables import Tables
 
 
-class SimulatedServerError(OSError):
+class SimulatedServerError(SafeError, OSError):
     """The server cannot be filled; the message is one line that names the variable."""
 
 
@@ -34,7 +36,11 @@ class PostgresPlace:
         Raises SimulatedServerError, also if a schema exists already: it is never overwritten.
         """
         try:
-            with closing(adbc.connect(self.dsn)) as connection, connection.cursor() as cursor:
+            address = parse_server(self.dsn).url({})
+        except AddressError as error:
+            raise SimulatedServerError(f"{self.dsn_env}: {error}") from None
+        try:
+            with closing(adbc.connect(address)) as connection, connection.cursor() as cursor:
                 for schema, tables in schemas.items():
                     cursor.execute(f"CREATE SCHEMA {_quoted(schema)}")
                     for name, rows in tables.items():
@@ -43,8 +49,7 @@ class PostgresPlace:
                         )
                 connection.commit()
         except AdbcError as error:
-            said = str(error).splitlines()[0].replace(self.dsn, "...")
-            raise SimulatedServerError(f"{self.dsn_env}: {said}") from None
+            raise SimulatedServerError(f"{self.dsn_env}: {str(error).splitlines()[0]}") from None
 
 
 def _quoted(name: str) -> str:

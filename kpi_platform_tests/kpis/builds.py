@@ -21,8 +21,9 @@ from dbt.contracts.graph.manifest import Manifest
 from kpi_platform.kpis.dbt_command import extent
 from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources import NO_SERVICES, Sources
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built, pending
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
@@ -72,7 +73,10 @@ class Lake:
 
     def _intervals(self) -> pl.DataFrame:
         schema = TABLES["user_version_intervals"].polars_schema
-        intervals = reference_intervals(self.events)
+        intervals = [
+            row | {"version_sort_key": version_sort_key(row["version"])}
+            for row in reference_intervals(self.events)
+        ]
         rows = [
             (*(row[name] for name in schema if name in row), *interval_partition(row))
             for row in intervals
@@ -118,8 +122,15 @@ class Build:
     it first opened. Each model costs time: without `questions` those about versions are left out.
     """
 
-    def __init__(self, sources: pl.DataFrame = NO_SOURCES, *, questions: bool = True) -> None:
+    def __init__(
+        self,
+        sources: pl.DataFrame = NO_SOURCES,
+        *,
+        questions: bool = True,
+        services: pl.DataFrame = NO_SERVICES,
+    ) -> None:
         self.sources = sources
+        self.services = services
         self._left_out = [] if questions else ["--exclude", "path:models/questions+"]
         self._is_new = True
         with duckdb.connect(str(WAREHOUSE)) as con:
@@ -129,7 +140,13 @@ class Build:
     def load(self, lake: Lake) -> LoadReport:
         """Load what changed."""
         with connect(WAREHOUSE) as con:
-            return load(con, lake.tables(), self.sources, PLAYER_ID_ATTRIBUTES)
+            return load(
+                con,
+                lake.tables(),
+                self.sources,
+                PLAYER_ID_ATTRIBUTES,
+                services=self.services,
+            )
 
     def run(self, *, full_refresh: bool = False) -> None:
         """Build all models on what is pending, as a run of the platform does; publish nothing."""

@@ -7,7 +7,7 @@ code of the engine, and anything clever.
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from statistics import median
 
@@ -48,11 +48,13 @@ class Attributed:
     session_started_at: datetime | None
     platform: str
     device: str
+    usd: float | None = None
 
     @property
     def is_activity(self) -> bool:
         """Whether it makes its player active."""
-        return self.event.name not in {"Install", "Notification"} and self.player is not None
+        is_sign = self.event.name not in {"Install", "Notification"} and not is_refund(self.event)
+        return is_sign and self.player is not None
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,11 @@ class World:
         events = [event for found in self.hours.values() for event in found]
         groups = session_groups(events)
         in_session = {event.event_id: group for group in groups for event in group}
-        self.attributed = [attribute(e, in_session.get(e.event_id)) for e in distinct(events)]
+        once = distinct(events)
+        self.attributed = [
+            replace(attribute(e, in_session.get(e.event_id)), usd=usd(e, rate_day(e, once)))
+            for e in once
+        ]
         self.sessions = [
             Session(
                 group[0].source,
@@ -159,7 +165,7 @@ class World:
                         "active_players": len(players(now)),
                         "sessions": len(started),
                         "playtime_seconds": sum(s.seconds for s in started),
-                        "revenue_usd": sum(usd(a.event) or 0 for a in now),
+                        "revenue_usd": sum(a.usd or 0 for a in now),
                         "peak_concurrent_players": max(concurrent(sessions, hour)),
                         "average_concurrent_players": sum(concurrent(sessions, hour)) / 60,
                         "is_complete": self.is_complete(grain, hour, hour + HOUR),
@@ -189,7 +195,8 @@ class World:
         dau, mau = active(day), active(day - 29 * DAY)
         new = dau - players(a for a in events if a.event.at.date() < day)
         seconds = sum(s.seconds for s in started)
-        revenue = sum(usd(a.event) or 0 for a in today)
+        revenue = sum(a.usd or 0 for a in today)
+        known = known_figures(today, started)
         payers = paying(today)
         first_payers = {p for p in bought(today) if p not in bought(events, before=day)}
         resurrected = dau - new - active_between(events, day - 27 * DAY, day - DAY)
@@ -209,18 +216,21 @@ class World:
             "churned_players_28": len(churned) if self.is_over(day + 28 * DAY) else None,
             "churn_28": ratio(len(churned), len(dau)) if self.is_over(day + 28 * DAY) else None,
             "sessions": len(started),
-            "sessions_per_active_player": ratio(len(started), len(dau)),
+            "unattributed_sessions": len(started) - known["sessions"],
+            "sessions_per_active_player": ratio(known["sessions"], len(dau)),
             "playtime_seconds": seconds,
-            "playtime_per_active_player_seconds": ratio(seconds, len(dau)),
+            "unattributed_playtime_seconds": seconds - known["seconds"],
+            "playtime_per_active_player_seconds": ratio(known["seconds"], len(dau)),
             "session_length_mean_seconds": ratio(seconds, len(started)),
             "session_length_median_seconds": median(s.seconds for s in started)
             if started
             else None,
             "revenue_usd": revenue,
+            "unattributed_revenue_usd": revenue - known["revenue"],
             "payers": len(payers),
             "first_payers": len(first_payers),
-            "arpdau_usd": ratio(revenue, len(dau)),
-            "arppu_usd": ratio(revenue, len(payers)),
+            "arpdau_usd": ratio(known["revenue"], len(dau)),
+            "arppu_usd": ratio(known["revenue"], len(payers)),
             "conversion_first_purchase_daily": ratio(len(first_payers), len(dau)),
             "conversion_period": ratio(len(payers), len(dau)),
             **{f"conversion_cohort_d{n}": cohort[n]["conversion_cohort"] for n in cohort},
@@ -248,7 +258,8 @@ class World:
                 started = [s for s in sessions if month <= s.started_at.date() < end]
                 before = players(a for a in events if a.event.at.date() < month)
                 seconds = sum(s.seconds for s in started)
-                revenue = sum(usd(a.event) or 0 for a in now)
+                revenue = sum(a.usd or 0 for a in now)
+                known = known_figures(now, started)
                 active = players(now)
                 bounds = [datetime.combine(d, time(), self.now.tzinfo) for d in (month, end)]
                 rows.append(
@@ -260,12 +271,15 @@ class World:
                         "sessions": len(started),
                         "playtime_seconds": seconds,
                         "session_length_mean_seconds": ratio(seconds, len(started)),
-                        "sessions_per_active_player": ratio(len(started), len(active)),
-                        "playtime_per_active_player_seconds": ratio(seconds, len(active)),
+                        "unattributed_sessions": len(started) - known["sessions"],
+                        "unattributed_playtime_seconds": seconds - known["seconds"],
+                        "sessions_per_active_player": ratio(known["sessions"], len(active)),
+                        "playtime_per_active_player_seconds": ratio(known["seconds"], len(active)),
                         "revenue_usd": revenue,
+                        "unattributed_revenue_usd": revenue - known["revenue"],
                         "payers": len(paying(now)),
-                        "arpmau_usd": ratio(revenue, len(active)),
-                        "arppu_usd": ratio(revenue, len(paying(now))),
+                        "arpmau_usd": ratio(known["revenue"], len(active)),
+                        "arppu_usd": ratio(known["revenue"], len(paying(now))),
                         "conversion_period": ratio(len(paying(now)), len(active)),
                         "is_complete": self.is_complete(grain, *bounds),
                     }
@@ -287,7 +301,7 @@ class World:
         new, last = new_on(events, day), day + n * DAY
         theirs = [a for a in events if a.player in new]
         paid = [a for a in theirs if day <= a.event.at.date() <= last]
-        revenue = sum(usd(a.event) or 0 for a in paid)
+        revenue = sum(a.usd or 0 for a in paid)
         counts = {
             "retained_classic": len(active_between(theirs, last, last)),
             "retained_rolling": len(active_between(theirs, last, date.max)),
@@ -312,7 +326,7 @@ class World:
         """The table `fact_version`."""
         counts: dict[tuple[str, str, str, str, date], int] = {}
         for a in self.sightings():
-            version = a.event.attribute("Version") or ""
+            version = a.event.version() or ""
             key = (a.player or "", a.event.service, a.device, version, a.event.at.date())
             counts[key] = counts.get(key, 0) + 1
         names = ("player_id", "service_name", "device", "version", "date")
@@ -323,17 +337,17 @@ class World:
         return [
             a
             for a in self.attributed
-            if a.event.name == "SoftwareVersion" and a.event.attribute("Version") and a.player
+            if a.event.name == "SoftwareVersion" and a.event.version() and a.player
         ]
 
     def active_versions(self) -> list[Row]:
         """The table `active_versions`, its counts."""
         recent = [a for a in self.sightings() if self.now - 28 * DAY <= a.event.at < self.now]
-        keys = {(a.event.service, a.event.attribute("Version") or "") for a in recent}
+        keys = {(a.event.service, a.event.version() or "") for a in recent}
         rows = []
         for service, version in keys:
             of_service = [a for a in recent if a.event.service == service]
-            found = [a for a in of_service if a.event.attribute("Version") == version]
+            found = [a for a in of_service if a.event.version() == version]
             players = len({a.player for a in found})
             rows.append(
                 {
@@ -383,15 +397,54 @@ def attribute(event: Event, session: list[Event] | None) -> Attributed:
     )
 
 
-def usd(event: Event) -> float | None:
-    """What a purchase brings in USD; None if it brings nothing that counts."""
+def amount_of(event: Event) -> float | None:
+    """The amount of a purchase in its currency; None if it is no number."""
     amount = (event.attribute("Amount") or "").strip()
+    is_number = re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", amount, re.ASCII)
+    if event.name != "Purchase" or not is_number:
+        return None
+    return float(amount) if math.isfinite(float(amount)) else None
+
+
+def is_refund(event: Event) -> bool:
+    """Whether a purchase takes another one back."""
+    named = event.version("RefundOf") is not None
+    return event.name == "Purchase" and (named or (amount_of(event) or 0) < 0)
+
+
+def rate_day(event: Event, events: Iterable[Event]) -> date:
+    """The day whose rates hold: of a refund that names its purchase, the purchase's."""
+    named = event.version("RefundOf") if event.name == "Purchase" else None
+    if named is None:
+        return event.at.date()
+    bought = [
+        e.at
+        for e in events
+        if e.name == "Purchase"
+        and e.version("RefundOf") is None
+        and (e.source, e.version("PurchaseId")) == (event.source, named)
+        and event.at - 366 * DAY <= e.at <= event.at
+    ]
+    return min(bought, default=event.at).date()
+
+
+def known_figures(events: Iterable[Attributed], sessions: Iterable[Session]) -> dict[str, float]:
+    """Sessions, seconds and USD of known players."""
+    theirs = [s for s in sessions if s.player is not None]
+    return {
+        "sessions": len(theirs),
+        "seconds": sum(s.seconds for s in theirs),
+        "revenue": sum(a.usd or 0 for a in events if a.player is not None),
+    }
+
+
+def usd(event: Event, day: date) -> float | None:
+    """What a purchase brings in USD at the rates of the day; None if nothing that counts."""
+    amount = amount_of(event)
     currency = (event.attribute("Currency") or "").strip().upper()
-    if event.name != "Purchase" or currency not in RATES:
+    if amount is None or currency not in RATES:
         return None
-    if not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", amount, re.ASCII):
-        return None
-    dollars = float(amount) * RATES[currency][event.at.date() >= NEW_RATES_FROM]
+    dollars = amount * RATES[currency][day >= NEW_RATES_FROM]
     return dollars if math.isfinite(dollars) and abs(dollars) <= LIMIT_USD else None
 
 
@@ -422,7 +475,7 @@ def paying(events: list[Attributed]) -> set[str]:
 def bought(events: list[Attributed], before: date = date.max) -> set[str]:
     """The players with a purchase that brought revenue, before the date."""
     past = (a for a in events if a.event.at.date() < before)
-    return players(past, lambda a: a.player if (usd(a.event) or 0) > 0 else None)
+    return players(past, lambda a: a.player if (a.usd or 0) > 0 else None)
 
 
 def crashed(events: Iterable[Attributed]) -> set[str]:
@@ -450,7 +503,7 @@ def concurrent(sessions: list[Session], hour: datetime) -> list[int]:
 
 def net(events: Iterable[Attributed], player: str) -> float:
     """USD that a player's purchases bring, net of refunds."""
-    return round(sum(usd(a.event) or 0 for a in events if a.player == player), 6)
+    return round(sum(a.usd or 0 for a in events if a.player == player), 6)
 
 
 def label(text: str) -> str:

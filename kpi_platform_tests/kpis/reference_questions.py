@@ -4,14 +4,14 @@ Belongs here: plain Python over lists of events, readable beside the definitions
 twelve questions, docs/decisions). Does not: any code of the engine, and anything clever.
 """
 
-import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from functools import cache
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean, linear_regression, median
+from typing import Any
 
 from kpi_platform_tests.kpis.reference_kpis import (
     Attributed,
@@ -21,17 +21,19 @@ from kpi_platform_tests.kpis.reference_kpis import (
     label,
     naive,
     named,
-    usd,
 )
 from kpi_platform_tests.kpis.reference_statistics import (
     byar,
+    chi_square_p,
     fisher,
     mean_bounds,
     newcombe,
     pearson,
+    t975,
     welch,
     wilson,
 )
+from kpi_platform_tests.kpis.reference_versions import order_of
 from kpi_platform_tests.reference import (
     Row,
     duration_seconds,
@@ -65,15 +67,16 @@ class PlayerDay:
 class Questions:
     """Every question table of a world, as lists of rows."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, by_release_day: Collection[str] = ()) -> None:
         self.world = world
+        self.by_release_day = by_release_day
         self.today = (world.now - timedelta(microseconds=1)).date()
         self.last_full = world.now.date() - DAY
         events = [event for found in world.hours.values() for event in found]
         self.intervals = reference_intervals(events)
         self.sightings = world.sightings()
         self.days = self._player_days(session_groups(events))
-        self.order = self._order()
+        self.released = self._released()
 
     # Players, days and versions
 
@@ -88,7 +91,7 @@ class Questions:
                 continue
             found = at(a.event.at.date(), a.event.service, a.player)
             found.active |= a.is_activity
-            found.revenue += usd(a.event) or 0
+            found.revenue += a.usd or 0
             found.features += a.event.name == "FeatureUsed"
             found.issues += a.event.name in {"Crash", "Issue"}
         for group in sessions:
@@ -118,26 +121,28 @@ class Questions:
         ]
         return max(in_effect)[:0:-1] if in_effect else ("unknown", "unknown")  # type: ignore[return-value]
 
-    def _order(self) -> dict[str, list[tuple[date, str]]]:
-        """Per service its versions with their release days, in the order of release."""
-        order: dict[str, list[tuple[date, str]]] = {}
-        for service, version in {(a.event.service, version_of(a)) for a in self.sightings}:
-            crowded = [
-                day
-                for day, n in Counter(
-                    d.day
-                    for d in self.days.values()
-                    if d.active and (d.service, d.version) == (service, version)
-                ).items()
-                if n >= CROWD
+    def _released(self) -> dict[Key, date]:
+        """The release day of every version of a service that has one."""
+        found: dict[Key, date] = {}
+        for service, version in self.versions():
+            active = [
+                d
+                for d in self.days.values()
+                if d.active and d.service == service and d.day <= self.last_full
             ]
-            first = min(crowded, default=self.first_seen(service, version).date())
-            order.setdefault(service, []).append((first, version))
-        return {
-            service: sorted(found, key=lambda each: (each[0], natural(each[1]), each[1]))
-            for service, found in order.items()
-        }
+            usual = median(Counter(d.day for d in active).values()) if active else 0
+            mine = Counter(d.day for d in active if d.version == version)
+            crowded = [day for day, n in mine.items() if n >= CROWD or n >= usual / 10]
+            if crowded:
+                found[service, version] = min(crowded)
+        return found
 
+    @cache  # noqa: B019 (as long as the test)
+    def versions(self) -> list[Key]:
+        """Service and version of everything ever sighted."""
+        return sorted({(a.event.service, version_of(a)) for a in self.sightings})
+
+    @cache  # noqa: B019 (as long as the test)
     def first_seen(self, service: str, version: str) -> datetime:
         """The first sighting of a version."""
         return min(a.event.at for a in self._sightings_of(service, version))
@@ -145,21 +150,59 @@ class Questions:
     def _sightings_of(self, service: str, version: str) -> list[Attributed]:
         return [a for a in self.sightings if (a.event.service, version_of(a)) == (service, version)]
 
+    @cache  # noqa: B019 (as long as the test)
+    def place(self, service: str, version: str) -> Any:
+        """What decides a version's place in its service's order."""
+        if service not in self.by_release_day:
+            return order_of(version)
+        first = self.first_seen(service, version)
+        day = self.release(service, version)
+        return naive(first) if day is None else datetime.combine(day, time()), first, version
+
+    @cache  # noqa: B019 (as long as the test)
+    def releases(self, service: str) -> list[str]:
+        """The released versions of a service, in its order; of two spellings of one the greater."""
+        names: dict[int, str] = {}
+        places: list[Any] = []
+        for name in sorted(name for where, name in self.released if where == service):
+            place = self.place(service, name)
+            if place not in places:
+                places.append(place)
+            names[places.index(place)] = name
+        return sorted(names.values(), key=lambda name: self.place(service, name))
+
+    @cache  # noqa: B019 (as long as the test)
     def number(self, service: str, version: str) -> int | None:
-        """A version's place in the order, from 1; None for a version never sighted."""
-        names = [name for _, name in self.order.get(service, [])]
-        return names.index(version) + 1 if version in names else None
+        """A version's place among those released, from 1; None for one that is not."""
+        if (service, version) not in self.released:
+            return None
+        places = [self.place(service, name) for name in self.releases(service)]
+        return places.index(self.place(service, version)) + 1
 
-    def release(self, service: str, version: str) -> date:
+    def release(self, service: str, version: str) -> date | None:
         """A version's release day."""
-        return next(day for day, name in self.order[service] if name == version)
+        return self.released.get((service, version))
 
-    def neighbour(self, service: str, version: str, step: int) -> str | None:
-        """The version before (-1) or after (1)."""
-        number = self.number(service, version)
-        place = None if number is None else number - 1 + step
-        found = self.order.get(service, [])
-        return found[place][1] if place is not None and 0 <= place < len(found) else None
+    @cache  # noqa: B019 (as long as the test)
+    def previous(self, service: str, version: str) -> str | None:
+        """The greatest released version below it."""
+        if (service, version) not in self.versions():
+            return None
+        mine = self.place(service, version)
+        below = [name for name in self.releases(service) if self.place(service, name) < mine]
+        return below[-1] if below else None
+
+    def is_newest(self, service: str, version: str) -> bool:
+        """Whether it is the greatest released version."""
+        return self.number(service, version) == len(self.releases(service))
+
+    def state(self, service: str, version: str) -> str:
+        """Whether it is released, and if not, which side of the newest it is on."""
+        if (service, version) in self.released:
+            return "released"
+        releases = self.releases(service)
+        is_old = releases and not (self.place(service, version) > self.place(service, releases[-1]))
+        return "straggler" if is_old else "tester"
 
     def active_versions(self) -> list[Key]:
         """Service and version of every version seen in the 28 days before now."""
@@ -193,21 +236,30 @@ class Questions:
             found[key] = min(found.get(key, i["valid_from"]), i["valid_from"])
         return found
 
+    @cache  # noqa: B019 (as long as the test)
     def newest_on(self, service: str, device: str) -> str | None:
-        """The newest version ever sighted on a device, or on `all`."""
+        """The newest version ever sighted on a device, or on `all`; released, if any there is."""
         seen = {
             version_of(a)
             for a in self.sightings
             if a.event.service == service and device in {"all", label(a.device)}
         }
-        return max(seen, key=lambda v: self.number(service, v) or 0, default=None)
+        released = {name for name in seen if (service, name) in self.released}
+        return max(released or seen, key=lambda v: (self.place(service, v), v), default=None)
+
+    def gets_nothing_newer(self, service: str, version: str, device: str) -> bool:
+        """Whether a device's newest version is this one, or an older one."""
+        newest = self.newest_on(service, device)
+        if newest is None or (service, version) not in self.versions():
+            return False
+        return bool(self.place(service, newest) <= self.place(service, version))
 
     def is_active(self, service: str, player: str, day: date) -> bool:
         """Whether a player was active on a service on a date."""
         found = self.days.get((day, service, player))
         return found is not None and found.active
 
-    def share(self, name: str, k: int | None, n: int) -> Row:
+    def share(self, name: str, k: float | None, n: float) -> Row:
         """A share with its bounds."""
         low, high = wilson(k, n) if k is not None else (None, None)
         return {
@@ -242,10 +294,17 @@ class Questions:
             | self.share("share_of_players", n, totals[service])
             | {
                 "newest_version_on_device": self.newest_on(service, device),
-                "is_newest_on_device": self.newest_on(service, device) == version,
+                "is_newest_on_device": self.is_newest_there(service, version, device),
             }
             for (service, version, device), n in counts.items()
         ]
+
+    def is_newest_there(self, service: str, version: str, device: str) -> bool:
+        """Whether it is a device's newest version, however spelled."""
+        newest = self.newest_on(service, device)
+        if newest is None or (service, version) not in self.versions():
+            return False
+        return bool(self.place(service, newest) == self.place(service, version))
 
     def version_shutdown_impact(self) -> list[Row]:
         """The table `version_shutdown_impact`."""
@@ -256,11 +315,9 @@ class Questions:
         mine = [d for d in everyone if d.version == version]
         latest = [d for d in self.latest() if d.service == service]
         remaining = [d for d in latest if d.version == version]
-        stuck = [
-            d
-            for d in remaining
-            if d.device != "unknown" and self.newest_on(service, label(d.device)) == version
-        ]
+        models = Counter(d.device for d in latest)
+        told = [d for d in remaining if d.device != "unknown" and models[d.device] >= CROWD]
+        stuck = [d for d in told if self.gets_nothing_newer(service, version, label(d.device))]
         still_there = {d.player for d in remaining}
         theirs = [d for d in everyone if d.player in still_there]
         stake = round(sum(d.revenue for d in theirs), 6)
@@ -268,14 +325,20 @@ class Questions:
         revenue = [round(sum(d.revenue for d in found), 6) for found in (mine, everyone)]
         playtime = [sum(d.playtime for d in found) for found in (mine, everyone)]
         sessions = [sum(d.sessions for d in found) for found in (mine, everyone)]
-        is_newest = self.neighbour(service, version, 1) is None
+        is_newest = self.is_newest(service, version)
         share_of_revenue = quotient(revenue[0], revenue[1]) if revenue[1] > 0 else None
+        left = self.share("share_of_players_remaining", len(remaining), len(latest))
+        paid = [sum(d.revenue for d in everyone if d.player == p) for p in sorted(still_there)]
+        least_paid = (mean_bounds(paid)[0] or 0) * len(paid)
         verdict = None
         if len(latest) >= ENOUGH:
-            costs = (quotient(*days) or 0) > CHEAP or (share_of_revenue or 0) > CHEAP
+            costs = left["share_of_players_remaining_low"] > CHEAP or (
+                len(paid) >= CROWD and revenue[1] > 0 and least_paid / revenue[1] > CHEAP
+            )
             verdict = "costly" if costs else "cheap"
             verdict = "strands_players" if stuck else verdict
             verdict = verdict if remaining else "unused"
+            verdict = "not_released" if self.state(service, version) == "tester" else verdict
             verdict = "newest" if is_newest else verdict
 
         def actives(days: int, back: int = 0) -> int:
@@ -291,8 +354,10 @@ class Questions:
             "players": actives(28),
             "share_of_players": quotient(actives(28), len(latest)),
             "players_remaining": len(remaining),
-            "share_of_players_remaining": quotient(len(remaining), len(latest)),
+            **left,
             "players_without_upgrade": len(stuck),
+            "players_device_unclear": len(remaining) - len(told),
+            "release_state": self.state(service, version),
             "share_without_upgrade": quotient(len(stuck), len(remaining)),
             "share_of_dau": quotient(*days),
             "sessions": sessions[0],
@@ -324,29 +389,19 @@ class Questions:
 
     def _notified(self, key: Key, sent: list[Attributed]) -> Row:
         service, target = key
-        week = 7 * DAY
         players = sorted({a.player for a in sent if a.player})
+        goal = self._goal(service, target)
         already, measured, hours = 0, 0, []
-        for player in players:
-            first = min(a.event.at for a in sent if a.player == player)
-            goal = self.number(service, target)
-            theirs = [
-                i
-                for i in self.intervals
-                if (i["service_name"], i["player_id"]) == (service, player)
-                and goal is not None
-                and (self.number(service, i["version"]) or 0) >= goal
-            ]
-            if any(
-                i["valid_from"] <= first and (i["valid_to"] is None or first < i["valid_to"])
-                for i in theirs
-            ):
+        for player in players if goal is not None else ():
+            tracks = [self._told_on(a, sent, goal) for a in sent if a.player == player]
+            waiting = [(first, reached) for first, reached in tracks if reached != first]
+            if not waiting:
                 already += 1
-            elif first + week <= self.world.now:
+            elif min(first for first, _ in waiting) + 7 * DAY <= self.world.now:
                 measured += 1
-                later = [i["valid_from"] - first for i in theirs if i["valid_from"] > first]
-                if later and min(later) <= week:
-                    hours.append(min(later).total_seconds() / 3600)
+                took = [reached - first for first, reached in waiting if reached is not None]
+                if took and min(took) <= 7 * DAY:
+                    hours.append(min(took).total_seconds() / 3600)
         row: Row = {"service_name": service, "target_version": target}
         for status in ("sent", "shown", "accepted", "dismissed"):
             found = [a for a in sent if a.event.attribute("Status") == status]
@@ -355,13 +410,48 @@ class Questions:
             row
             | {
                 "players_notified": len(players),
-                "players_already_there": already,
+                "is_known_target": goal is not None,
+                "players_already_there": already if goal is not None else None,
                 "players_measured": measured,
-                "players_upgraded_7d": len(hours),
+                "players_upgraded_7d": len(hours) if goal is not None else None,
                 "hours_to_upgrade_median": median(hours) if hours else None,
                 "has_enough_data": measured >= ENOUGH,
             }
-            | self.share("upgrade_rate_7d", len(hours), measured)
+            | self.share("upgrade_rate_7d", len(hours) if measured else None, measured)
+        )
+
+    def _goal(self, service: str, target: str) -> Any:
+        """The place of the target among the versions of the service, however it is spelled."""
+        names = [name for where, name in self.versions() if where == service]
+        alike = [
+            name
+            for name in names
+            if name == target
+            or (service not in self.by_release_day and order_of(name) == order_of(target))
+        ]
+        return self.place(service, alike[0]) if alike else None
+
+    def _told_on(
+        self, told: Attributed, sent: list[Attributed], goal: Any
+    ) -> tuple[datetime, datetime | None]:
+        """When a player was first told on the device of a notification, and when the goal was
+        reached there: the same instant if it was before."""
+        alike = [a for a in sent if (a.player, a.device) == (told.player, told.device)]
+        first = min(a.event.at for a in alike)
+        theirs = [
+            i
+            for i in self.intervals
+            if (i["service_name"], i["player_id"]) == (told.event.service, told.player)
+            and told.device in {i["device"], "unknown"}
+            and self.place(told.event.service, i["version"]) >= goal
+        ]
+        if any(
+            i["valid_from"] <= first and (i["valid_to"] is None or first < i["valid_to"])
+            for i in theirs
+        ):
+            return first, first
+        return first, min(
+            (i["valid_from"] for i in theirs if i["valid_from"] > first), default=None
         )
 
     def _told(self, *names: str) -> list[tuple[PlayerDay, str, str, str | None]]:
@@ -387,6 +477,28 @@ class Questions:
         """Sessions started on a version in the last 28 days."""
         mine = [d for d in self._recent_days() if (d.service, d.version) == (service, version)]
         return sum(d.sessions for d in mine)
+
+    def exposure(self, service: str, version: str | None) -> dict[str, int]:
+        """Active days of the last 28 on a version, by player."""
+        mine = [d for d in self._recent_days() if (d.service, d.version) == (service, version)]
+        return dict(Counter(d.player for d in mine if d.active))
+
+    def day_share(self, service: str, version: str | None, days: set[Key]) -> tuple[float, float]:
+        """The share of a version's player days that are among these (player, date), and of how
+        many independent days it is worth."""
+        exposure = self.exposure(service, version)
+        hits = Counter(player for player, _ in days)
+        total = sum(exposure.values())
+        if not total:
+            return 0.0, 0.0
+        share = sum(min(n, exposure[p]) for p, n in hits.items()) / total
+        if share in (0, 1) or len(exposure) < 2:
+            return share, float(len(exposure))
+        spread = sum((min(hits[p], n) - share * n) ** 2 for p, n in exposure.items())
+        variance = spread * len(exposure) / (len(exposure) - 1) / total**2
+        if variance <= 1e-12:
+            return share, float(total)
+        return share, max(1.0, min(float(total), share * (1 - share) / variance))
 
     def is_present(self, service: str, version: str | None) -> bool:
         """Whether any player day of the last 28 days is on the version."""
@@ -420,12 +532,21 @@ class Questions:
                     if (d.service, d.version, f) == (service, version, feature)
                 ]
 
+            def days_of(version: str | None, service: str = service, feature: str = feature) -> set:
+                return {
+                    (d.player, d.day)
+                    for d, _, f, _ in told
+                    if (d.service, d.version, f) == (service, version, feature)
+                }
+
             uses = having(version)
             users = self.users(service, version)
-            previous = self.neighbour(service, version, -1)
+            now = self.day_share(service, version, days_of(version))
+            previous = self.previous(service, version)
             k = len(set(having(previous)))
             n = self.users(service, previous) if self.is_present(service, previous) else 0
-            change = newcombe(len(set(uses)), users, k, n)
+            before = self.day_share(service, previous, days_of(previous))
+            change = newcombe(now[0] * now[1], now[1], before[0] * before[1], before[1])
             first = self.first_version_with(
                 service,
                 lambda a, feature=feature: (
@@ -443,6 +564,9 @@ class Questions:
                     "players": len(set(uses)),
                     "version_players": users,
                     "uses_per_player": len(uses) / len(set(uses)),
+                    "days": len(days_of(version)),
+                    "version_days": sum(self.exposure(service, version).values()),
+                    "previous_share_of_days": before[0] if before[1] else None,
                     "is_new": number is not None and number > 1 and first == number,
                     "previous_version": previous,
                     "previous_share_of_players": quotient(k, n),
@@ -452,6 +576,7 @@ class Questions:
                     "has_enough_data": users >= ENOUGH,
                 }
                 | self.share("share_of_players", len(set(uses)), users)
+                | self.share("share_of_days", now[0] * now[1], now[1])
             )
         return rows
 
@@ -471,11 +596,19 @@ class Questions:
                     if (d.service, name, code) == key and d.version == version
                 ]
 
+            def days_of(version: str | None, key: tuple = (service, kind, code)) -> set:
+                return {
+                    (d.player, d.day)
+                    for d, name, code, _ in told
+                    if (d.service, name, code) == key and d.version == version
+                }
+
             mine = having(version)
             players = {player for player, _ in mine}
+            now = self.day_share(service, version, days_of(version))
             severities = Counter(severity for _, severity in mine if severity)
             sessions, users = self.starts(service, version), self.users(service, version)
-            previous = self.neighbour(service, version, -1)
+            previous = self.previous(service, version)
             low, high = byar(len(mine), sessions)
             first = self.first_version_with(
                 service,
@@ -496,6 +629,8 @@ class Questions:
                     "players": len(players),
                     "version_players": users,
                     "version_sessions": sessions,
+                    "days": len(days_of(version)),
+                    "version_days": sum(self.exposure(service, version).values()),
                     "per_1000_sessions": quotient(1000 * len(mine), sessions),
                     "per_1000_sessions_low": low,
                     "per_1000_sessions_high": high,
@@ -507,6 +642,7 @@ class Questions:
                     "has_enough_data": users >= ENOUGH,
                 }
                 | self.share("share_of_players", len(players), users)
+                | self.share("share_of_days", now[0] * now[1], now[1])
             )
         return rows
 
@@ -522,14 +658,19 @@ class Questions:
             row |= self.share(f"retention_d{n}", kept if over else None, len(over))
         return row
 
-    def _revenues(self, service: str, starts: dict[str, date]) -> list[float]:
-        """USD of each player since day 0."""
+    def _through(self, service: str, starts: dict[str, date], n: int) -> list[float]:
+        """USD through day n of each player whose day n is over."""
+        over = {p: day for p, day in starts.items() if day + n * DAY <= self.last_full}
+        return self._revenues(service, over, n)
+
+    def _revenues(self, service: str, starts: dict[str, date], n: int = 10_000) -> list[float]:
+        """USD of each player since day 0, through day n."""
         return [
             round(
                 sum(
                     d.revenue
                     for d in self.days.values()
-                    if (d.service, d.player) == (service, player) and d.day >= day
+                    if (d.service, d.player) == (service, player) and 0 <= (d.day - day).days <= n
                 ),
                 6,
             )
@@ -548,17 +689,26 @@ class Questions:
 
     def ab_test_results(self) -> list[Row]:
         """The table `ab_test_results`."""
-        first: dict[tuple[str, str, str], tuple[str, date]] = {}
+        told: dict[tuple[str, str, str], list[tuple[str, datetime]]] = {}
         for a in sorted(
             self.world.attributed, key=lambda a: (a.event.at, a.event.txn, a.event.event_id)
         ):
             if a.event.name == "ExperimentAssigned" and a.player:
                 key = (a.event.service, a.event.attribute("Experiment") or "unknown", a.player)
                 variant = a.event.attribute("Variant") or "unknown"
-                first.setdefault(key, (variant, a.event.at.date()))
-        arms: dict[tuple[str, str], dict[str, dict[str, date]]] = {}
-        for (service, experiment, player), (variant, day) in first.items():
-            arms.setdefault((service, experiment), {}).setdefault(variant, {})[player] = day
+                told.setdefault(key, []).append((variant, a.event.at))
+        arms: dict[Key, dict[str, dict[str, date]]] = {}
+        mixed: Counter[tuple[str, str, str]] = Counter()
+        began: dict[tuple[str, str, str], date] = {}
+        for (service, experiment, player), seen in told.items():
+            variant, at = seen[0]
+            arm = arms.setdefault((service, experiment), {}).setdefault(variant, {})
+            key = (service, experiment, variant)
+            began[key] = min(began.get(key, at.date()), at.date())
+            if {name for name, _ in seen} == {variant}:
+                arm[player] = at.date()
+            else:
+                mixed[key] += 1
         rows = []
         for (service, experiment), variants in arms.items():
             names = ["control", "baseline", "a"]
@@ -567,14 +717,34 @@ class Questions:
                 key=lambda v: (names.index(v.lower()) if v.lower() in names else 3, v),
             )
             base = self._cohort(service, variants[control])
-            money = self._revenues(service, variants[control])
+            money = {n: self._through(service, variants[control], n) for n in (7, 30)}
+            sizes = [len(starts) for starts in variants.values()]
+            p_even = even_p(sizes)
+            last = max(
+                at
+                for key, seen in told.items()
+                if key[:2] == (service, experiment)
+                for _, at in seen
+            )
+            first_day = min(day for key, day in began.items() if key[:2] == (service, experiment))
+            looks = max(1, (self.last_full - first_day).days + 1)
             for variant, starts in variants.items():
                 row = self._cohort(service, starts)
                 values = self._revenues(service, starts)
                 is_control = variant == control
                 row |= self._against(row, base, None if is_control else "yes")
-                compared = (None, None, None) if is_control else welch(values, money)
-                row |= bounded("revenue_difference_usd", compared)
+                if not is_control and p_even is not None and p_even < 0.001:
+                    row["verdict"] = "uneven arms"
+                for n in (7, 30):
+                    through = self._through(service, starts, n)
+                    row |= mean_row(f"revenue_d{n}_per_player_usd", through)
+                    compared = (None, None, None) if is_control else welch(through, money[n])
+                    row |= bounded(f"revenue_d{n}_difference_usd", compared)
+                row["players_d30"] = len(self._through(service, starts, 30))
+                row |= bounded(
+                    "revenue_difference_usd",
+                    [row[f"revenue_d7_difference_usd{end}"] for end in ("", "_low", "_high")],
+                )
                 rows.append(
                     row
                     | self._money(values)
@@ -583,7 +753,13 @@ class Questions:
                         "experiment": experiment,
                         "variant": variant,
                         "is_control": is_control,
-                        "first_assigned_date": min(starts.values()),
+                        "is_active": last >= self.world.now - 28 * DAY,
+                        "first_assigned_date": began[service, experiment, variant],
+                        "last_assigned_at": naive(last),
+                        "players_two_variants": mixed[service, experiment, variant],
+                        "sample_ratio_p": p_even,
+                        "days_to_look": looks,
+                        "error_if_looked_daily": error_of(looks),
                         "players": len(starts),
                     }
                 )
@@ -635,6 +811,9 @@ class Questions:
                 }
                 | self.share("share_of_players", len(starts), everyone)
                 | cohort
+                | {"players_d30": len(self._through(service, starts, 30))}
+                | mean_row("revenue_d7_per_player_usd", self._through(service, starts, 7))
+                | mean_row("revenue_d30_per_player_usd", self._through(service, starts, 30))
                 | self._money(self._revenues(service, starts))
             )
         return rows
@@ -666,8 +845,9 @@ class Questions:
                 "version": version,
                 "release_date": self.release(service, version),
                 "release_number": self.number(service, version),
-                "previous_version": self.neighbour(service, version, -1),
-                "is_newest": self.neighbour(service, version, 1) is None,
+                "release_state": self.state(service, version),
+                "previous_version": self.previous(service, version),
+                "is_newest": self.is_newest(service, version),
                 "players": len(players),
                 "active_player_days": len(active),
                 "sessions": sessions,
@@ -687,11 +867,12 @@ class Questions:
         )
 
     def _churn(self, service: str, version: str) -> Row:
-        last: dict[str, date] = {}
-        for d in self.days.values():
+        whole: dict[str, PlayerDay] = {}
+        for d in sorted(self.days.values(), key=lambda d: d.day):
             inside = self.last_full - 56 * DAY < d.day <= self.last_full - 28 * DAY
-            if d.active and inside and (d.service, d.version) == (service, version):
-                last[d.player] = max(d.day, last.get(d.player, d.day))
+            if d.active and inside and d.service == service:
+                whole[d.player] = d
+        last = {player: d.day for player, d in whole.items() if d.version == version}
         gone = sum(
             not any(
                 self.is_active(service, player, later) for later in dates(day + DAY, day + 28 * DAY)
@@ -705,7 +886,7 @@ class Questions:
         release = self.release(service, version)
         first = self.first_days()
         sides: dict[bool, list[float]] = {True: [], False: []}
-        if release + 6 * DAY <= self.last_full:
+        if release is not None and release + 6 * DAY <= self.last_full:
             before = [
                 d
                 for d in self.days.values()
@@ -730,14 +911,16 @@ class Questions:
         """The table `version_focus`."""
         told = self._told("FeatureUsed", "Crash", "Issue")
         having: dict[tuple[str, str, str, str], set[str]] = {}
+        days: dict[tuple[str, str, str, str], set] = {}
         for d, event, name, _ in told:
             kind = "feature" if event == "FeatureUsed" else event.lower()
             having.setdefault((d.service, d.version, kind, name), set()).add(d.player)
+            days.setdefault((d.service, d.version, kind, name), set()).add((d.player, d.day))
         rows = []
         for service, version in self.active_versions():
             if not self.is_present(service, version):
                 continue
-            previous = self.neighbour(service, version, -1)
+            previous = self.previous(service, version)
             has_previous = self.is_present(service, previous)
             names = {
                 key[2:] for key in having if key[:2] in {(service, version), (service, previous)}
@@ -746,7 +929,14 @@ class Questions:
                 k = len(having.get((service, version, kind, name), ()))
                 k2 = len(having.get((service, previous or "", kind, name), ()))
                 n, n2 = self.users(service, version), self.users(service, previous)
-                change = newcombe(k, n, k2, n2) if has_previous else (None, None, None)
+                now = self.day_share(
+                    service, version, days.get((service, version, kind, name), set())
+                )
+                before = self.day_share(
+                    service, previous, days.get((service, previous or "", kind, name), set())
+                )
+                change = newcombe(now[0] * now[1], now[1], before[0] * before[1], before[1])
+                change = change if has_previous else (None, None, None)
                 if kind == "feature" and change[0] is not None:
                     change = (-change[0], -change[2], -change[1])  # type: ignore[operator]
                 direction = None
@@ -757,7 +947,7 @@ class Questions:
                     {
                         "service_name": service,
                         "version": version,
-                        "is_newest": self.neighbour(service, version, 1) is None,
+                        "is_newest": self.is_newest(service, version),
                         "kind": kind,
                         "name": name,
                         "players_affected": k,
@@ -765,6 +955,8 @@ class Questions:
                         "share_of_players": quotient(k, n),
                         "previous_version": previous,
                         "previous_share_of_players": quotient(k2, n2) if has_previous else None,
+                        "share_of_days": now[0] if now[1] else None,
+                        "previous_share_of_days": before[0] if before[1] else None,
                         "direction": direction,
                     }
                     | bounded("concern", change)
@@ -800,22 +992,22 @@ class Questions:
 
     def release_cadence(self) -> list[Row]:
         """The table `release_cadence`."""
-        return [
-            self._release(service, version)
-            for service, found in self.order.items()
-            for _, version in found
-        ]
+        return [self._release(service, version) for service, version in self.versions()]
 
     def _release(self, service: str, version: str) -> Row:
-        released = [day for day, _ in self.order[service]]
-        gaps = [(b - a).days for a, b in pairwise(released)]
-        place = (self.number(service, version) or 0) - 1
+        in_time = sorted(
+            (day, name) for (where, name), day in self.released.items() if where == service
+        )
+        days = [day for day, _ in in_time]
+        gaps = [(b - a).days for a, b in pairwise(days)]
+        release = self.release(service, version)
+        place = in_time.index((release, version)) if release is not None else None
         active = [d for d in self.days.values() if d.active and d.service == service]
         totals = Counter(d.day for d in active)
         mine = Counter(d.day for d in active if d.version == version)
         shares = {day: n / totals[day] for day, n in mine.items() if totals[day] >= CROWD}
         peak = min(shares, key=lambda day: (-shares[day], day), default=None)
-        halves = [d for d, s in shares.items() if s >= 0.5 and d >= released[place]]
+        halves = [d for d, s in shares.items() if s >= 0.5 and release is not None and d >= release]
         half = min(halves, default=None)
         first = self.first_days()
         hours = None
@@ -826,28 +1018,58 @@ class Questions:
                 if d.day == half and d.version == version
             )
             needed = -(-totals[half] // 2)
-            hours = (came[needed - 1] - self.first_seen(service, version)).total_seconds() / 3600
+            later = [
+                a.event.at
+                for a in self._sightings_of(service, version)
+                if release is not None and a.event.at.date() >= release
+            ]
+            start = min(
+                later, default=datetime.combine(release or half, time(), self.world.now.tzinfo)
+            )
+            hours = max(0.0, (came[needed - 1] - start).total_seconds() / 3600)
         seen = self._sightings_of(service, version)
+        trend = self._trend(days, min((d.day for d in active), default=date.max))
         return {
             "service_name": service,
             "version": version,
-            "release_date": released[place],
-            "release_number": place + 1,
-            "previous_version": self.neighbour(service, version, -1),
-            "is_newest": place + 1 == len(released),
+            "release_date": release,
+            "release_number": self.number(service, version),
+            "release_state": self.state(service, version),
+            "previous_version": self.previous(service, version),
+            "is_newest": self.is_newest(service, version),
             "first_seen_at": naive(min(a.event.at for a in seen)),
             "last_seen_at": naive(max(a.event.at for a in seen)),
             "players": len({p for s, p, v in first if (s, v) == (service, version)}),
             "days_since_previous_release": gaps[place - 1] if place else None,
-            "days_until_next_release": gaps[place] if place < len(gaps) else None,
+            "days_until_next_release": gaps[place]
+            if place is not None and place < len(gaps)
+            else None,
             "peak_share_of_players": shares[peak] if peak else None,
             "peak_date": peak,
             "half_adoption_date": half,
             "hours_to_half_adoption": hours,
-            "service_releases": len(released),
+            **trend,
+            "service_releases": len(days),
             "service_days_between_releases_mean": fmean(gaps) if gaps else None,
             "service_days_between_releases_median": median(gaps) if gaps else None,
         }
+
+    def _trend(self, days: list[date], first: date) -> Row:
+        """Whether the times between releases become shorter."""
+        gaps = [(b - a).days for a, b in pairwise(days) if a > first]
+        row: Row = {"service_gaps": len(gaps), "service_cadence": "cannot tell"}
+        if len(gaps) < 5:
+            return row | bounded("service_gap_trend_days", (None, None, None))
+        places = [float(place) for place in range(1, len(gaps) + 1)]
+        slope, start = linear_regression(places, gaps)
+        rest = sum((gap - start - slope * x) ** 2 for x, gap in zip(places, gaps, strict=True))
+        spread = sum((x - fmean(places)) ** 2 for x in places)
+        half = t975(len(gaps) - 2) * (rest / (len(gaps) - 2) / spread) ** 0.5
+        if slope + half < 0:
+            row["service_cadence"] = "more often"
+        elif slope - half > 0:
+            row["service_cadence"] = "less often"
+        return row | bounded("service_gap_trend_days", (slope, slope - half, slope + half))
 
     def version_behaviour(self) -> list[Row]:
         """The table `version_behaviour`."""
@@ -866,10 +1088,14 @@ class Questions:
         for service, version in self.active_versions():
             for measure, of in measures.items():
                 values = self._behaviour(service, version, of)
-                previous = self.neighbour(service, version, -1)
-                difference = welch(values, self._behaviour(service, previous, of))
-                xs, ys = self._pairs(service, of)
-                r = pearson(xs, ys) if len(xs) >= ENOUGH else None
+                previous = self.previous(service, version)
+                is_exposure = measure == "active_days"
+                before = [] if is_exposure else self._behaviour(service, previous, of)
+                difference = welch(values, before)
+                xs, ys, ts = self._pairs(service, of)
+                r = pearson(xs, ys) if len(xs) >= ENOUGH and not is_exposure else None
+                rest = None if r is None else partial(r, pearson(xs, ts), pearson(ys, ts))
+                raw, same_day = fisher(r, len(xs)), fisher(rest, len(xs) - 1)
                 low, high = mean_bounds(values)
                 rows.append(
                     {
@@ -885,8 +1111,12 @@ class Questions:
                         "median": median(values) if values else None,
                         "previous_version": previous,
                         "correlation": r,
-                        "correlation_low": fisher(r, len(xs))[0],
-                        "correlation_high": fisher(r, len(xs))[1],
+                        "correlation_low": raw[0],
+                        "correlation_high": raw[1],
+                        "same_day_correlation": rest,
+                        "same_day_correlation_low": same_day[0],
+                        "same_day_correlation_high": same_day[1],
+                        "only_follows_time": not is_real(same_day) if is_real(raw) else None,
                         "correlation_players": len(xs),
                         "adopters_differ": self._adopters(service, version)["adopters_differ"],
                         "has_enough_data": len(values) >= ENOUGH,
@@ -910,19 +1140,24 @@ class Questions:
 
     def _pairs(
         self, service: str, of: Callable[[list[PlayerDay]], float | None]
-    ) -> tuple[list[float], list[float]]:
-        """Release number and measure of each player on the latest version they were sighted on."""
+    ) -> tuple[list[float], list[float], list[float]]:
+        """Release number, measure and middle of the days of each player on the latest version that
+        they were sighted on, if it is released."""
         last: dict[str, PlayerDay] = {}
         for d in sorted(self.recent(), key=lambda d: d.day):
-            if d.active and d.service == service and self.number(service, d.version):
+            if d.active and d.service == service:
                 last[d.player] = d
-        xs, ys = [], []
+        xs: list[float] = []
+        ys: list[float] = []
+        ts: list[float] = []
         for player, d in last.items():
-            value = of(self._by_player(service, d.version)[player])
-            if value is not None:
-                xs.append(float(self.number(service, d.version) or 0))
+            days = self._by_player(service, d.version)[player]
+            value, number = of(days), self.number(service, d.version)
+            if value is not None and number is not None:
+                xs.append(float(number))
                 ys.append(round(value, 6))
-        return xs, ys
+                ts.append(round(fmean((d.day - self.today).days for d in days), 6))
+        return xs, ys, ts
 
     def kpi_coverage(self, requirements: Sequence[Key]) -> list[Row]:
         """The table `kpi_coverage`, of (KPI, what it requires)."""
@@ -978,12 +1213,12 @@ class Questions:
 
 def version_of(sighting: Attributed) -> str:
     """The version that a sighting tells."""
-    return sighting.event.attribute("Version") or ""
+    return sighting.event.version() or ""
 
 
 def target_of(notification: Attributed) -> str:
     """The version that a notification asks for."""
-    return notification.event.attribute("TargetVersion") or "unknown"
+    return notification.event.version("TargetVersion") or "unknown"
 
 
 def source_of(install: Attributed) -> str:
@@ -996,10 +1231,40 @@ def some_players(events: Iterable[Attributed]) -> set[str]:
     return {a.player for a in events if a.player}
 
 
-def natural(version: str) -> list[tuple[bool, int, str]]:
-    """A version as people count: numbers as numbers, before anything else."""
-    parts = re.findall(r"[0-9]+|[^0-9]+", version)
-    return [(not part.isdigit(), int(part) if part.isdigit() else 0, part) for part in parts]
+def partial(r: float, r_xt: float | None, r_yt: float | None) -> float:
+    """The correlation of two that is left with a third taken out; 0 where it says all of one."""
+    x, y = r_xt or 0, r_yt or 0
+    if max(abs(x), abs(y)) > 0.9999:
+        return 0.0
+    return (r - x * y) / ((1 - x * x) * (1 - y * y)) ** 0.5
+
+
+def is_real(bounds: Sequence[float | None]) -> bool:
+    """Whether an interval leaves out 0."""
+    low, high = bounds
+    return low is not None and high is not None and (low > 0 or high < 0)
+
+
+def mean_row(name: str, values: list[float]) -> Row:
+    """A mean and its bounds as columns."""
+    return bounded(name, (fmean(values) if values else None, *mean_bounds(values)))
+
+
+def even_p(sizes: list[int]) -> float | None:
+    """How likely arms of the same chance are as uneven as these."""
+    if len(sizes) < 2:
+        return None
+    expected = sum(sizes) / len(sizes)
+    if not expected:
+        return 1.0
+    return chi_square_p(sum((n - expected) ** 2 / expected for n in sizes), len(sizes) - 1)
+
+
+def error_of(looks: int) -> float:
+    """The error at 5 % of so many looks, as published; between two numbers that of the lesser."""
+    known = {1: 0.05, 2: 0.083, 3: 0.107, 4: 0.126, 5: 0.142, 10: 0.193, 15: 0.224, 20: 0.248}
+    known |= {50: 0.32, 100: 0.374, 200: 0.42, 1000: 0.53}
+    return known[max(number for number in known if number <= looks)]
 
 
 def bounded(name: str, values: Sequence[float | None]) -> Row:

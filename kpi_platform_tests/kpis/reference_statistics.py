@@ -20,7 +20,7 @@ def root(function: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def wilson(k: int, n: int) -> Bounds:
+def wilson(k: float, n: float) -> Bounds:
     """The shares that a score test at 5 % does not refute: |k / n - p| = z sqrt(p (1 - p) / n)."""
     if not n:
         return NONE
@@ -34,7 +34,9 @@ def wilson(k: int, n: int) -> Bounds:
     return low, high
 
 
-def newcombe(k1: int, n1: int, k2: int, n2: int) -> tuple[float | None, float | None, float | None]:
+def newcombe(
+    k1: float, n1: float, k2: float, n2: float
+) -> tuple[float | None, float | None, float | None]:
     """The difference of two shares with Newcombe's bounds, from Wilson's of each."""
     (l1, u1), (l2, u2) = wilson(k1, n1), wilson(k2, n2)
     if l1 is None or u1 is None or l2 is None or u2 is None:
@@ -111,3 +113,17 @@ def fisher(r: float | None, n: int) -> Bounds:
         return NONE
     half = Z / math.sqrt(n - 3)
     return math.tanh(math.atanh(r) - half), math.tanh(math.atanh(r) + half)
+
+
+def chi_square_p(x: float, df: int) -> float:
+    """The chance of a chi-square to be as great, or greater: its density, integrated."""
+    # With t = u * u the density is finite at 0 for one degree of freedom, too.
+    end, steps = math.sqrt(x), 4000
+    width = end / steps
+
+    def density(u: float) -> float:
+        return 2 * u ** (df - 1) * math.exp(-u * u / 2)
+
+    values = [density(i * width) for i in range(steps + 1)]
+    simpson = values[0] + values[-1] + 4 * sum(values[1:-1:2]) + 2 * sum(values[2:-1:2])
+    return 1 - simpson * width / 3 / (2 ** (df / 2) * math.gamma(df / 2))

@@ -28,12 +28,17 @@ TABLES = (
     *("dim_version", "dim_device", "active_versions"),
 )
 ATTRIBUTES = {
-    "SoftwareVersion": {"Version": ["1.9", "1.10", ""], "Device": ["deck", "phone"]},
+    "SoftwareVersion": {
+        "Version": ["1.9", "1.10", "", " v1.10\u200b", "Undefined"],
+        "Device": ["deck", "phone"],
+    },
     "SessionStart": {"PlayerId": ["p1", "p2", "p3", "p4"], "Platform": ["pc", "all", "console"]},
     "SessionEnd": {"DurationSeconds": ["60", "7.25", "nan"]},
     "Purchase": {
         "Amount": ["9.99", "-9.99", "20", "1e9", "free", "0.1"],
         "Currency": ["USD", "eur", "JPY", "XXX"],
+        "PurchaseId": ["b1", "b2", "0"],
+        "RefundOf": ["b1", "", "null", "", ""],
     },
     "FeatureUsed": {"UserId": ["p1", "p5"], "Platform": ["pc", "phone"]},
     "Crash": {},

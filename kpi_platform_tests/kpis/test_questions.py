@@ -22,6 +22,9 @@ TABLES = (
     *("release_cadence", "version_behaviour", "dim_service", "kpi_coverage"),
 )
 DAYS = 84
+SERVICES = pl.DataFrame(
+    [("launcher", "release_day")], ["service_name", "version_order"], orient="row"
+)
 # Few ingest hours, as each load costs; what is older than its hour comes late.
 INGEST_HOURS = [utc(1) + timedelta(days=days, hours=5) for days in (14, 28, 42, 56, 70, DAYS)]
 SOURCES = {
@@ -33,6 +36,8 @@ KNOWN = {name: (known.studio, known.game) for name, known in SOURCES.items()}
 # Versions by the day on which they come out; the devices of those left behind get no newer one.
 RELEASES = [(0, "1.9"), (24, "1.10"), (50, "1.10.1"), (70, "2.0-beta")]
 DEVICES = ("deck", "phone", "all")
+# Twice as many are told blue than red.
+VARIANTS = ("control", "blue", "blue", "red", "control")
 # The formula of t's quantile is right to 0.2 %: of a bound's distance from its figure.
 CLOSE = 2e-3
 
@@ -70,6 +75,7 @@ def habits(random_: random.Random, player: str) -> list[Event]:
         lag = 8 * (1 - keen) if device != "phone" else 40
         known = [version for since, version in RELEASES if since + lag <= day] or ["1.9"]
         version = random_.choice([known[-1], known[-1], known[-1], random_.choice(known)])
+        version = random_.choice([version] * 20 + ["0.8", "3.0-dev", f"v{version}", "undefined"])
         events += session(random_, player, day, device, version, is_first=day == start)
     return events
 
@@ -93,7 +99,10 @@ def session(
         told.append(
             (
                 "ExperimentAssigned",
-                {"Experiment": "shop", "Variant": random_.choice(["control", "blue", "red"])},
+                {
+                    "Experiment": random_.choice(["shop", "shop", "map"]),
+                    "Variant": VARIANTS[int(player[1:]) % 5 if random_.random() < 0.9 else 0],
+                },
             )
         )
     for _ in range(random_.randrange(5)):
@@ -121,7 +130,8 @@ def anything(random_: random.Random, version: str) -> tuple[str, dict[str, str]]
     code = {"Code": random_.choice(["E1", "E2", "all"])}
     severity = {"Severity": random_.choice(["low", "high"])} if random_.random() < 0.7 else {}
     status = random_.choice(["sent", "shown", "accepted", "dismissed"])
-    target = random_.choice([{}, *({"TargetVersion": name} for _, name in RELEASES)])
+    targets = [*(name for _, name in RELEASES), "v1.10.0", "9.9"]
+    target = random_.choice([{}, *({"TargetVersion": name} for name in targets)])
     features = ["map", "shop"] + (["garage"] if version.startswith("1.10") else [])
     return random_.choice(
         [
@@ -142,11 +152,11 @@ def anything(random_: random.Random, version: str) -> tuple[str, dict[str, str]]
 def test_tables_equal_the_reference_in_whatever_order_they_grew(seed: int, players: int) -> None:
     final = world(seed, players)
     late = INGEST_HOURS[2]
-    build = Build(source_frame())
+    build = Build(source_frame(), services=SERVICES)
     build.step(Lake({hour: events for hour, events in final.items() if hour != late}, KNOWN))
     build.step(Lake(final, KNOWN))
 
-    expected = Questions(World(final, SOURCES))
+    expected = Questions(World(final, SOURCES), {"launcher"})
     for table in TABLES:
         given = [requirements()] if table == "kpi_coverage" else []
         rows = getattr(expected, table)(*given)
@@ -198,7 +208,7 @@ KEYS = {
 def assert_same_tables_from_scratch(build: Build, final: dict[datetime, list[Event]]) -> None:
     """Not a bit differs between what grew and one build over the final contents."""
     grown = {table: build.rows(f"from marts.{table}") for table in TABLES}
-    scratch = Build(source_frame())
+    scratch = Build(source_frame(), services=SERVICES)
     scratch.step(Lake(final, KNOWN))
     for table in TABLES:
         assert grown[table] == scratch.rows(f"from marts.{table}"), table

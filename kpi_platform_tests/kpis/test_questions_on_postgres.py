@@ -11,14 +11,14 @@ from kpi_platform.storage.kpi_database.copies import PostgresCopy
 from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake
 from kpi_platform_tests.kpis.test_on_postgres import dbt_on_postgres, rows_on_postgres
-from kpi_platform_tests.kpis.test_questions import KNOWN, TABLES, source_frame, world
+from kpi_platform_tests.kpis.test_questions import KNOWN, SERVICES, TABLES, source_frame, world
 from kpi_platform_tests.servers import PostgresServer
 
 
 @pytest.mark.slow
 def test_both_warehouses_answer_alike(postgres_server: PostgresServer, tmp_path: Path) -> None:
     server = postgres_server.create_database("questions")
-    build, copy = Build(source_frame()), PostgresCopy(server.dsn)
+    build, copy = Build(source_frame(), services=SERVICES), PostgresCopy(server.dsn)
     build.load(Lake(world(1, 110), KNOWN))
     with connect(WAREHOUSE) as con:
         ship(con, copy)

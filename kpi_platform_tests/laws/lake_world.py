@@ -20,6 +20,7 @@ from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
@@ -223,7 +224,8 @@ def expected_tables(events: list[Event]) -> dict[str, list[Row]]:
         "sessions": reference_sessions(events),
         "user_version_history": reference_history(events),
         "user_version_intervals": [
-            {name: row[name] for name in boundaries}
+            {name: row[name] for name in boundaries if name in row}
+            | {"version_sort_key": version_sort_key(row["version"])}
             | dict(zip(PARTITION, interval_partition(row), strict=True))
             for row in reference_intervals(events)
         ],

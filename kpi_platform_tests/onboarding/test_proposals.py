@@ -15,6 +15,7 @@ from kpi_platform.onboarding.proposals import Proposal, propose
 from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.studio_databases import CATALOG
 from kpi_platform_tests.onboarding.six_studios import SIX_STUDIOS
+from kpi_platform_tests.servers import PostgresServer
 from kpi_platform_tests.storage.studio_databases.conftest import (
     Studio,
     duckdb_studio,
@@ -178,7 +179,8 @@ def studio(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Studio]:
 def test_what_is_proposed_for_a_studio(studio: Studio, name: str) -> None:
     schema, statements = SIX_STUDIOS[name]
     studio.execute(statements)
-    found = propose_unmapped(studio.warehouse, [], {schema: studio.warehouse.discover(schema)})
+    catalogs = {schema: studio.warehouse.discover(schema)}
+    found = propose_unmapped(studio.warehouse, [], catalogs, sample_views=True)
     mapped = {p.table: dict(p.mapping) for p in found[schema] if p.mapping}
     wanted = {table: {"table": table, **rest} for table, rest in EXPECTED[name].items()}
     assert mapped == wanted
@@ -304,3 +306,92 @@ def test_whatever_is_found_what_is_proposed_is_a_sources_file(
     (source,) = (source for _, _, source in parse_sources(text, "proposed").walk())
     assert source.schema_ == schema
     assert {m.table for m in source.tables} <= set(tables)
+
+
+def proposals_of(studio: Studio, schema: str, statements: str) -> dict[str, Proposal]:
+    studio.execute(f"CREATE SCHEMA {schema}; {statements}")
+    found = propose_unmapped(studio.warehouse, [], {schema: studio.warehouse.discover(schema)})
+    return {proposal.table: proposal for proposal in found[schema]}
+
+
+def test_a_key_that_only_the_sample_has_is_not_proposed(studio: Studio) -> None:
+    lines = " UNION ALL ".join(
+        f"""SELECT n::bigint AS order_id, {line} AS line_no, TIMESTAMPTZ '2026-02-01 00:00+00'
+            + n * interval '1 minute' AS updated_at,
+            TIMESTAMPTZ '2026-02-01 00:00+00' AS ordered_at,
+            'p' || n AS player_id, 1.00::numeric(10, 2) AS amount, 'USD' AS currency
+            FROM generate_series(1, 300) g(n)"""
+        for line in (1, 2)
+    )
+    found = proposals_of(studio, "game", f"CREATE TABLE game.orders AS {lines}")
+    assert found["orders"].mapping["key"] == ["order_id", "line_no"]
+    studio.execute("ALTER TABLE game.orders DROP COLUMN line_no")
+    again = propose_unmapped(studio.warehouse, [], {"game": studio.warehouse.discover("game")})
+    (proposal,) = again["game"]
+    assert "key" not in proposal.mapping
+    assert "watermark" not in proposal.mapping
+    assert any(reason.startswith("key: none found") for reason in proposal.reasons)
+
+
+def test_a_key_that_nobody_could_look_up_is_little_sure() -> None:
+    columns = {"order_id": "bigint", "updated_at": "timestamp", "ordered_at": "timestamp"}
+    sample = pl.DataFrame({"order_id": ["1", "2"], "ordered_at": ["2026-01-01 00:00:00"] * 2})
+    unknown = propose("orders", catalog(columns), sample)
+    known = propose("orders", catalog(columns), sample, lambda _: False)
+    assert unknown.mapping["key"] == known.mapping["key"] == ["order_id"]
+    assert unknown.confidence < known.confidence
+    assert any("is not known: check (0.40)" in reason for reason in unknown.reasons)
+
+
+PURCHASES = """
+    (id bigint PRIMARY KEY, player_id text, amount numeric(10, 2), currency text,
+     purchased_at timestamptz, updated_at timestamptz)
+"""
+
+
+def test_what_shows_rows_of_a_proposed_table_is_not_proposed_beside_it(studio: Studio) -> None:
+    more = "CREATE TABLE game.purchases_2026 () INHERITS (game.purchases);"
+    found = proposals_of(
+        studio,
+        "game",
+        f"""
+        CREATE TABLE game.purchases {PURCHASES};
+        CREATE VIEW game.eu_purchases AS SELECT * FROM game.purchases WHERE currency = 'EUR';
+        CREATE VIEW game.big_purchases AS SELECT * FROM game.eu_purchases WHERE amount > 9;
+        CREATE TABLE game.raw_lines (payload text);
+        CREATE VIEW game.crashes AS SELECT payload AS crash_id, payload AS error_code,
+          CURRENT_TIMESTAMP AS crashed_at FROM game.raw_lines;
+        {more if studio.kind == "postgres" else ""}
+        """,
+    )
+    assert found.pop("purchases").mapping
+    # Its own table says nothing of events: the view is what there is.
+    assert found.pop("crashes").mapping["event"] == "Crash"
+    assert found.pop("raw_lines").reasons == ("nothing tells which event its rows are",)
+    assert found.keys() >= {"eu_purchases", "big_purchases"}
+    for proposal in found.values():
+        assert not proposal.mapping
+        (reason,) = proposal.reasons
+        assert reason.startswith("shows rows of ") and "game.purchases" in reason
+
+
+def test_a_view_is_sampled_only_when_asked_and_a_slow_table_is_proposed_by_its_names(
+    postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kpi_platform.storage.studio_databases.postgres.SAMPLE_SECONDS", 0.5)
+    studio = postgres_studio(postgres_server)
+    columns = "id, player_id, amount, currency, purchased_at, updated_at"
+    found = proposals_of(
+        studio,
+        "game",
+        f"""
+        CREATE SCHEMA hidden; CREATE TABLE hidden.x {PURCHASES};
+        INSERT INTO hidden.x VALUES (1, 'p', 1, 'EUR', now(), now());
+        CREATE VIEW game.purchases AS SELECT {columns}, pg_sleep(3600)::text AS z FROM hidden.x;
+        """,
+    )
+    assert found["purchases"].mapping["player_id"] == "player_id"
+    catalogs = {"game": studio.warehouse.discover("game")}
+    asked = propose_unmapped(studio.warehouse, [], catalogs, sample_views=True)
+    assert asked["game"][0].mapping["player_id"] == "player_id"
+    studio.warehouse.close()

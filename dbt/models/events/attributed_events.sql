@@ -35,6 +35,24 @@ distinct_events as (
         and {{ in_window('c.event_at', ref('affected_event_hours'), 'hour') }}
         and not ({{ in_window('c.event_at', ref('affected_whole_hours'), 'hour') }})
     {%- endif %}
+),
+-- A refund that names its purchase is converted at that day's rate; purchases longer ago are not looked
+-- for, so that what is read does not grow for ever.
+refunds as (
+    select event_id, source, refund_of, event_at from distinct_events where refund_of is not null
+),
+refunded as (
+    select r.event_id, min(p.event_at) as purchased_at
+    from refunds r
+    join (
+        select source, purchase_id, event_at from {{ ref('stg_cleaned_events') }}
+        where purchase_id is not null and refund_of is null
+            and event_at >= (select min(event_at) - interval '{{ var('refund_days') }} days' from refunds)
+            and event_at <= (select max(event_at) from refunds)
+    ) p
+        on p.source = r.source and p.purchase_id = r.refund_of
+        and p.event_at <= r.event_at and p.event_at >= r.event_at - interval '{{ var('refund_days') }} days'
+    group by r.event_id
 )
 select
     e.event_id,
@@ -50,10 +68,11 @@ select
     e.transaction_id,
     e.event_name,
     e.event_at,
-    -- What a console platform tells of happened outside the game, but whoever pays is there.
-    e.event_name not in ('Install', 'Notification')
+    -- A refund is the shop's doing. What a console platform tells of happened outside the game, but whoever pays is there.
+    e.event_name not in ('Install', 'Notification') and not ({{ is_refund('e') }})
         and (k.kind is null or k.kind != 'console' or e.event_name = 'Purchase') as is_activity,
     e.version,
+    e.version_sort_key,
     {{ finite_number('e.amount_text') }} as amount,
     e.currency,
     r.usd_per_unit is not null as has_rate,
@@ -63,7 +82,9 @@ select
     end as revenue_usd,
     e.subject,
     e.detail,
-    e.target_version
+    e.target_version,
+    e.purchase_id,
+    e.refund_of
 from distinct_events e
 left join (
     -- Only those that an affected hour may hold: all of them have more keys than events to look up.
@@ -73,6 +94,8 @@ left join (
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
     and e.event_at between s.started_at and s.ended_at
 left join {{ source('lake', 'sources') }} k on k.source = e.source
+left join refunded f on f.event_id = e.event_id
 left join {{ ref('stg_exchange_rates') }} r
     on r.currency = e.currency
-    and e.event_at >= r.valid_from and (r.valid_to is null or e.event_at < r.valid_to)
+    and coalesce(f.purchased_at, e.event_at) >= r.valid_from
+    and (r.valid_to is null or coalesce(f.purchased_at, e.event_at) < r.valid_to)

@@ -21,7 +21,7 @@ returned as (
         {%- endfor %}
     from {{ ref('player_days') }} d
     join members m using (studio, game, platform, player_id)
-    where d.date - m.cohort_date in (1, 7, 30)
+    where d.is_active and d.date - m.cohort_date in (1, 7, 30)
         {%- if is_incremental() %}
         and {{ in_window('d.date', ref('affected_play_cohort_dates'), 'date', days_after=30) }}
         and d.date in (
@@ -41,7 +41,7 @@ paid as (
         {%- endfor %}
     from {{ ref('player_days') }} d
     join members m using (studio, game, platform, player_id)
-    where d.net_usd <> 0 and d.date <= m.cohort_date + 30
+    where d.net_usd <> 0 and d.date >= m.cohort_date and d.date <= m.cohort_date + 30
         and {{ in_window('d.date', ref('affected_play_cohort_dates'), 'date', days_after=30) }}
     group by m.cohort_date, studio, game, platform, player_id
 ),

@@ -29,7 +29,7 @@ changed as (
     from changed_days c
     left join (
         select * from {{ ref('player_days') }}
-        where {{ in_window('date', ref('affected_activity_dates'), 'date') }}
+        where is_active and {{ in_window('date', ref('affected_activity_dates'), 'date') }}
     ) d using (date, studio, game, platform, player_id)
     group by studio, game, platform, player_id
 ),
@@ -45,7 +45,7 @@ candidates as (
     select studio, game, platform, player_id, d.date, case when d.has_purchased then d.date end
     from {{ ref('player_days') }} d
     join changed c using (studio, game, platform, player_id)
-    where c.is_asked = 1
+    where c.is_asked = 1 and d.is_active
 )
 {% else %}
 with candidates as (
@@ -54,6 +54,7 @@ with candidates as (
         date as active_date,
         case when has_purchased then date end as purchase_date
     from {{ ref('player_days') }}
+    where is_active
 )
 {% endif %}
 select

@@ -22,7 +22,7 @@ changed as (
     from changed_days c
     left join (
         select * from {{ ref('player_days') }}
-        where {{ in_window('date', ref('affected_activity_dates'), 'date') }}
+        where is_active and {{ in_window('date', ref('affected_activity_dates'), 'date') }}
     ) d using (date, studio, game, platform, player_id)
     group by studio, game, platform, player_id
 ),
@@ -38,12 +38,13 @@ candidates as (
     select studio, game, platform, player_id, d.date
     from {{ ref('player_days') }} d
     join changed c using (studio, game, platform, player_id)
-    where c.is_asked = 1
+    where c.is_asked = 1 and d.is_active
 )
 select studio, game, platform, player_id, max(date) as last_active_date
 from candidates
 {% else %}
 select studio, game, platform, player_id, max(date) as last_active_date
 from {{ ref('player_days') }}
+where is_active
 {% endif %}
 group by studio, game, platform, player_id

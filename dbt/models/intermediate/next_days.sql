@@ -12,7 +12,8 @@ with days as (
         date, studio, game, platform, player_id,
         lead(date) over (partition by studio, game, platform, player_id order by date) as next_date
     from {{ ref('player_days') }}
-    where {{ in_window('date', ref('affected_gap_dates'), 'date', days_after=30) }}
+    where is_active
+        and {{ in_window('date', ref('affected_gap_dates'), 'date', days_after=30) }}
         and {{ among_players(source('lake', 'changed_player_days')) }}
 )
 select

@@ -10,6 +10,7 @@ with summed as (
         service_name, version, player_id,
         count(case when is_active then 1 end) as active_days,
         max(case when is_active then date end) as last_active_date,
+        cast(sum(case when is_active then date - date '2000-01-01' end) as bigint) as active_date_sum,
         -- The device of that date: texts of dates are in the order of dates.
         substr(max({{ by_bytes("case when is_active then cast(date as varchar) || device end") }}), 11)
             as last_device,

@@ -3,6 +3,7 @@ select
     service_name, version,
     count(case when active_days > 0 then 1 end) as players,
     cast(sum(active_days) as bigint) as player_days,
+    cast(sum(active_days * active_days) as bigint) as player_days_squared,
     count(case when last_active_date > today - 7 then 1 end) as players_last_7_days,
     count(case when was_active_a_week_ago then 1 end) as players_previous_7_days,
     cast(sum(sessions) as bigint) as sessions,

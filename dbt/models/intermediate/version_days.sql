@@ -7,6 +7,7 @@ select
     service_name,
     device,
     version,
+    max(version_sort_key) as version_sort_key,
     min(event_at) as first_seen_at,
     max(event_at) as last_seen_at,
     count(*) as sightings,

@@ -5,6 +5,7 @@
 select
     service_name,
     version,
+    max(version_sort_key) as version_sort_key,
     min(first_seen_at) as first_seen_at,
     max(last_seen_at) as last_seen_at,
     sum(sightings)::bigint as sightings

@@ -14,10 +14,11 @@ select
     service_name,
     device,
     version,
+    version_sort_key,
     event_at::date as date,
     count(*) as sightings
 from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
     and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
-group by player_id, service_name, device, version, event_at::date
+group by player_id, service_name, device, version, version_sort_key, event_at::date

@@ -17,8 +17,9 @@ spine as (
 daily_players as (
     select
         date, studio, game, platform,
-        count(*) as dau,
+        sum(case when is_active then 1 else 0 end) as dau,
         sum(case when net_usd > 0 then 1 else 0 end) as payers,
+        sum(net_usd) as player_revenue_usd,
         sum(case when has_crashed then 1 else 0 end) as crashed_players
     from {{ ref('player_days') }}
     where {{ in_window('date', ref('affected_kpi_dates'), 'date') }}
@@ -55,6 +56,7 @@ started as (
         {{ grain_label('studio') }} as studio,
         {{ grain_label('game') }} as game,
         {{ grain_label('platform') }} as platform,
+        player_id,
         duration_seconds,
         has_crash
     from {{ ref('stg_sessions') }}
@@ -65,6 +67,8 @@ sessions as (
         date, {{ grain_columns() }},
         count(*) as sessions,
         sum(duration_seconds) as playtime_seconds,
+        sum(case when player_id is null then 1 else 0 end) as unattributed_sessions,
+        sum(case when player_id is null then duration_seconds else 0 end) as unattributed_seconds,
         percentile_cont(0.5) within group (order by duration_seconds::double precision) as median_seconds,
         sum(case when has_crash then 1 else 0 end) as crashed_sessions
     from started group by {{ grain_sets(['date']) }}
@@ -108,10 +112,15 @@ measured as (
         case when date + 28 < now_at::date then coalesce(churned, 0)::bigint end as churned_players_28,
         coalesce(sessions, 0) as sessions,
         coalesce(playtime_seconds, 0)::double precision as playtime_seconds,
+        coalesce(unattributed_sessions, 0)::bigint as unattributed_sessions,
+        coalesce(unattributed_seconds, 0)::double precision as unattributed_playtime_seconds,
+        (coalesce(playtime_seconds, 0) - coalesce(unattributed_seconds, 0))::double precision as player_seconds,
         median_seconds,
         coalesce(crashed_sessions, 0)::double precision as crashed_sessions,
         coalesce(crashed_players, 0)::double precision as crashed_players,
         coalesce(revenue_usd, 0)::double precision as revenue_usd,
+        coalesce(player_revenue_usd, 0)::double precision as player_revenue_usd,
+        (coalesce(revenue_usd, 0) - coalesce(player_revenue_usd, 0))::double precision as unattributed_revenue_usd,
         coalesce(payers, 0)::bigint as payers,
         coalesce(first_payers, 0) as first_payers,
         conversion_cohort_d7, conversion_cohort_d30, ltv_d7_usd, ltv_d30_usd,
@@ -138,16 +147,20 @@ select
     churned_players_28,
     churned_players_28::double precision / nullif(dau, 0) as churn_28,
     sessions,
-    sessions::double precision / nullif(dau, 0) as sessions_per_active_player,
+    unattributed_sessions,
+    -- Figures per player take what is known of players alone.
+    (sessions - unattributed_sessions)::double precision / nullif(dau, 0) as sessions_per_active_player,
     playtime_seconds,
-    playtime_seconds / nullif(dau, 0) as playtime_per_active_player_seconds,
+    unattributed_playtime_seconds,
+    player_seconds / nullif(dau, 0) as playtime_per_active_player_seconds,
     playtime_seconds / nullif(sessions, 0) as session_length_mean_seconds,
     median_seconds as session_length_median_seconds,
     revenue_usd,
+    unattributed_revenue_usd,
     payers,
     first_payers,
-    revenue_usd / nullif(dau, 0) as arpdau_usd,
-    revenue_usd / nullif(payers, 0) as arppu_usd,
+    player_revenue_usd / nullif(dau, 0) as arpdau_usd,
+    player_revenue_usd / nullif(payers, 0) as arppu_usd,
     first_payers::double precision / nullif(dau, 0) as conversion_first_purchase_daily,
     payers::double precision / nullif(dau, 0) as conversion_period,
     conversion_cohort_d7,

@@ -11,9 +11,12 @@ with sums as (
         date_trunc('month', date)::date as month, studio, game, platform,
         sum(new_players)::bigint as new_players,
         sum(sessions)::bigint as sessions,
+        sum(unattributed_sessions)::bigint as unattributed_sessions,
         -- Decimals do not depend on the order of the days.
-        sum(playtime_seconds::decimal(28, 6))::double precision as playtime_seconds,
-        sum(revenue_usd::decimal(28, 6))::double precision as revenue_usd
+        sum(playtime_seconds::decimal(28, 6)) as playtime_seconds,
+        sum(unattributed_playtime_seconds::decimal(28, 6)) as unattributed_playtime_seconds,
+        sum(revenue_usd::decimal(28, 6)) as revenue_usd,
+        sum(unattributed_revenue_usd::decimal(28, 6)) as unattributed_revenue_usd
     from {{ ref('kpi_daily') }}
     where {{ in_window('date', ref('affected_kpi_months'), 'month') }}
     group by date_trunc('month', date)::date, studio, game, platform
@@ -49,7 +52,13 @@ measured as (
     select
         month, studio, game, platform,
         coalesce(mau_calendar, 0) as mau_calendar,
-        new_players, sessions, playtime_seconds, revenue_usd,
+        new_players, sessions, unattributed_sessions,
+        playtime_seconds::double precision as playtime_seconds,
+        unattributed_playtime_seconds::double precision as unattributed_playtime_seconds,
+        (playtime_seconds - unattributed_playtime_seconds)::double precision as player_seconds,
+        revenue_usd::double precision as revenue_usd,
+        unattributed_revenue_usd::double precision as unattributed_revenue_usd,
+        (revenue_usd - unattributed_revenue_usd)::double precision as player_revenue_usd,
         coalesce(payers, 0) as payers,
         coalesce(month + interval '1 month' <= now_at, false) and w.game is null as is_complete
     from sums
@@ -63,14 +72,17 @@ select
     mau_calendar,
     new_players,
     sessions,
+    unattributed_sessions,
     playtime_seconds,
+    unattributed_playtime_seconds,
     playtime_seconds / nullif(sessions, 0) as session_length_mean_seconds,
-    sessions::double precision / nullif(mau_calendar, 0) as sessions_per_active_player,
-    playtime_seconds / nullif(mau_calendar, 0) as playtime_per_active_player_seconds,
+    (sessions - unattributed_sessions)::double precision / nullif(mau_calendar, 0) as sessions_per_active_player,
+    player_seconds / nullif(mau_calendar, 0) as playtime_per_active_player_seconds,
     revenue_usd,
+    unattributed_revenue_usd,
     payers,
-    revenue_usd / nullif(mau_calendar, 0) as arpmau_usd,
-    revenue_usd / nullif(payers, 0) as arppu_usd,
+    player_revenue_usd / nullif(mau_calendar, 0) as arpmau_usd,
+    player_revenue_usd / nullif(payers, 0) as arppu_usd,
     payers::double precision / nullif(mau_calendar, 0) as conversion_period,
     is_complete
 from measured

@@ -10,7 +10,10 @@ with games as (
         hour,
         {{ grain_label('studio') }} as studio,
         {{ grain_label('game') }} as game,
-        average_viewers, peak_viewers, channels, hours_streamed
+        average_viewers, peak_viewers, channels, hours_streamed,
+        -- The ratio is of the games and hours that tell both.
+        case when hours_streamed is not null then average_viewers end as watched_of_both,
+        case when average_viewers is not null then hours_streamed end as streamed_of_both
     from {{ ref('stg_stream_stats') }}
     where {{ in_window('hour', ref('affected_stream_dates'), 'date') }}
 ),
@@ -20,7 +23,9 @@ hours as (
         sum(average_viewers) as average_viewers,
         sum(peak_viewers) as peak_viewers,
         sum(channels) as channels,
-        sum(hours_streamed) as hours_streamed
+        sum(hours_streamed) as hours_streamed,
+        sum(watched_of_both) as watched_of_both,
+        sum(streamed_of_both) as streamed_of_both
     from games
     group by grouping sets ((hour, studio, game), (hour, studio), (hour))
 ),
@@ -31,7 +36,9 @@ days as (
         sum(average_viewers)::double precision as hours_watched,
         max(peak_viewers)::bigint as peak_viewers,
         max(channels)::bigint as peak_channels,
-        sum(hours_streamed)::double precision as hours_streamed
+        sum(hours_streamed)::double precision as hours_streamed,
+        sum(watched_of_both)::double precision as watched_of_both,
+        sum(streamed_of_both)::double precision as streamed_of_both
     from hours group by hour::date, studio, game
 ),
 periods as (select distinct date from days),
@@ -43,7 +50,7 @@ select
     d.peak_viewers,
     d.peak_channels,
     d.hours_streamed,
-    d.hours_watched / nullif(d.hours_streamed, 0) as viewer_ratio,
+    d.watched_of_both / nullif(d.streamed_of_both, 0) as viewer_ratio,
     coalesce(d.date + 1 <= t.now_at, false) and w.game is null as is_complete
 from days d
 cross join {{ ref('processed_through') }} t

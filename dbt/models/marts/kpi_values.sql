@@ -11,15 +11,16 @@
 ) }}
 {%- set daily = [
     'dau', 'wau', 'mau', 'stickiness', 'new_players', 'returning_players', 'resurrected_players',
-    'sessions', 'sessions_per_active_player', 'playtime_seconds',
-    'playtime_per_active_player_seconds', 'session_length_mean_seconds',
-    'session_length_median_seconds', 'revenue_usd', 'payers', 'first_payers', 'arpdau_usd',
+    'sessions', 'unattributed_sessions', 'sessions_per_active_player', 'playtime_seconds',
+    'unattributed_playtime_seconds', 'playtime_per_active_player_seconds', 'session_length_mean_seconds',
+    'session_length_median_seconds', 'revenue_usd', 'unattributed_revenue_usd', 'payers', 'first_payers', 'arpdau_usd',
     'arppu_usd', 'conversion_first_purchase_daily', 'conversion_period', 'crash_free_sessions',
     'crash_free_players',
 ] %}
 {%- set monthly = [
-    'new_players', 'sessions', 'playtime_seconds', 'session_length_mean_seconds',
-    'sessions_per_active_player', 'playtime_per_active_player_seconds', 'revenue_usd', 'payers',
+    'new_players', 'sessions', 'unattributed_sessions', 'playtime_seconds',
+    'unattributed_playtime_seconds', 'session_length_mean_seconds', 'sessions_per_active_player',
+    'playtime_per_active_player_seconds', 'revenue_usd', 'unattributed_revenue_usd', 'payers',
     'arpmau_usd', 'arppu_usd', 'conversion_period',
 ] %}
 {%- set cohorts = [

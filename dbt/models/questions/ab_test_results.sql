@@ -5,6 +5,8 @@
 with assignments as (
     select
         service_name, player_id, subject as experiment, detail as variant, event_at::date as day_0,
+        min({{ by_bytes('detail') }}) over (partition by service_name, subject, player_id)
+            <> max({{ by_bytes('detail') }}) over (partition by service_name, subject, player_id) as has_two_variants,
         row_number() over (
             partition by service_name, subject, player_id
             order by event_at, transaction_id, {{ by_bytes('event_id') }}
@@ -13,19 +15,31 @@ with assignments as (
     where event_name = 'ExperimentAssigned' and player_id is not null
 ),
 assigned as (select * from assignments where place = 1),
-cohort as (select distinct service_name, player_id, day_0 from assigned),
+-- An experiment goes on as long as anybody is told their variant.
+lasting as (
+    select service_name, subject as experiment, max(event_at) as last_assigned_at
+    from {{ ref('player_events') }}
+    where event_name = 'ExperimentAssigned' and player_id is not null
+    group by service_name, subject
+),
+cohort as (select distinct service_name, player_id, day_0 from assigned where not has_two_variants),
 followed as ({{ followed('cohort') }}),
 arms as (
     select
         a.service_name, a.experiment, a.variant,
         min(a.day_0) as first_assigned_date,
-        count(*) as players,
+        count(f.player_id) as players,
+        count(case when a.has_two_variants then 1 end) as players_two_variants,
         {{ retention_counts() }},
+        count(case when is_d30 then 1 end) as players_d30,
         count(case when f.revenue_usd > 0 then 1 end) as payers,
-        {{ moments('f.revenue_usd', 'revenue') }}
+        {{ moments('f.revenue_usd', 'revenue') }},
+        {{ moments('f.revenue_d7', 'revenue_d7') }},
+        {{ moments('f.revenue_d30', 'revenue_d30') }}
     from assigned a
-    join followed f
-        on f.service_name = a.service_name and f.player_id = a.player_id and f.day_0 = a.day_0
+    -- Who had two variants tells of neither.
+    left join followed f
+        on not a.has_two_variants and f.service_name = a.service_name and f.player_id = a.player_id and f.day_0 = a.day_0
     group by a.service_name, a.experiment, a.variant
 ),
 measured as (
@@ -40,13 +54,22 @@ measured as (
         {{ share('retained_d1', 'players_d1', 'retention_d1') }},
         {{ share('retained_d7', 'players_d7', 'retention_d7') }},
         {{ mean('revenue', 'revenue_per_player_usd') }},
-        {{ mean_variance_of('revenue') }} as revenue_variance
+        {%- for day in ['d7', 'd30'] %}
+        {{ mean('revenue_' ~ day, 'revenue_' ~ day ~ '_per_player_usd') }},
+        {{ mean_variance_of('revenue_' ~ day) }} as revenue_{{ day }}_variance,
+        {%- endfor %}
+        cast(sum(players) over (partition by service_name, experiment) as double precision)
+            / count(*) over (partition by service_name, experiment) as expected_players,
+        count(*) over (partition by service_name, experiment) as arms
     from arms
 ),
 controls as (
     select
-        service_name, experiment, revenue_variance as control_revenue_variance,
-        revenue_n as control_revenue_n, revenue_per_player_usd as control_revenue,
+        service_name, experiment,
+        {%- for day in ['d7', 'd30'] %}
+        revenue_{{ day }}_variance as control_{{ day }}_variance, revenue_{{ day }}_n as control_{{ day }}_n,
+        revenue_{{ day }}_per_player_usd as control_{{ day }}_revenue,
+        {%- endfor %}
         players_d1 as control_players_d1, players_d7 as control_players_d7,
         {%- for day in ['d1', 'd7'] %}
         retention_{{ day }} as control_{{ day }},
@@ -56,32 +79,74 @@ controls as (
     from measured
     where is_control
 ),
+-- Whether as many players came into every arm: if not, something else than chance chose them.
+evenness as (
+    select service_name, experiment, {{ chi_square_p('x', 'arms - 1') }} as sample_ratio_p
+    from (
+        select
+            service_name, experiment, max(arms) as arms,
+            sum(power(players - expected_players, 2) / nullif(expected_players, 0)) as x
+        from measured
+        group by service_name, experiment
+        having max(arms) > 1
+    ) as summed
+),
+looks as (
+    select
+        service_name, experiment,
+        cast(max(last_date) - min(first_assigned_date) + 1 as bigint) as days
+    from measured
+    cross join (select now_at::date - 1 as last_date from {{ ref('processed_through') }}) l
+    group by service_name, experiment
+),
 compared as (
     select
         m.*,
         {{ difference_of_shares('m.retention_d1', 'c.control_d1', 'retention_d1_difference') }},
         {{ difference_of_shares('m.retention_d7', 'c.control_d7', 'retention_d7_difference') }},
+        {%- for day in ['d7', 'd30'] %}
         {{ difference_of_means(
-            'm.revenue_per_player_usd', 'm.revenue_variance', 'm.revenue_n',
-            'c.control_revenue', 'c.control_revenue_variance', 'c.control_revenue_n',
-            'revenue_difference_usd') }},
+            'm.revenue_' ~ day ~ '_per_player_usd', 'm.revenue_' ~ day ~ '_variance', 'm.revenue_' ~ day ~ '_n',
+            'c.control_' ~ day ~ '_revenue', 'c.control_' ~ day ~ '_variance', 'c.control_' ~ day ~ '_n',
+            'revenue_' ~ day ~ '_difference_usd') }},
+        {%- endfor %}
+        e.sample_ratio_p,
+        coalesce(e.sample_ratio_p < {{ var('sample_ratio_alarm') }}, false) as has_uneven_arms,
+        l.last_assigned_at,
+        coalesce(l.last_assigned_at >= t.now_at - interval '28 days', false) as is_active,
+        greatest(k.days, 1) as looks,
         coalesce({{ is_enough('m.players_d1') }} and {{ is_enough('c.control_players_d1') }}, false) as is_enough_d1,
         coalesce({{ is_enough('m.players_d7') }} and {{ is_enough('c.control_players_d7') }}, false) as is_enough_d7
     from measured m
+    join lasting l on l.service_name = m.service_name and l.experiment = m.experiment
+    join looks k on k.service_name = m.service_name and k.experiment = m.experiment
+    cross join {{ ref('processed_through') }} t
+    left join evenness e on e.service_name = m.service_name and e.experiment = m.experiment
     left join controls c
         on c.service_name = m.service_name and c.experiment = m.experiment and not m.is_control
 )
 select
-    service_name, experiment, variant, is_control, first_assigned_date, players,
+    service_name, experiment, variant, is_control, is_active, first_assigned_date, last_assigned_at, players,
+    players_two_variants, sample_ratio_p,
+    looks as days_to_look, {{ error_of_looks('looks') }}::double precision as error_if_looked_daily,
     players_d1, retained_d1, retention_d1, retention_d1_low, retention_d1_high,
     players_d7, retained_d7, retention_d7, retention_d7_low, retention_d7_high,
     payers,
-    cast(revenue_sum as double precision) as revenue_usd,
+    cast(coalesce(revenue_sum, 0) as double precision) as revenue_usd,
     revenue_per_player_usd, revenue_per_player_usd_low, revenue_per_player_usd_high,
+    {%- for day in ['d7', 'd30'] %}
+    {{ 'players_d30,' if day == 'd30' }}
+    revenue_{{ day }}_per_player_usd, revenue_{{ day }}_per_player_usd_low, revenue_{{ day }}_per_player_usd_high,
+    revenue_{{ day }}_difference_usd, revenue_{{ day }}_difference_usd_low, revenue_{{ day }}_difference_usd_high,
+    {%- endfor %}
     retention_d1_difference, retention_d1_difference_low, retention_d1_difference_high,
     retention_d7_difference, retention_d7_difference_low, retention_d7_difference_high,
-    revenue_difference_usd, revenue_difference_usd_low, revenue_difference_usd_high,
+    -- Arms of different age are compared over equal days alone.
+    revenue_d7_difference_usd as revenue_difference_usd,
+    revenue_d7_difference_usd_low as revenue_difference_usd_low,
+    revenue_d7_difference_usd_high as revenue_difference_usd_high,
     case
+        when has_uneven_arms and not is_control then 'uneven arms'
         when is_enough_d7 and retention_d7_difference_low > 0 then 'better'
         when is_enough_d7 and retention_d7_difference_high < 0 then 'worse'
         when is_enough_d7 then 'no clear difference'

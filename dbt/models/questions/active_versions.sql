@@ -73,6 +73,7 @@ services as (
 select
     service_name,
     version,
+    d.version_sort_key,
     d.first_seen_at,
     d.last_seen_at,
     p.players,

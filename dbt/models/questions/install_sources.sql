@@ -33,8 +33,11 @@ cohorts as (
         i.service_name, i.install_source,
         count(*) as players,
         {{ retention_counts() }},
+        count(case when f.is_d30 then 1 end) as players_d30,
         count(case when f.revenue_usd > 0 then 1 end) as payers,
-        {{ moments('f.revenue_usd', 'revenue') }}
+        {{ moments('f.revenue_usd', 'revenue') }},
+        {{ moments('f.revenue_d7', 'revenue_d7') }},
+        {{ moments('f.revenue_d30', 'revenue_d30') }}
     from firsts i
     join followed f on f.service_name = i.service_name and f.player_id = i.player_id
     group by i.service_name, i.install_source
@@ -47,6 +50,10 @@ joined as (
         coalesce(c.players_d1, 0) as players_d1, c.retained_d1,
         coalesce(c.players_d7, 0) as players_d7, c.retained_d7,
         coalesce(c.payers, 0) as payers,
+        coalesce(c.players_d30, 0) as players_d30,
+        {%- for day in ['d7', 'd30'] %}
+        c.revenue_{{ day }}_n, c.revenue_{{ day }}_sum, c.revenue_{{ day }}_squares,
+        {%- endfor %}
         c.revenue_n, c.revenue_sum, c.revenue_squares
     from counted n
     left join cohorts c on c.service_name = n.service_name and c.install_source = n.install_source
@@ -61,5 +68,9 @@ select
     payers,
     cast(coalesce(revenue_sum, 0) as double precision) as revenue_usd,
     {{ mean('revenue', 'revenue_per_player_usd') }},
+    -- Sources of different age are compared by these.
+    {{ mean('revenue_d7', 'revenue_d7_per_player_usd') }},
+    players_d30,
+    {{ mean('revenue_d30', 'revenue_d30_per_player_usd') }},
     {{ is_enough('players') }} as has_enough_data
 from joined

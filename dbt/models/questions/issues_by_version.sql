@@ -17,13 +17,16 @@ severities as (
     )
 )
 select
-    w.service_name, w.version, w.event_name as kind, w.subject as code,
+    w.service_name, w.version, w.version_sort_key, w.event_name as kind, w.subject as code,
     s.detail as severity,
     w.occurrences as issues, w.players, w.version_players,
     {{ share('w.players', 'w.version_players', 'share_of_players') }},
+    w.days, w.version_days,
+    {{ share_of_days('w.', 'share_of_days') }},
     w.version_sessions,
     {{ rate('w.occurrences', 'w.version_sessions', 1000, 'per_1000_sessions') }},
     w.previous_version,
+    w.previous_day_share as previous_share_of_days,
     1000 * {{ ratio('w.previous_occurrences', 'w.previous_version_sessions') }} as previous_per_1000_sessions,
     w.is_new,
     {{ is_enough('w.version_players') }} as has_enough_data

@@ -5,18 +5,15 @@
         'publish': {'period': 'date', 'column': 'date'}
     }
 ) }}
-with counted as (
-    select date, service_name, version, count(*) as players
-    from {{ ref('version_player_days') }}
-    where is_active
-        and {{ in_window('date', ref('affected_version_dates'), 'date') }}
-    group by date, service_name, version
-),
-totals as (
-    select *, cast(sum(players) over (partition by date, service_name) as bigint) as service_players
-    from counted
+with totals as (
+    select
+        date, service_name, version, players,
+        cast(sum(players) over (partition by date, service_name) as bigint) as service_players
+    from {{ ref('version_active_players') }}
+    where {{ in_window('date', ref('affected_version_dates'), 'date') }}
 )
 select
-    date, service_name, version, players,
-    {{ share('players', 'service_players', 'share_of_players') }}
-from totals
+    t.date, t.service_name, t.version, v.version_sort_key, t.players,
+    {{ share('t.players', 't.service_players', 'share_of_players') }}
+from totals t
+left join {{ ref('dim_version') }} v on v.service_name = t.service_name and v.version = t.version

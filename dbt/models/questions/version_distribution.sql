@@ -21,9 +21,10 @@ totals as (
 ),
 newest as (select * from ({{ newest_of_devices() }}) as every_device)
 select
-    t.service_name, t.version, t.device, t.players,
+    t.service_name, t.version, o.version_sort_key, t.device, t.players,
     {{ share('t.players', 't.service_players', 'share_of_players') }},
     n.version as newest_version_on_device,
-    coalesce(n.version = t.version, false) as is_newest_on_device
+    coalesce(n.version_rank = o.version_rank, false) as is_newest_on_device
 from totals t
+left join {{ ref('version_order') }} o on o.service_name = t.service_name and o.version = t.version
 left join newest n on n.service_name = t.service_name and n.device = t.device

@@ -69,13 +69,19 @@ retained as (
     from reached n
     left join returned b on b.service_name = n.service_name and b.version = n.version
 ),
+-- Each player once, on their last version of the period: whoever moves on has not churned from the old one.
 last_days_on_version as (
-    select v.service_name, v.version, v.player_id, max(v.date) as last_day
-    from {{ ref('version_player_days') }} v
-    cross join last_full
-    where v.is_active and v.date > last_date - 56 and v.date <= last_date - 28
-        and {{ since_days_before('v.date', 58) }}
-    group by v.service_name, v.version, v.player_id
+    select service_name, version, player_id, date as last_day
+    from (
+        select
+            v.service_name, v.version, v.player_id, v.date,
+            row_number() over (partition by v.service_name, v.player_id order by v.date desc) as place
+        from {{ ref('version_player_days') }} v
+        cross join last_full
+        where v.is_active and v.date > last_date - 56 and v.date <= last_date - 28
+            and {{ since_days_before('v.date', 58) }}
+    ) as placed
+    where place = 1
 ),
 seen_again as (
     select
@@ -144,7 +150,7 @@ contrasts as (
     from means
 )
 select
-    o.service_name, o.version, o.release_date, o.release_number, o.previous_version, o.is_newest,
+    o.service_name, o.version, o.version_sort_key, o.release_state, o.release_date, o.release_number, o.previous_version, o.is_newest,
     coalesce(u.players, 0) as players,
     coalesce(u.active_player_days, 0) as active_player_days,
     coalesce(u.sessions, 0) as sessions,

@@ -8,8 +8,10 @@ shares as (
         w.*, o.is_newest,
         case w.event_name when 'FeatureUsed' then 'feature' else lower(w.event_name) end as kind,
         case when w.event_name = 'FeatureUsed' then -1 else 1 end as badness,
-        {{ share('w.players', 'w.version_players', 'share_now') }},
-        {{ share('w.previous_players', 'w.previous_version_players', 'share_before') }}
+        {{ ratio('w.players', 'w.version_players') }} as share_of_players,
+        {{ ratio('w.previous_players', 'w.previous_version_players') }} as previous_share_of_players,
+        {{ share_of_days('w.', 'share_now') }},
+        {{ share_of_days('w.previous_', 'share_before') }}
     from with_previous w
     join {{ ref('version_order') }} o on o.service_name = w.service_name and o.version = w.version
     join {{ ref('active_versions') }} a on a.service_name = w.service_name and a.version = w.version
@@ -19,9 +21,10 @@ changes as (
 ),
 concerns as (
     select
-        service_name, version, is_newest, kind, subject as name,
-        players as players_affected, version_players, share_now as share_of_players,
-        previous_version, share_before as previous_share_of_players,
+        service_name, version, version_sort_key, is_newest, kind, subject as name,
+        players as players_affected, version_players, share_of_players,
+        share_now as share_of_days,
+        previous_version, previous_share_of_players, share_before as previous_share_of_days,
         badness * change as concern,
         case when badness = 1 then change_low else -change_high end as concern_low,
         case when badness = 1 then change_high else -change_low end as concern_high,
@@ -41,9 +44,9 @@ judged as (
     from concerns
 )
 select
-    service_name, version, is_newest, kind, name,
-    players_affected, version_players, share_of_players,
-    previous_version, previous_share_of_players,
+    service_name, version, version_sort_key, is_newest, kind, name,
+    players_affected, version_players, share_of_players, share_of_days,
+    previous_version, previous_share_of_players, previous_share_of_days,
     concern, concern_low, concern_high, direction,
     row_number() over (
         partition by service_name, version, kind

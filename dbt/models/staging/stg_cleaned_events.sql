@@ -10,7 +10,8 @@ select
     event_name,
     event_at,
     own_player_id,
-    case when event_name = 'SoftwareVersion' then {{ attribute('Version') }} end as version,
+    case when event_name = 'SoftwareVersion' then version end as version,
+    version_sort_key,
     case when event_name = 'SoftwareVersion' then {{ attribute('Device') }} end as own_device,
     case when {{ is_blank('session_id') }} then {{ attribute('Platform') }} end as own_platform,
     case when event_name = 'Purchase' then {{ attribute('Amount') }} end as amount_text,
@@ -29,5 +30,7 @@ select
         when 'Notification' then {{ attribute('Status') }}
         when 'ExperimentAssigned' then {{ attribute('Variant') }}
     end as detail,
-    case when event_name = 'Notification' then {{ attribute('TargetVersion') }} end as target_version
+    case when event_name = 'Notification' then version end as target_version,
+    purchase_id,
+    refund_of
 from {{ source('lake', 'cleaned_events') }}

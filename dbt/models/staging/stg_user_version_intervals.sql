@@ -3,6 +3,7 @@ select
     service_name,
     device,
     version,
+    version_sort_key,
     valid_from,
     valid_to
 from {{ source('lake', 'user_version_intervals') }}

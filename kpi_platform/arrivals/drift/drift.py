@@ -3,7 +3,7 @@
 Belongs here: comparing two catalogs, and mappings with the present one. Does not: reading them.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 from typing import Literal, TypeVar
@@ -21,6 +21,7 @@ Kind = Literal[
     "table removed",
     "table renamed",
     "table unreadable",
+    "table hides rows",
     "column added",
     "column removed",
     "column renamed",
@@ -36,7 +37,7 @@ _SAME_COLUMNS = 0.8
 
 @dataclass(frozen=True)
 class Change:
-    """One change of a schema. A blocking one stops the studio's hour until somebody looks."""
+    """One change of a schema. A blocking one stops hours until somebody looks."""
 
     kind: Kind
     schema: str
@@ -48,6 +49,12 @@ class Change:
     kpis: tuple[str, ...] = ()
     is_blocking: bool = False
     reason: str = ""
+
+    @property
+    def stops_studio(self) -> bool:
+        """Whether it stops all hours of the studio; what may not be read stops its sources' only:
+        nothing there has become doubtful."""
+        return self.is_blocking and self.kind not in ("table unreadable", "table hides rows")
 
 
 def find_changes(
@@ -71,6 +78,26 @@ def find_changes(
         if (change.table, change.column) not in said and change.table not in tables_gone
     ]
     return sorted(found, key=lambda c: (not c.is_blocking, c.table, c.column, c.kind))
+
+
+def find_hidden(
+    schema: str, hidden: Mapping[str, str], sources: Sequence[Source]
+) -> Iterator[Change]:
+    """Mapped tables of which row-level security shows us some of the rows, or none: what is read
+    then looks like an hour without events."""
+    for source in sources:
+        for table, mapping in tables_of(source, schema):
+            if table in hidden:
+                is_blocking = hidden[table] == "none"
+                kpis = _kpis(mapping)
+                yield Change(
+                    "table hides rows",
+                    schema,
+                    table,
+                    now=hidden[table],
+                    kpis=kpis,
+                    is_blocking=is_blocking,
+                )
 
 
 def _broken(

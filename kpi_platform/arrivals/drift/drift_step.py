@@ -4,19 +4,24 @@ Belongs here: the order of reading, comparing and remembering. Does not: the com
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import polars as pl
 
-from kpi_platform.arrivals.drift.drift import Change, find_changes
+from kpi_platform.arrivals.drift.drift import Change, find_changes, find_hidden
 from kpi_platform.arrivals.drift.drift_words import sentence
 from kpi_platform.arrivals.drift.mapped_columns import schemas_of, tables_of
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Source
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.studio_databases import StudioWarehouse
+from kpi_platform.storage.studio_databases import (
+    SchemaTraits,
+    StudioWarehouse,
+    TerminalWarehouseError,
+    as_studio_error,
+)
 from kpi_platform.storage.studio_databases.sql import literal
 
 TABLE = "warehouse_columns"
@@ -30,10 +35,21 @@ class StudioDrift:
     studio: str
     changes: tuple[Change, ...]
     catalogs: Mapping[str, pl.DataFrame]
+    traits: Mapping[str, SchemaTraits] = field(default_factory=dict)
+
+    @property
+    def hidden(self) -> frozenset[tuple[str, str]]:
+        """The tables, as (schema, table), of which row-level security shows us no row."""
+        return frozenset(
+            (schema, table)
+            for schema, of in self.traits.items()
+            for table, shown in of.hidden.items()
+            if shown == "none"
+        )
 
     @property
     def blocking(self) -> list[Change]:
-        """Changes for which the studio's hours must stop."""
+        """Changes for which hours must stop, the studio's or those of the sources that read it."""
         return [change for change in self.changes if change.is_blocking]
 
     @property
@@ -43,8 +59,8 @@ class StudioDrift:
 
     @property
     def why_stopped(self) -> str:
-        """One line for the ledger; empty if the studio's hour may go on."""
-        return " ".join(sentence(change) for change in self.blocking)
+        """One line for the ledger; empty if the studio's hour may go on, but for single sources."""
+        return " ".join(sentence(change) for change in self.blocking if change.stops_studio)
 
 
 def look_for_drift(
@@ -61,18 +77,31 @@ def look_for_drift(
     nothing only looks. Raises StudioWarehouseError.
     """
     changes: list[Change] = []
-    catalogs = {schema: warehouse.discover(schema) for schema in schemas_of(sources)}
+    schemas = schemas_of(sources)
+    with as_studio_error():
+        catalogs = {schema: warehouse.discover(schema) for schema in schemas}
+    traits = {schema: _traits(warehouse, schema) for schema in schemas}
     known = lake.scan(TABLE).filter(pl.col("studio") == studio).collect()
     for schema, now in catalogs.items():
         mine = known.filter(pl.col("schema") == schema)
         marks = _mapping_fingerprints(sources, schema)
         seen = _reviewed(mine, now, marks)
         found = find_changes(schema, seen if mine.height else None, now, sources)
+        found = [*find_hidden(schema, traits[schema].hidden, sources), *found]
         changes += found
         if remember != "nothing":
             kept = now if remember == "all" else _to_remember(seen, now, found)
             _remember(lake, studio, schema, kept, marks, mine)
-    return StudioDrift(studio, tuple(changes), catalogs)
+    return StudioDrift(studio, tuple(changes), catalogs, traits)
+
+
+def _traits(warehouse: StudioWarehouse, schema: str) -> SchemaTraits:
+    """What else the catalog tells; a database that does not say is read all the same."""
+    try:
+        with as_studio_error():
+            return warehouse.traits(schema)
+    except TerminalWarehouseError:
+        return SchemaTraits()
 
 
 def _mapping_fingerprints(sources: Sequence[Source], schema: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ Belongs here: one sentence per change. Does not: finding changes.
 from kpi_platform.arrivals.drift.drift import Change
 
 _STOPS = ". This studio's hours stop until it is put right."
+_STOPS_SOURCES = ". The hours of the sources that read it stop until it is put right."
 _USES = {
     "key": "the key",
     "watermark": "the watermark",
@@ -29,9 +30,9 @@ def sentence(change: Change) -> str:
         text += f" and {change.reason}"
     if change.kpis:
         text += f"; affects {', '.join(change.kpis)}"
-    return text + (
-        ". This studio's hours stop until it is put right." if change.is_blocking else "."
-    )
+    if change.is_blocking:
+        return text + (_STOPS if change.stops_studio else _STOPS_SOURCES)
+    return text + "."
 
 
 def _what(change: Change) -> str:
@@ -41,6 +42,8 @@ def _what(change: Change) -> str:
         "table removed": f"{table} is gone",
         "table renamed": f"{table} is gone, probably renamed to {change.now}",
         "table unreadable": f"{column} may not be read: permission is missing",
+        "table hides rows": f"{table} shows our role {change.now} of its rows: row-level security "
+        + ("has no policy for it" if change.now == "none" else "has a policy"),
         "column added": f"{column} is new ({change.now}); kept as an attribute",
         "column removed": f"{column} is gone",
         "column renamed": f"{column} is gone, probably renamed to {change.now}",

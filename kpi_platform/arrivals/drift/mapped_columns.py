@@ -6,7 +6,7 @@ Belongs here: holding mappings against a catalog. Does not: what changed since l
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kpi_platform.schemas.column_types import NUMBERS, TIMES, column_type
+from kpi_platform.schemas.column_types import NUMBERS, TIMES, ColumnType, column_type
 from kpi_platform.schemas.kpi_inputs import kpis_of_use
 from kpi_platform.schemas.source_tables import (
     ConsoleFeed,
@@ -18,6 +18,10 @@ from kpi_platform.schemas.source_values import EPOCH_PER_SECOND, Time, Value
 from kpi_platform.schemas.sources import Source
 
 Mapped = TableMapping | ConsoleFeed | StreamFeed
+# Attributes of events, and figures of stream feeds, that have a unit.
+_MEASURED = frozenset({
+    "Amount", "DurationSeconds", "average_viewers", "peak_viewers", "channels", "hours_streamed",
+})  # fmt: skip
 _STREAM_KPIS = ("average viewers", "peak viewers", "hours watched", "hours streamed")
 
 
@@ -33,6 +37,12 @@ class Use:
     time: Time | None = None
     value: Value | None = None
     is_json: bool = False
+    tells_versions: bool = True
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether its values are so many of a unit, so that another unit gives another figure."""
+        return self.use.removeprefix("attributes.") in _MEASURED
 
     def misfit(self, type_name: str) -> str:
         """Why a column of this type cannot be read as mapped; empty if it can."""
@@ -51,11 +61,39 @@ class Use:
     def means_something_else(self, old: str, new: str) -> str:
         """Why values of the new type may no longer mean what the mapping says, though they fit."""
         before, after = column_type(old), column_type(new)
+        if self.use == "key" and self.tells_versions and not _same_text(before, after):
+            return "may be written in another way now, so that every row would come a second time"
         if self.value is not None and self.value.scale != 1 and before.scale != after.scale:
             return f"is multiplied by {self.value.scale}, and gained or lost digits after the point"
+        if self.is_measured and _changes_unit(before, after):
+            return "has, or no longer has, digits after the point: it may be in another unit now"
         if self.time is not None and before.family != after.family:
             return "holds another kind of time"
         return ""
+
+
+def _same_text(before: ColumnType, after: ColumnType) -> bool:
+    """Whether a value of the old type is the same text in the new one."""
+    if before.family == after.family:
+        return before.family not in ("decimal", "float", "other") or before.scale == after.scale
+    is_whole = after.family == "decimal" and after.scale == 0
+    if before.family == "integer":
+        return is_whole or after.family == "text"
+    return before.family == "uuid" and after.family == "text"
+
+
+def _changes_unit(before: ColumnType, after: ColumnType) -> bool:
+    """Whether a number had parts of a whole and has none, or the other way round.
+
+    4.99 that becomes 499, and 499 that becomes 4.99, fit either type; a text may hold both.
+    """
+    return _has_parts(before) is not _has_parts(after)
+
+
+def _has_parts(kind: ColumnType) -> bool | None:
+    if kind.family in NUMBERS:
+        return kind.family == "float" or kind.scale > 0
+    return None
 
 
 def _time_misfit(time: Time, family: str) -> str:
@@ -100,6 +138,7 @@ def _uses(source: str, table: str, mapping: Mapped) -> Iterator[Use]:
             for column in sorted(columns):
                 yield Use(source, table, column, use, _STREAM_KPIS)
         return
+    is_dimension = isinstance(mapping, TableMapping) and mapping.is_dimension
     for use, columns in mapping.columns_by_use().items():
         kpis = tuple(kpis_of_use(mapping, use))
         for column in sorted(columns):
@@ -112,6 +151,7 @@ def _uses(source: str, table: str, mapping: Mapped) -> Iterator[Use]:
                 time=_time_of(mapping, use),
                 value=_value_of(mapping, use, column),
                 is_json=use == "json_columns",
+                tells_versions=not is_dimension,
             )
 
 

@@ -44,6 +44,7 @@ from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledg
 from kpi_platform.engine.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.engine.hour_steps import Done, error_line
 from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.file_names import writers_reason
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.mapped_values import decode_rows, holds
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
@@ -372,14 +373,14 @@ class FeedStep(ABC):
                 named = bad.with_columns(file_name=pl.lit(file.path))
                 self._take(folder, placed, named, hour, part, counts)
             digest = content.finish()
-        except UNOPENABLE as error:
+        except UNOPENABLE:
             if counts:
                 raise
             read.unreadable, digest = True, ""
-            if isinstance(error, FileNotFoundError):
-                state = "forgotten" if self._may_go(hour) else "held"
-                self._keep(held_records(seen, state, ""), hour, into)
-                return
+        if content.is_gone:
+            state = "forgotten" if self._may_go(hour) else "held"
+            self._keep(held_records(seen, state, ""), hour, into)
+            return
         if read.unreadable and any(record.holds_lines for record in seen.known):
             self._keep(held_records(seen, "held", file.identity), hour, into)
             return
@@ -434,7 +435,7 @@ class FeedStep(ABC):
                 mine = fields.select(holds(only)).to_series()
             admitted = admit(rows.filter(mine).with_columns(source=pl.lit(source.key)), NO_MARKS)
             made, useless = self._made(admitted.lines, owner)
-            aside = {"suppressed": admitted.suppressed, "sealed": admitted.sealed}
+            aside = {"suppressed": admitted.suppressed.height, "sealed": admitted.sealed.height}
             counts.setdefault(source.key, Counter()).update(aside)
             self._count(into, counts, source.key, hour, made, useless)
             rows = rows.filter(~mine)
@@ -518,8 +519,7 @@ def _folder(path: str) -> str:
 
 def is_feed_file(file: LandingFile) -> bool:
     """Whether a file is one that feeds are made of."""
-    name = file.path.rsplit("/", 1)[-1]
-    return not name.startswith((".", "_")) and READABLE.search(name) is not None
+    return not writers_reason(file.path) and READABLE.search(file.path) is not None
 
 
 NO_BAD = pl.DataFrame(schema={**BAD, "file_name": pl.String()})

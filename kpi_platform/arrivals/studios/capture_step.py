@@ -7,7 +7,7 @@ are new (`version_store.py`).
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self
 
 import polars as pl
@@ -16,17 +16,19 @@ from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.studios.capture_ledger import CaptureLedger
 from kpi_platform.arrivals.studios.capture_plan import CapturedSource, captured_sources
 from kpi_platform.arrivals.studios.captured_rows import CapturedTable
+from kpi_platform.arrivals.studios.studio_notices import KeyWatch, StudioNotices
 from kpi_platform.arrivals.studios.studio_reader import OpenWarehouse, StudioReader
 from kpi_platform.arrivals.studios.version_store import TABLE, VersionStore, stored_contents
 from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.row_versions import VERSION as VERSION_COLUMNS
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
-from kpi_platform.storage.studio_databases import StudioWarehouseError
+from kpi_platform.storage.studio_databases import StudioWarehouseError, as_studio_error
 
 VERSION = "1"
 _AGAIN = " again"
@@ -38,7 +40,12 @@ class CaptureStep:
     table = TABLE
 
     def __init__(
-        self, lake: Lake, sources: Sources, open_warehouse: OpenWarehouse, start_hour: datetime
+        self,
+        lake: Lake,
+        sources: Sources,
+        open_warehouse: OpenWarehouse,
+        start_hour: datetime,
+        future_limit: timedelta = timedelta(days=1),
     ) -> None:
         self._lake = lake
         self._plan = captured_sources(sources, start_hour)
@@ -50,13 +57,21 @@ class CaptureStep:
         }
         self._known: Mapping[datetime, Consumed] = {}
         self._dimensions_done = False
+        self._future_limit = future_limit
         self.drifts: dict[str, StudioDrift] = {}
+        self.notices = StudioNotices()
 
     @classmethod
     def of(cls, platform: Platform) -> Self:
         """The step as the settings have it."""
-        start_hour = platform.settings.start_hour
-        return cls(platform.lake, platform.sources, platform.open_warehouse, start_hour)
+        settings = platform.settings
+        return cls(
+            platform.lake,
+            platform.sources,
+            platform.open_warehouse,
+            settings.start_hour,
+            settings.future_limit,
+        )
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """What is captured, and, for hours captured before, whether a look finds anything new."""
@@ -149,6 +164,7 @@ class CaptureStep:
     ) -> Iterator[tuple[str, str]]:
         """Read every source's windows; yields the sources that failed and why."""
         self._look()
+        ahead = max(datetime.now(UTC), max(hours) + HOUR) + self._future_limit
         captured = {*self._ledger.captured_hours(), *hours}
         failed = self._ledger.failed_hours()
         for each in self._plan:
@@ -160,6 +176,7 @@ class CaptureStep:
                 if table.mapping.watermark is not None
                 for problem in self._read_table(each, table, ranges, kept, take, read_again)
             ]
+            self._count_ahead(each, ahead)
             if problems:
                 yield each.key, "; ".join(dict.fromkeys(problems))
 
@@ -182,16 +199,37 @@ class CaptureStep:
         read_again: Callable[[], None],
     ) -> Iterator[str]:
         reader = self._readers[each.studio.key]
-        reader.on_restart = read_again
+        watch = KeyWatch()
+
+        def restart() -> None:
+            watch.begin()
+            read_again()
+
+        reader.on_restart = restart
         try:
             for window in ranges:
+                watch.begin()
                 for rows in reader.read(table, window):
-                    versions = table.versions(rows)
+                    with as_studio_error():
+                        versions = table.versions(rows)
+                    watch.add(versions["row_key"])
                     # What lies in an hour that never ran is left to that hour's own run.
                     left = set(hours_in(versions)) - kept
                     take(versions.filter(~hours_expression(left)) if left else versions)
+                watch.end()
         except StudioWarehouseError as error:
             yield str(error)
+        self.notices.saw_repeated((each.key, table.table), watch.repeated)
+
+    def _count_ahead(self, each: CapturedSource, limit: datetime) -> None:
+        """Count, once per run, the rows that lie so far ahead that no window takes them.
+
+        By the wall clock, as a backfill of old hours has all newer rows ahead of it: it only warns.
+        """
+        for table in each.tables:
+            name = (each.key, table.table)
+            if table.mapping.watermark is not None and name not in self.notices.ahead:
+                self.notices.ahead[name] = self._readers[each.studio.key].count_ahead(table, limit)
 
     def _refresh_dimensions(self) -> None:
         """Replace every table without a watermark by what it holds now, once per run."""
@@ -205,10 +243,11 @@ class CaptureStep:
 
     def _refresh_dimension(self, each: CapturedSource, table: CapturedTable) -> None:
         try:
-            parts = [
-                table.dimension(rows)
-                for rows in self._readers[each.studio.key].read(table, (None, table.first_hour))
-            ]
+            with as_studio_error():
+                parts = [
+                    table.dimension(rows)
+                    for rows in self._readers[each.studio.key].read(table, (None, table.first_hour))
+                ]
         except StudioWarehouseError:
             # The source's own read tells of it; the rows of before stay.
             return

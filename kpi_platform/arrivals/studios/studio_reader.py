@@ -17,11 +17,13 @@ from kpi_platform.arrivals.studios.captured_rows import CapturedTable
 from kpi_platform.schemas.sources import Source, Studio
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import (
+    SAMPLE_SECONDS,
     StudioWarehouse,
     StudioWarehouseError,
     TerminalWarehouseError,
     TransientWarehouseError,
     Window,
+    as_studio_error,
     read_ahead,
 )
 
@@ -41,7 +43,8 @@ class StudioReader:
     on_restart: Callable[[], None] = lambda: None
     down: str = ""
     _warehouse: StudioWarehouse | None = None
-    _columns: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    _columns: dict[str, dict[str, dict[str, bool]]] = field(default_factory=dict)
+    _hidden: frozenset[tuple[str, str]] = frozenset()
 
     def read(
         self, table: CapturedTable, window: tuple[datetime | None, datetime]
@@ -79,9 +82,23 @@ class StudioReader:
             self.down = str(error)
             raise
         self.down = drift.why_stopped
+        self._hidden = drift.hidden
         for schema, catalog in drift.catalogs.items():
             self._columns[schema] = _columns_by_table(catalog)
         return drift
+
+    def count_ahead(self, table: CapturedTable, limit: datetime) -> int | None:
+        """How many rows have a watermark at `limit` or later; None if that takes too long."""
+        watermark = table.mapping.watermark
+        if watermark is None:
+            return 0
+        try:
+            with as_studio_error():
+                window = Window(watermark, limit, None)
+                return self._open().count(table.schema, table.table, window, SAMPLE_SECONDS)
+        except StudioWarehouseError:
+            self._close()
+            return None
 
     def close(self) -> None:
         """End the connection, if there is one."""
@@ -90,18 +107,20 @@ class StudioReader:
     def _read_once(
         self, table: CapturedTable, window: tuple[datetime | None, datetime]
     ) -> Iterator[pl.DataFrame]:
-        columns = self._columns_of(table)
         watermark = table.mapping.watermark
         asked = None if watermark is None else Window(watermark, *window)
-        batches = self._open().read_window(table.schema, table.table, columns, asked)
-        with closing(read_ahead(batches)) as ahead:
-            for batch in ahead:
-                yield pl.DataFrame(batch)
+        with as_studio_error():
+            columns = self._columns_of(table)
+            batches = self._open().read_window(table.schema, table.table, columns, asked)
+            with closing(read_ahead(batches)) as ahead:
+                for batch in ahead:
+                    yield pl.DataFrame(batch)
 
     def _columns_of(self, table: CapturedTable) -> list[str]:
-        """The columns to read: all there are, without those the mapping ignores.
+        """The columns to read: all that may be read, without those the mapping ignores.
 
-        Raises TerminalWarehouseError for a mapped table or column that is not there.
+        Raises TerminalWarehouseError for a mapped table or column that is not there, or that may
+        not be read.
         """
         found = self._catalog(table.schema).get(table.table)
         if found is None:
@@ -113,9 +132,19 @@ class StudioReader:
             raise TerminalWarehouseError(
                 f"table {table.schema}.{table.table}: column {', '.join(gone)} is mapped but gone"
             )
-        return [name for name in found if name not in table.ignored]
+        shut = sorted(name for name in table.needed if not found[name])
+        if shut:
+            raise TerminalWarehouseError(
+                f"table {table.schema}.{table.table}: column {', '.join(shut)} is mapped but may "
+                "not be read: permission is missing"
+            )
+        if (table.schema, table.table) in self._hidden:
+            raise TerminalWarehouseError(
+                f"table {table.schema}.{table.table}: row-level security shows none of its rows"
+            )
+        return [name for name, may_read in found.items() if may_read and name not in table.ignored]
 
-    def _catalog(self, schema: str) -> dict[str, list[str]]:
+    def _catalog(self, schema: str) -> dict[str, dict[str, bool]]:
         if schema not in self._columns:
             self._columns[schema] = _columns_by_table(self._open().discover(schema))
         return self._columns[schema]
@@ -125,7 +154,8 @@ class StudioReader:
             raise TerminalWarehouseError(self.down)
         if self._warehouse is None:
             try:
-                self._warehouse = self.open_warehouse(self.studio)
+                with as_studio_error():
+                    self._warehouse = self.open_warehouse(self.studio)
             except StudioWarehouseError as error:
                 self.down = str(error)
                 raise
@@ -138,8 +168,9 @@ class StudioReader:
         self._columns.clear()
 
 
-def _columns_by_table(catalog: pl.DataFrame) -> dict[str, list[str]]:
-    tables: dict[str, list[str]] = {}
-    for name, column in catalog.select("table", "column").iter_rows():
-        tables.setdefault(name, []).append(column)
+def _columns_by_table(catalog: pl.DataFrame) -> dict[str, dict[str, bool]]:
+    """Per table its columns in order, and whether each may be read."""
+    tables: dict[str, dict[str, bool]] = {}
+    for name, column, may_read in catalog.select("table", "column", "is_readable").iter_rows():
+        tables.setdefault(name, {})[column] = may_read
     return tables

@@ -4,9 +4,18 @@ Belongs here: reading `Name` off a body, and which bodies may turn out to be of 
 attributes, and whether a body is usable.
 """
 
+import orjson
 import polars as pl
 
-from kpi_platform.schemas.body_text import BLANKS, EVENT_NAME_KEY, FLAT_BODY, decode_body
+from kpi_platform.arrivals.telemetry.nested_bodies import read_nested_names
+from kpi_platform.schemas.body_text import (
+    BLANKS,
+    EVENT_NAME_KEY,
+    FLAT_BODY,
+    MAX_DEPTH,
+    decode_body,
+    without_nul,
+)
 
 NAMED = pl.Schema({"event_name": pl.String, "is_sound": pl.Boolean})
 
@@ -42,17 +51,21 @@ def judge_bodies(bodies: pl.Series) -> pl.DataFrame:
     body = bodies.to_frame("body")
     flat = body["body"].str.contains(_FLAT).fill_null(value=False)
     in_flat = pl.when(text.str.count_matches(_KEY) == 1).then(text.str.extract(_ANYWHERE))
-    json_name = text.str.json_path_match(f"$.{EVENT_NAME_KEY}").str.strip_chars(BLANKS)
-    is_json = json_name.str.contains(r"^[^{\[]").fill_null(value=False)
     named = body.select(
-        event_name=pl.when(flat).then(in_flat).otherwise(_first_key()),
-        is_sound=pl.lit(flat) | is_json,
+        event_name=pl.when(flat).then(in_flat).otherwise(_first_key()), is_sound=flat
     )
-    rest = named["event_name"].is_null().arg_true()
-    names = [_name(text) for text in body["body"][rest]]
+    rest = (~flat | named["event_name"].is_null()).fill_null(value=True).arg_true()
+    if not len(rest):
+        return named
+    others, nested = bodies[rest], read_nested_names(bodies[rest])
+    told = [
+        (name, True) if name is not None else _judge(text, first)
+        for text, first, name in zip(others, named["event_name"][rest], nested, strict=True)
+    ]
+    judged = pl.DataFrame(told, NAMED, orient="row")
     return named.with_columns(
-        named["event_name"].scatter(rest, pl.Series(names, dtype=pl.String)),
-        named["is_sound"].scatter(rest, pl.Series([name is not None for name in names])),
+        named["event_name"].scatter(rest, judged["event_name"]),
+        named["is_sound"].scatter(rest, judged["is_sound"]),
     )
 
 
@@ -67,6 +80,30 @@ def _first_key() -> pl.Expr:
     )
 
 
-def _name(text: str | None) -> str | None:
-    body = None if text is None else decode_body(text)
-    return None if body is None else body.event_name
+def _judge(text: str | None, first: str | None) -> tuple[str | None, bool]:
+    """Name and soundness of one body, whose name may be known as it stands `first`."""
+    if text is None:
+        return None, False
+    if (told := _json_name(text)) is not None:
+        name = told or None
+    elif first is not None:
+        return first, False
+    else:
+        body = decode_body(text)
+        name = None if body is None else body.event_name
+    return name, name is not None
+
+
+def _json_name(text: str) -> str | None:
+    """The name of a body that is JSON, exactly as `decode_body` reads it, in a fraction of the
+    time; empty if it has none. None if the body is no JSON, or its name is no text."""
+    if text.count("{") + text.count("[") > MAX_DEPTH:
+        return None
+    try:
+        body = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    name = body.get(EVENT_NAME_KEY, "") if isinstance(body, dict) else None
+    if not isinstance(name, str):
+        return None
+    return without_nul(name) if name.strip(BLANKS) else ""

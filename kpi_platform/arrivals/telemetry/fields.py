@@ -38,6 +38,11 @@ def split_json(lines: pl.DataFrame) -> pl.DataFrame:
     return lines.hstack(read_objects(lines["line"]))
 
 
+def replace_nul(fields: pl.DataFrame) -> pl.DataFrame:
+    """Replace each NUL in the columns `FIELDS` by U+FFFD: no text of PostgreSQL can hold one."""
+    return fields.with_columns(pl.col(FIELDS).str.replace_all("\0", "\ufffd", literal=True))
+
+
 def is_no_line(line: pl.Expr) -> pl.Expr:
     """Return whether a physical line does not count: nothing but blanks, or a header. A line
     over the size limit counts whatever it holds, for its content is not looked at."""

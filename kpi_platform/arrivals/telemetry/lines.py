@@ -4,16 +4,21 @@ Belongs here: where lines end, and lines too long to keep. Does not: what is in 
 """
 
 import codecs
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import polars as pl
 from polars.exceptions import ComputeError
 
 BLOCK_BYTES = 16 << 20
+# A line costs hundreds of bytes however short it is: a block of short ones ends by their number.
+BLOCK_LINES = 1 << 16
 MAX_LINE_BYTES = 1 << 20
 KEPT_BYTES = 64 << 10
-_BOM = b"\xef\xbb\xbf"
+BOM = "\ufeff"
+# A line is held up to here before it is known to be too long: with a line end, and marks of byte
+# order before it, which do not count.
+_LONGEST_HELD = MAX_LINE_BYTES + 64
 
 
 class Block(NamedTuple):
@@ -27,16 +32,17 @@ class Block(NamedTuple):
 
 
 def cut_blocks(pieces: Iterable[bytes], block_bytes: int = BLOCK_BYTES) -> Iterator[Block]:
-    """Cut a stream of bytes at line ends into blocks of about `block_bytes`.
+    """Cut a stream of bytes at line ends into blocks of at most about `block_bytes` and
+    `BLOCK_LINES` lines.
 
-    The last line may lack its line end; it then is the last block, alone. A byte order mark at
-    the start is dropped. Holds at most a block, a piece and `MAX_LINE_BYTES` at a time.
+    The last line may lack its line end; it then is the last block, alone. Holds at most a block,
+    a piece and `MAX_LINE_BYTES` at a time.
     """
     number = 1
     held: list[bytes] = []
     size = 0
     skipping = False
-    for piece in _bounded(_without_bom(pieces), block_bytes):
+    for piece in _bounded(pieces, block_bytes):
         if skipping:
             end = piece.find(b"\n") + 1
             if not end:
@@ -47,20 +53,32 @@ def cut_blocks(pieces: Iterable[bytes], block_bytes: int = BLOCK_BYTES) -> Itera
         if size < block_bytes:
             continue
         data, rest = _whole_lines(held)
-        if data:
-            yield Block(data, number)
-            number += data.count(b"\n")
-        if len(rest) > MAX_LINE_BYTES + 1:
+        for block in _of_few_lines(data, number):
+            yield block
+            number = block.number + block.data.count(b"\n")
+        if len(rest) > _LONGEST_HELD:
             yield Block(rest[:KEPT_BYTES], number, too_long=True)
             number += 1
             skipping, rest = True, b""
         held, size = [rest], len(rest)
     data = b"".join(held)
     end = data.rfind(b"\n") + 1
-    if end:
-        yield Block(data[:end], number)
+    yield from _of_few_lines(data[:end], number)
     if end < len(data):
         yield Block(data[end:], number + data.count(b"\n", 0, end))
+
+
+def _of_few_lines(data: bytes, number: int) -> Iterator[Block]:
+    """Whole lines as blocks of at most `BLOCK_LINES`; none if there is no line."""
+    lines = data.count(b"\n")
+    if lines <= BLOCK_LINES:
+        if data:
+            yield Block(data, number)
+        return
+    # Lines differ in length: a half by bytes need not be one by lines, but never is all or nothing.
+    middle = data.rfind(b"\n", 0, len(data) // 2) + 1 or data.find(b"\n") + 1
+    yield from _of_few_lines(data[:middle], number)
+    yield from _of_few_lines(data[middle:], number + data.count(b"\n", 0, middle))
 
 
 def _whole_lines(held: list[bytes]) -> tuple[bytes, bytes]:
@@ -75,21 +93,55 @@ def _whole_lines(held: list[bytes]) -> tuple[bytes, bytes]:
     return data[:end], data[end:]
 
 
-def read_lines(block: Block) -> pl.DataFrame:
-    """Split a block: `line_number`, `line` (null if it is no UTF-8), `raw` (bytes; only of lines
-    that are no UTF-8), line ends removed: a line feed and one carriage return before it.
+def read_lines(blocks: Sequence[Block]) -> pl.DataFrame:
+    """Split blocks of lines: `block` (its place in `blocks`), `line_number`, `line` (null if it is
+    no UTF-8), `raw` (bytes; only of lines that are no UTF-8). Line ends are removed (a line feed
+    and one carriage return before it), and marks of byte order at a line's start.
     """
+    # The reader takes text for compressed if its first bytes look so: a line end looks like none.
+    data = b"\n" + b"".join(_ended(block.data) for block in blocks)
     try:
-        lines = pl.read_lines(block.data).with_columns(raw=pl.lit(None, pl.Binary))
+        lines = pl.read_lines(data)[1:].with_columns(raw=pl.lit(None, pl.Binary))
     except ComputeError:
         # Some line is no UTF-8.
-        parts = block.data.removesuffix(b"\n").split(b"\n")
-        raw = [part.removesuffix(b"\r") for part in parts]
-        text = [_text(part) for part in raw]
-        odd = [part if line is None else None for part, line in zip(raw, text, strict=True)]
-        lines = pl.DataFrame({"line": text, "raw": odd}, {"line": pl.String, "raw": pl.Binary})
-    numbers = pl.int_range(block.number, block.number + pl.len(), dtype=pl.Int64)
-    return lines.select(numbers.alias("line_number"), "line", "raw")
+        lines = _split(data[1:])
+    if BOM.encode() in data:
+        lines = lines.with_columns(pl.col("line").str.strip_chars_start(BOM))
+    return pl.concat([_numbers(blocks), lines], how="horizontal", strict=True)
+
+
+def _numbers(blocks: Sequence[Block]) -> pl.DataFrame:
+    """`block` and `line_number` of each line of the blocks."""
+    number = pl.col("number")
+    counted = pl.DataFrame(
+        {
+            "block": range(len(blocks)),
+            "number": [block.number for block in blocks],
+            "count": [_ended(block.data).count(b"\n") for block in blocks],
+        },
+        {"block": pl.UInt32, "number": pl.Int64, "count": pl.Int64},
+    )
+    numbers = counted.select("block", line_number=pl.int_ranges(number, number + pl.col("count")))
+    return numbers.explode("line_number", empty_as_null=False)
+
+
+def _ended(data: bytes) -> bytes:
+    return data if data.endswith(b"\n") else data + b"\n"
+
+
+def _split(data: bytes) -> pl.DataFrame:
+    """Lines as `read_lines` splits them, for those of which some are no UTF-8."""
+    raw = [part.removesuffix(b"\r") for part in data[:-1].split(b"\n")]
+    text = [_text(part) for part in raw]
+    odd = [part if line is None else None for part, line in zip(raw, text, strict=True)]
+    return pl.DataFrame({"line": text, "raw": odd}, {"line": pl.String, "raw": pl.Binary})
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
 
 
 def kept_text(raw: bytes) -> str:
@@ -107,30 +159,9 @@ def shorten(lines: pl.Series) -> pl.Series:
     return lines.scatter(rows, pl.Series(texts, dtype=pl.String))
 
 
-def _without_bom(pieces: Iterable[bytes]) -> Iterator[bytes]:
-    start: bytes | None = b""
-    for piece in pieces:
-        if start is None:
-            yield piece
-            continue
-        start += piece
-        if len(start) >= len(_BOM):
-            yield start.removeprefix(_BOM)
-            start = None
-    if start:
-        yield start
-
-
 def _bounded(pieces: Iterable[bytes], limit: int) -> Iterator[bytes]:
     for piece in pieces:
         if len(piece) <= limit:
             yield piece
         else:
             yield from (piece[at : at + limit] for at in range(0, len(piece), limit))
-
-
-def _text(raw: bytes) -> str | None:
-    try:
-        return raw.decode()
-    except UnicodeDecodeError:
-        return None

@@ -1,54 +1,95 @@
-"""Telemetry files of one ingest hour -> readable lines and quarantined lines, none lost.
+"""Telemetry files -> readable lines and quarantined lines, none lost.
 
-Belongs here: the way of a file through reading, splitting and judging. Does not: those steps
-themselves (the modules beside), and the decoding of bodies.
+Belongs here: the way of a batch of lines through splitting and judging, and which lines are whose.
+Does not: those steps themselves (the modules beside), and the decoding of bodies.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple, Self
 
 import polars as pl
+from polars.exceptions import PanicException
 
-from kpi_platform.arrivals.telemetry.decompress import FileRead
+from kpi_platform.arrivals.telemetry.batches import Batch, FileEnd, Piece, TelemetryFile, gather
 from kpi_platform.arrivals.telemetry.event_names import judge_bodies, read_event_names
 from kpi_platform.arrivals.telemetry.fields import (
     is_no_line,
+    replace_nul,
     split_by_blanks,
     split_by_tabs,
     split_json,
 )
 from kpi_platform.arrivals.telemetry.lines import (
     BLOCK_BYTES,
-    Block,
-    cut_blocks,
     kept_text,
     read_lines,
     shorten,
 )
-from kpi_platform.arrivals.telemetry.reasons import Origin, judge, judge_usual
+from kpi_platform.arrivals.telemetry.reasons import Origin, Origins, judge, judge_usual
 from kpi_platform.schemas.tables import QuarantinedEvents, RawTelemetry
 
-__all__ = ["Origin", "ParsedFile", "parse_blocks", "parse_file"]
+__all__ = ["FileCounts", "Origin", "ParsedFile", "ParsedPart", "TelemetryFile", "parse_files"]
 
 _ROWS = RawTelemetry.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
 
 
-@dataclass(frozen=True)
-class ParsedFile:
-    """A file, or a block of one: `lines` = height of `rows` + height of `quarantined`, always.
+class FileCounts(NamedTuple):
+    """What a part holds of a file: `place` is the file's among those that are parsed.
 
-    `rows`: columns of `raw_telemetry`; `quarantined`: of `quarantined_events`, stage `read`; both
-    in the order of lines. `truncated` and `unreadable` are true on a file's last block only.
+    `truncated`, `unreadable` and `error` tell how the file ended, in the part that has its end;
+    lines that made the parser fail make it unreadable in theirs.
+    """
+
+    place: int
+    rows: int
+    quarantined: int
+    truncated: bool = False
+    unreadable: bool = False
+    error: str = ""
+
+    @property
+    def lines(self) -> int:
+        """Lines that count: neither blank nor a header."""
+        return self.rows + self.quarantined
+
+    def plus(self, other: Self) -> Self:
+        """The counts of both parts of the file."""
+        return self._replace(
+            rows=self.rows + other.rows,
+            quarantined=self.quarantined + other.quarantined,
+            truncated=self.truncated or other.truncated,
+            unreadable=self.unreadable or other.unreadable,
+            error=self.error or other.error,
+        )
+
+
+@dataclass(frozen=True)
+class ParsedPart:
+    """Lines of one or more neighbouring files, in their order; of a large file some of its lines.
+
+    `rows`: columns of `raw_telemetry`; `quarantined`: of `quarantined_events`, stage `read`.
+    `counts`: one per file of which something is here, its end if nothing else.
     """
 
     rows: pl.DataFrame
     quarantined: pl.DataFrame
-    truncated: bool = False
-    unreadable: bool = False
+    counts: tuple[FileCounts, ...]
+
+
+@dataclass(frozen=True)
+class ParsedFile:
+    """A whole file: `lines` = height of `rows` + height of `quarantined`, always."""
+
+    rows: pl.DataFrame
+    quarantined: pl.DataFrame
+    truncated: bool
+    unreadable: bool
+    error: str
 
     @property
     def lines(self) -> int:
@@ -64,82 +105,157 @@ def parse_file(
     late_limit: timedelta,
     future_limit: timedelta,
 ) -> ParsedFile:
-    """Parse a whole file held in memory; `parse_blocks` is the same in bounded memory."""
+    """Parse a whole file held in memory; `parse_files` is the same in bounded memory."""
     origin = Origin(source, file_name, ingest_hour, late_limit, future_limit)
-    blocks = list(parse_blocks([content], origin))
+    parts = list(parse_files([TelemetryFile(origin, [content])]))
+    total = parts[0].counts[0]
+    for part in parts[1:]:
+        total = total.plus(part.counts[0])
     return ParsedFile(
-        rows=pl.concat([block.rows for block in blocks]),
-        quarantined=pl.concat([block.quarantined for block in blocks]),
-        truncated=blocks[-1].truncated,
-        unreadable=blocks[-1].unreadable,
+        rows=pl.concat([part.rows for part in parts]),
+        quarantined=pl.concat([part.quarantined for part in parts]),
+        truncated=total.truncated,
+        unreadable=total.unreadable,
+        error=total.error,
     )
 
 
-def parse_blocks(
-    content: Iterable[bytes], origin: Origin, block_bytes: int = BLOCK_BYTES
-) -> Iterator[ParsedFile]:
-    """Parse a file that arrives in pieces, block by block; at least one block, never raises.
+def parse_files(
+    files: Iterable[TelemetryFile], block_bytes: int = BLOCK_BYTES
+) -> Iterator[ParsedPart]:
+    """Parse files that arrive in pieces, in order, small ones together, in bounded memory.
 
-    The name's ending says how the file is compressed and whether its lines are JSON. Of a file
-    cut short the last line, if it has no line end, cannot be trusted: it is quarantined as
-    `line_too_long`, `not_utf8`, or else `wrong_field_count`.
+    A name's ending says how its file is compressed and what its lines are written in; where it
+    does not, the first bytes do, and the origin's `format`. Of a file cut short the last line, if
+    it has no line end, cannot be trusted: it is quarantined as `line_too_long`, `not_utf8`, or
+    else `wrong_field_count`. Whatever a file raises is its own matter, and it is unreadable; but
+    for what `TelemetryFile` says.
     """
-    file = FileRead(content, origin.file_name)
-    waiting: deque[Future[ParsedFile]] = deque()
-    last: Block | None = None
+    waiting: deque[Future[ParsedPart]] = deque()
     with ThreadPoolExecutor(pl.thread_pool_size()) as executor:
-        for block in cut_blocks(file, block_bytes):
-            if last is not None:
-                waiting.append(executor.submit(_parse_block, last, origin))
+        for batch in gather(files, block_bytes):
+            waiting.append(executor.submit(_parse_batch, batch))
             if len(waiting) > pl.thread_pool_size():
                 yield waiting.popleft().result()
-            last = block
         while waiting:
             yield waiting.popleft().result()
-    yield _parse_last(last, file, origin)
 
 
-def _parse_last(block: Block | None, file: FileRead, origin: Origin) -> ParsedFile:
-    if block is None:
-        parsed = ParsedFile(_ROWS.to_frame(), _QUARANTINED.to_frame())
-    else:
-        is_cut = file.truncated and not block.too_long and not block.data.endswith(b"\n")
-        parsed = _parse_block(block._replace(cut=is_cut), origin)
-    return replace(parsed, truncated=file.truncated, unreadable=file.unreadable)
+def _parse_batch(batch: Batch) -> ParsedPart:
+    try:
+        rows, quarantined = _parse_pieces(batch.pieces, [origin for _, origin in batch.files])
+    except MemoryError:
+        raise
+    except (Exception, PanicException) as error:  # noqa: BLE001 (whatever it is, it is the file's)
+        return _parse_singly(batch, f"{type(error).__name__}: {error}")
+    good, bad = _heights(rows, batch), _heights(quarantined, batch)
+    counts = [
+        FileCounts(place, good[file], bad[file], *batch.ends.get(place, FileEnd()))
+        for file, (place, _) in enumerate(batch.files)
+    ]
+    return ParsedPart(rows.select(list(_ROWS)), quarantined.select(list(_QUARANTINED)), (*counts,))
 
 
-def _parse_block(block: Block, origin: Origin) -> ParsedFile:
-    if block.too_long:
-        kept = pl.DataFrame({"line_number": [block.number], "raw_line": [kept_text(block.data)]})
-        return _finished([], kept.with_columns(reason=pl.lit("line_too_long")), origin)
-    lines = read_lines(block)
-    if block.cut:
+def _parse_singly(batch: Batch, error: str) -> ParsedPart:
+    """Parse a batch's files one by one, since one of them makes the parser fail."""
+    if len(batch.files) == 1:
+        ((place, _),) = batch.files
+        ended = batch.ends.get(place, FileEnd())
+        count = FileCounts(place, 0, 0, ended.truncated, unreadable=True, error=error)
+        return ParsedPart(_ROWS.to_frame(), _QUARANTINED.to_frame(), (count,))
+    parts = [_parse_batch(_only(batch, file)) for file in range(len(batch.files))]
+    return ParsedPart(
+        rows=pl.concat([part.rows for part in parts]),
+        quarantined=pl.concat([part.quarantined for part in parts]),
+        counts=tuple(count for part in parts for count in part.counts),
+    )
+
+
+def _only(batch: Batch, file: int) -> Batch:
+    pieces = [piece._replace(file=0) for piece in batch.pieces if piece.file == file]
+    return Batch([batch.files[file]], pieces, batch.ends)
+
+
+def _heights(lines: pl.DataFrame, batch: Batch) -> list[int]:
+    """The number of lines of each of the batch's files."""
+    if len(batch.files) == 1:
+        return [lines.height]
+    counted = dict(lines["file"].value_counts().rows())
+    return [counted.get(file, 0) for file in range(len(batch.files))]
+
+
+def _parse_pieces(
+    pieces: Sequence[Piece], origins: Sequence[Origin]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows and quarantined lines with `file`, in order."""
+    too_long = [piece for piece in pieces if piece.block.too_long]
+    cut = [piece for piece in pieces if piece.block.cut]
+    whole = [piece for piece in pieces if not (piece.block.too_long or piece.block.cut)]
+    usual = [piece for piece in whole if not piece.is_json]
+    json = [piece for piece in whole if piece.is_json]
+    of_files = Origins(origins)
+    good: list[pl.DataFrame] = []
+    bad: list[pl.DataFrame] = []
+    if usual:
+        _parse_tabular(usual, of_files, good, bad)
+    if json:
+        _parse_json(json, of_files, good, bad)
+    if cut:
         # Whatever fields it seems to have, the last may be half of one.
-        half = split_by_tabs(lines).with_columns(BodyMessage=pl.lit(None, pl.String))
-        return _finished([], _unusable(judge(half, origin)), origin)
-    if _is_json(origin.file_name):
-        lines = lines.filter(~is_no_line(pl.col("line")).fill_null(value=False))
-        judged = judge(split_json(lines), origin)
-        return _finished([_rows(_usable(judged))], _unusable(judged), origin)
-    return _parse_tabular(lines, origin)
+        half = split_by_tabs(_lines(cut)).with_columns(BodyMessage=pl.lit(None, pl.String))
+        bad.append(_unusable(judge(half, of_files)))
+    if too_long:
+        bad.append(_too_long(too_long))
+    return (
+        _finished(good, _ROWS, of_files),
+        _finished(bad, _QUARANTINED, of_files, p_stage=pl.lit("read")),
+    )
 
 
-def _parse_tabular(lines: pl.DataFrame, origin: Origin) -> ParsedFile:
+def _lines(pieces: Sequence[Piece]) -> pl.DataFrame:
+    """The lines of pieces, with `file`."""
+    lines = read_lines([piece.block for piece in pieces])
+    files = pl.Series("file", [piece.file for piece in pieces], pl.UInt32)
+    return lines.with_columns(file=files.gather(lines["block"]))
+
+
+def _parse_tabular(
+    pieces: Sequence[Piece], origins: Origins, good: list[pl.DataFrame], bad: list[pl.DataFrame]
+) -> None:
     """Nearly all lines are of the usual form, which is read fast; all others exactly."""
-    usual = judge_usual(split_by_tabs(lines), origin)
+    lines = _lines(pieces)
+    usual = judge_usual(split_by_tabs(lines), origins)
     is_usual = usual["reason"].is_null()
+    if any(b"\0" in piece.block.data for piece in pieces):
+        is_usual &= ~lines["line"].str.contains("\0", literal=True).fill_null(value=True)
     if is_usual.all():
-        return _finished([_usual_rows(usual)], _unusable(usual.clear()), origin)
+        good.append(_usual_rows(usual))
+        return
     others = lines.filter(~is_usual)
     others = others.filter(~is_no_line(pl.col("line")).fill_null(value=False))
-    judged = judge(split_by_blanks(split_by_tabs(others)), origin)
-    good = [_usual_rows(usual.filter(is_usual)), _rows(_usable(judged))]
-    return _finished(good, _unusable(judged), origin)
+    judged = judge(replace_nul(split_by_blanks(split_by_tabs(others))), origins)
+    good += [_usual_rows(usual.filter(is_usual)), _rows(_usable(judged))]
+    bad.append(_unusable(judged))
 
 
-def _is_json(file_name: str) -> bool:
-    name = file_name.lower()
-    return name.removesuffix(".gz").removesuffix(".zst").endswith(".jsonl")
+def _parse_json(
+    pieces: Sequence[Piece], origins: Origins, good: list[pl.DataFrame], bad: list[pl.DataFrame]
+) -> None:
+    lines = _lines(pieces).filter(~is_no_line(pl.col("line")).fill_null(value=False))
+    judged = judge(replace_nul(split_json(lines)), origins)
+    good.append(_rows(_usable(judged)))
+    bad.append(_unusable(judged))
+
+
+def _too_long(pieces: Sequence[Piece]) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            (piece.file, piece.block.number, "line_too_long", kept_text(piece.block.data))
+            for piece in pieces
+        ],
+        {"file": pl.UInt32, "line_number": pl.Int64, "reason": pl.String, "raw_line": pl.String},
+        orient="row",
+    )
 
 
 def _usable(judged: pl.DataFrame) -> pl.DataFrame:
@@ -147,25 +263,23 @@ def _usable(judged: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unusable(judged: pl.DataFrame) -> pl.DataFrame:
-    """`line_number`, `reason` and `raw_line` of the lines that have a reason."""
+    """`file`, `line_number`, `reason` and `raw_line` of the lines that have a reason."""
     bad = judged.filter(pl.col("reason").is_not_null())
     rows = bad["raw"].is_not_null().arg_true()
     texts = pl.Series([kept_text(raw) for raw in bad["raw"][rows]], dtype=pl.String)
     raw_line = shorten(bad["line"]).scatter(rows, texts)
-    return bad.select("line_number", "reason", raw_line=raw_line)
+    return bad.select("file", "line_number", "reason", raw_line=raw_line)
 
 
-def _finished(good: list[pl.DataFrame], bad: pl.DataFrame, origin: Origin) -> ParsedFile:
-    """Complete rows and quarantined lines with what is the same for all lines of a file."""
-    parts = [frame for frame in good if frame.height]
-    if len(parts) > 1:
-        rows = pl.concat(parts).sort("line_number")
-    else:
-        rows = parts[0] if parts else _ROWS.to_frame()
-    return ParsedFile(
-        rows.with_columns(origin.columns()).select(list(_ROWS)),
-        bad.with_columns(origin.columns(), p_stage=pl.lit("read")).select(list(_QUARANTINED)),
-    )
+def _finished(
+    lines: list[pl.DataFrame], schema: pl.Schema, origins: Origins, **others: pl.Expr
+) -> pl.DataFrame:
+    """Lines in order, completed with what is the same for all lines of a file; with `file`."""
+    parts = [frame for frame in lines if frame.height]
+    if not parts:
+        return schema.to_frame().with_columns(file=pl.lit(None, pl.UInt32))
+    frame = pl.concat(parts).sort("file", "line_number") if len(parts) > 1 else parts[0]
+    return frame.with_columns(*origins.columns(), **others)
 
 
 def _rows(judged: pl.DataFrame) -> pl.DataFrame:
@@ -186,6 +300,7 @@ def _usual_rows(judged: pl.DataFrame) -> pl.DataFrame:
 
 def _named(judged: pl.DataFrame, names: pl.Series, texts: pl.Series) -> pl.DataFrame:
     return judged.select(
+        "file",
         "line_number",
         category="Category",
         event_timestamp_utc="at",

@@ -7,8 +7,6 @@ read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
-from itertools import chain
 from typing import Self
 
 import polars as pl
@@ -25,7 +23,7 @@ from kpi_platform.arrivals.hour_files import (
 )
 from kpi_platform.arrivals.ledger_rows import ledger_rows
 from kpi_platform.arrivals.stored_lines import BAD, StoredLines, with_rows
-from kpi_platform.arrivals.telemetry.hour_reading import HourReading
+from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, ToRead
 from kpi_platform.arrivals.telemetry.parse import Origin
 from kpi_platform.engine.file_ledger import (
     FileRecord,
@@ -42,9 +40,10 @@ from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of, named
+from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
-VERSION = "3"
+VERSION = "4"
 _TRIES = 3
 # A longer list of names costs more than to write the hour anew.
 _MOST_NAMES = 200
@@ -135,13 +134,10 @@ class RawStep:
         for hour in hours:
             take_same(self._files[hour], self._owners, lambda: self._landing)
         same = [hour for hour in hours if self._is_same(hour)]
-        readings = {hour: HourReading(self._landing, None, self._files[hour]) for hour in hours}
-        for hour in same:
-            readings[hour].records += [*self._files[hour].kept, *self._files[hour].missing]
-        changed = [hour for hour in hours if hour not in same]
-        if changed:
-            self._write(changed, readings)
-        after = {hour: self._records(hour, readings[hour]) for hour in hours}
+        read = {
+            hour: [*self._files[hour].kept, *self._files[hour].missing] for hour in same
+        } | self._write([hour for hour in hours if hour not in same])
+        after = {hour: self._records(hour, read[hour]) for hour in hours}
         write_files(
             self._lake,
             "telemetry",
@@ -217,30 +213,44 @@ class RawStep:
             if before.get(record.path, record.source) != record.source
         }
 
-    def _reading(self, hour: datetime) -> HourReading:
-        found = self._files[hour]
-        is_known = any(r.holds_lines for r in (*found.known, *found.missing))
-        stored = StoredLines(self._lake, hour) if is_known else None
-        return HourReading(self._landing, stored, found)
-
-    def _write(self, hours: Sequence[datetime], readings: dict[datetime, HourReading]) -> None:
-        """Write hours of which much is known file by file, the others whole."""
+    def _write(self, hours: Sequence[datetime]) -> dict[datetime, list[FileRecord]]:
+        """Write hours of which much is known file by file, the others whole; their records."""
         paths = {hour: self._few_paths(hour) for hour in hours}
         whole = [hour for hour in hours if paths[hour] is None]
-
-        def frames(some: Sequence[datetime]) -> Iterator[pl.DataFrame]:
-            readings.update({hour: self._reading(hour) for hour in some})
-            parts = (self._rows(h, readings[h], is_whole=paths[h] is None) for h in some)
-            return chain.from_iterable(parts)
-
+        records: dict[datetime, list[FileRecord]] = {}
         if whole:
-            self._lake.stream_hours(self.table, partial(frames, whole), whole)
-            self._write_bad([readings[hour] for hour in whole], whole, None)
+            records |= self._write_some(whole, None)
         for hour, few in paths.items():
-            if few:
-                where = named("file_name", few)
-                self._lake.stream_hours(self.table, partial(frames, [hour]), [hour], where)
-                self._write_bad([readings[hour]], [hour], few)
+            if few is not None:
+                records |= self._write_some([hour], few)
+        return records
+
+    def _write_some(
+        self, hours: Sequence[datetime], few: list[str] | None
+    ) -> dict[datetime, list[FileRecord]]:
+        """Write hours whole, or few files of one."""
+        where = "" if few is None else named("file_name", few)
+        with Spool(TABLES[BAD].polars_schema) as spool:
+            reading = FilesReading(self._landing, spool)
+
+            def frames() -> Iterator[pl.DataFrame]:
+                nonlocal reading
+                spool.clear()
+                reading = FilesReading(self._landing, spool)
+                # Opened now: while Delta writes, it cannot open a table.
+                stored = {hour: self._stored(hour) for hour in hours}
+                return self._rows(hours, reading, stored, is_whole=few is None)
+
+            self._lake.stream_hours(self.table, frames, hours, where)
+            if reading.quarantined or self._has_bad(hours, few):
+                where = "p_stage = 'read'" + (f" AND {where}" if where else "")
+                self._lake.stream_hours(BAD, spool.frames, hours, where)
+        return {hour: reading.records[hour] for hour in hours}
+
+    def _stored(self, hour: datetime) -> StoredLines | None:
+        found = self._files[hour]
+        is_known = any(r.holds_lines for r in (*found.known, *found.missing))
+        return StoredLines(self._lake, hour) if is_known else None
 
     def _few_paths(self, hour: datetime) -> list[str] | None:
         """The files that are to be written by themselves; None if the hour is written whole."""
@@ -252,36 +262,43 @@ class RawStep:
         return sorted(paths) if len(paths) <= _MOST_NAMES else None
 
     def _rows(
-        self, hour: datetime, reading: HourReading, *, is_whole: bool
+        self,
+        hours: Sequence[datetime],
+        reading: FilesReading,
+        stored: Mapping[datetime, StoredLines | None],
+        *,
+        is_whole: bool,
     ) -> Iterator[pl.DataFrame]:
-        stays = [*reading.files.kept, *reading.files.missing]
-        if is_whole:
-            yield from reading.keep(stays, self._moved(hour))
-        reading.records += stays
-        for seen in reading.files.look:
-            ((source, read_by),) = self._owners(seen.file.path).items()
-            limits = self._limits
-            origin = Origin(source, seen.file.path, hour, limits.late, limits.future)
-            yield from reading.read(seen, origin, read_by, may_go=self._may_go(hour))
+        for hour in hours:
+            stays = [*self._files[hour].kept, *self._files[hour].missing]
+            reading.records[hour] += stays
+            if is_whole:
+                yield from reading.keep(stays, stored[hour], self._moved(hour))
+        yield from reading.read(self._to_read(hours, stored))
 
-    def _write_bad(
-        self, readings: Sequence[HourReading], hours: Sequence[datetime], few: list[str] | None
-    ) -> None:
-        empty = pl.DataFrame(schema=TABLES[BAD].polars_schema)
-        bad = pl.concat([empty, *(part for r in readings for part in r.quarantined)])
+    def _to_read(
+        self, hours: Sequence[datetime], stored: Mapping[datetime, StoredLines | None]
+    ) -> Iterator[ToRead]:
+        formats = self._sources.formats()
+        limits = (self._limits.late, self._limits.future)
+        for hour in hours:
+            for seen in self._files[hour].look:
+                path = seen.file.path
+                ((source, read_by),) = self._owners(path).items()
+                written = formats.get(seen.file.folder, "auto")
+                origin = Origin(source, path, hour, *limits, written)
+                yield ToRead(seen, origin, read_by, stored[hour], self._may_go(hour))
+
+    def _has_bad(self, hours: Sequence[datetime], few: list[str] | None) -> bool:
         stored = self._lake.scan(BAD).filter(hours_expression(hours), pl.col("p_stage") == "read")
-        where = "p_stage = 'read'"
         if few is not None:
             stored = stored.filter(pl.col("file_name").is_in(few))
-            where += f" AND {named('file_name', few)}"
-        if bad.height or stored.head(1).collect().height:
-            self._lake.replace_hours(BAD, bad, hours, where)
+        return bool(stored.head(1).collect().height)
 
-    def _records(self, hour: datetime, reading: HourReading) -> list[FileRecord]:
+    def _records(self, hour: datetime, now: list[FileRecord]) -> list[FileRecord]:
         """The hour's records after the run; what became of its lines is only kept if lines were
         added and none went."""
         found = self._files[hour]
-        now = reading.records
         if not self._is_same(hour) and not self._only_added(hour, now):
             now = [record.waiting() if record.lines else record for record in now]
         return with_past(found, now)
@@ -320,7 +337,8 @@ class RawStep:
         folder = path.split("/", 1)[0]
         if folder not in self._owners_of:
             source = self._sources.source_of_folder(folder)
-            read_by = fingerprint(VERSION, repr(self._limits), source)
+            written = self._sources.formats().get(folder, "auto")
+            read_by = fingerprint(VERSION, repr(self._limits), source, written)
             self._owners_of[folder] = {source: read_by}
         return self._owners_of[folder]
 
@@ -335,7 +353,7 @@ class RawStep:
         found = self._files[hour]
         folders = {file.folder for file in self._listed[hour]}
         folders |= {record.path.split("/", 1)[0] for record in found.missing}
-        mapping = [(folder, self._sources.source_of_folder(folder)) for folder in sorted(folders)]
+        mapping = [(folder, self._owners(folder)) for folder in sorted(folders)]
         return fingerprint(
             VERSION,
             repr(self._limits),

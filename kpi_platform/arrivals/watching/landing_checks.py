@@ -19,6 +19,7 @@ from kpi_platform.arrivals.watching.landing_listing import (
     judge_listing,
     unnamed_folders,
     unread_hours,
+    why_nothing_comes,
 )
 from kpi_platform.arrivals.watching.missing_files import held_hours, note_missing_of_all
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
@@ -37,8 +38,10 @@ LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS, HELD)
 LONGEST_RANGE = timedelta(days=31)
 _DESCRIPTIONS = {
     FILES: "No file lies under no valid hour, before the first partition or in the future, and "
-    "none has an ending that is not read. Hidden files are named but do no harm.",
-    FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names.",
+    "none has a name that is not read. What writers name as hidden, unfinished or no data is named "
+    "but does no harm.",
+    FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names, and "
+    "every folder that a source names is there.",
     HOURS: "The files of every hour are those that were read, and no recent hour was skipped.",
     HELD: "Every file of telemetry and of feeds that an hour holds is there, or every line of it "
     "is in another file there. Named are hours and sources; `kpi removals list` names the files.",
@@ -123,8 +126,14 @@ def _held(parts: Platform) -> Result:
 
 
 def _folders(parts: Platform) -> Result:
-    unnamed = unnamed_folders(parts.landing.folders(), parts.sources)
-    return not unnamed, {"folders": len(unnamed), "names": ", ".join(unnamed[:MOST_NAMES])}
+    folders = parts.landing.folders()
+    unnamed = unnamed_folders(folders, parts.sources)
+    absent = why_nothing_comes(parts.landing.uri, folders, parts.sources)
+    return not unnamed and not absent, {
+        "folders": len(unnamed),
+        "names": ", ".join(unnamed[:MOST_NAMES]),
+        "absent": "; ".join(absent[:MOST_NAMES]),
+    }
 
 
 def unread_ranges(instance: dg.DagsterInstance, run_id: str) -> list[str]:

@@ -10,10 +10,10 @@ from datetime import datetime
 
 from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
 from kpi_platform.orchestration.partitions import HOUR
+from kpi_platform.schemas.file_names import WRITERS, writers_reason
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.landing.landing import LandingFile
 
-HIDDEN = "hidden"
 MOST_NAMES = 50
 
 
@@ -24,7 +24,8 @@ class Listing:
     `files`: those of each partition that are read.
 
     `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
-    file, in order of paths; for hidden files (somebody's work in progress) the reason is HIDDEN.
+    file, in order of paths; for names that writers give to what is unfinished or
+    no data the reason is one of WRITERS.
     """
 
     hours: Mapping[datetime, str]
@@ -33,12 +34,12 @@ class Listing:
 
     @property
     def out_of_place(self) -> list[str]:
-        """Paths that somebody must look at: all that are left but the hidden ones."""
-        return [path for path, reason in self.left.items() if reason != HIDDEN]
+        """Paths that somebody must look at: all that are left but what writers mean to be."""
+        return [path for path, reason in self.left.items() if reason not in WRITERS]
 
     def figures(self) -> dict[str, int | str]:
-        """Counts by reason, and up to 50 of the files with theirs, the hidden ones last."""
-        named = sorted(self.left.items(), key=lambda item: item[1] == HIDDEN)[:MOST_NAMES]
+        """Counts by reason, and up to 50 of the files with theirs, those of writers last."""
+        named = sorted(self.left.items(), key=lambda item: item[1] in WRITERS)[:MOST_NAMES]
         return {
             "files_left": len(self.left),
             **Counter(reason.replace(" ", "_") for reason in self.left.values()),
@@ -78,9 +79,7 @@ def _reason(
     start: datetime,
     now: datetime,
 ) -> str:
-    if file.path.rpartition("/")[2].startswith((".", "_")):
-        return HIDDEN
-    if reason := why_not(file):
+    if reason := writers_reason(file.path) or why_not(file):
         return reason
     if hour is None:
         return "no valid hour"
@@ -107,3 +106,13 @@ def unread_hours(
 def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:
     """The landing folders that no source names; they are loaded all the same."""
     return sorted(set(folders) - set(sources.folders().values()))
+
+
+def why_nothing_comes(place: str, folders: Iterable[str], sources: Sources) -> list[str]:
+    """One line each on the folders that sources name and `place` does not have, or on its having
+    none at all: a misspelt name and a quiet studio look alike from inside an hour."""
+    found = set(folders)
+    if not found and (sources.folders() or not any(sources.walk())):
+        return [f"KPI_LANDING_URI: {place}: holds no folder with files: is it the right place?"]
+    absent = sorted(item for item in sources.folders().items() if item[1] not in found)
+    return [f"source {key}: no folder {folder} in {place} (yet)" for key, folder in absent]

@@ -18,6 +18,7 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     read_fingerprints,
 )
 from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.file_names import why_no_telemetry
 from kpi_platform.schemas.sources import Kind
 from kpi_platform.storage.lake.lake import hours_in
 from kpi_platform.storage.landing.landing import LandingFile
@@ -43,7 +44,7 @@ class Telemetry:
 
     def why_not(self, file: LandingFile) -> str:
         """Why the file is not read, whatever its hour; empty if it is."""
-        return "" if file.is_readable else "unknown ending"
+        return why_no_telemetry(file.path)
 
 
 def read_state(

@@ -13,8 +13,10 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
+from kpi_platform.schemas.hidden_secrets import SafeError
+
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "2"
+LAYOUT = "3"
 EVERY_TABLE = "*"
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
@@ -24,7 +26,7 @@ NOTES = (
 _SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
 
 
-class WarehouseError(RuntimeError):
+class WarehouseError(SafeError, RuntimeError):
     """The warehouse cannot be used; the message is one line that names the setting."""
 
 
@@ -167,6 +169,18 @@ def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool
     """Whether `lake.sources` holds exactly these rows."""
     loaded = pl.DataFrame(con.sql("from lake.sources order by source").to_arrow_table())
     return loaded.equals(sources.select(loaded.columns).sort("source"))
+
+
+def services_equal(con: duckdb.DuckDBPyConnection, services: pl.DataFrame) -> bool:
+    """Whether `lake.services` holds exactly these rows."""
+    loaded = pl.DataFrame(con.sql("from lake.services order by service_name").to_arrow_table())
+    return loaded.equals(services.select(loaded.columns).sort("service_name"))
+
+
+def replace_services(con: duckdb.DuckDBPyConnection, services: pl.DataFrame) -> None:
+    """Replace `lake.services` whole."""
+    con.execute("delete from lake.services")
+    insert_frame(con, "lake.services", services)
 
 
 def replace_sources(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> None:

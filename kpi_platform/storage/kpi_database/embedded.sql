@@ -24,7 +24,11 @@ create table if not exists lake.cleaned_events (
     event_name varchar not null,
     event_at timestamp not null,
     attributes varchar not null,
-    own_player_id varchar
+    own_player_id varchar,
+    version varchar,
+    version_sort_key varchar,
+    purchase_id varchar,
+    refund_of varchar
 );
 create table if not exists lake.sessions (
     partition_id integer not null,
@@ -66,9 +70,12 @@ create table if not exists lake.user_version_intervals (
     service_name varchar not null,
     device varchar not null,
     version varchar not null,
+    version_sort_key varchar not null,
     valid_from timestamp not null,
     valid_to timestamp
 );
+-- How a service orders its versions, where the sources file says so: natural or release_day.
+create table if not exists lake.services (service_name varchar not null, version_order varchar not null);
 create table if not exists lake.sources (
     source varchar not null,
     studio varchar not null,
@@ -123,7 +130,7 @@ create table if not exists lake.changed_ingest_hours (
 create table if not exists lake.changed_periods (table_name varchar not null, period timestamp);
 create table if not exists lake.changed_player_days (
     change varchar not null, date date, studio varchar, game varchar, platform varchar, player_id varchar,
-    net_usd decimal(38, 6), has_purchased boolean, has_crashed boolean
+    is_active boolean, net_usd decimal(38, 6), has_purchased boolean, has_crashed boolean
 );
 create table if not exists lake.changed_first_days (
     change varchar not null, studio varchar, game varchar, platform varchar, player_id varchar,

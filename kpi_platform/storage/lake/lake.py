@@ -20,6 +20,8 @@ from obstore import get_range, put
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
+from kpi_platform.schemas.addresses import AddressError, parse_place
+from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.delta_writes import (
     about_hours,
@@ -50,7 +52,7 @@ _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
 
 
-class LakeError(ValueError):
+class LakeError(SafeError, ValueError):
     """The lake cannot be used; the message is one line that names the setting."""
 
 
@@ -144,10 +146,11 @@ class Lake:
 
     def __init__(self, uri: str) -> None:
         """Raises LakeError for an address that is neither a folder nor in S3."""
-        self.uri = uri.rstrip("/")
-        self._is_local = "://" not in uri
-        if not self._is_local and not uri.startswith(("s3://", "s3a://")):
-            raise LakeError(f"KPI_LAKE_URI: {uri}: must be a folder or s3://bucket/prefix")
+        try:
+            self.uri = parse_place(uri).rstrip("/")
+        except AddressError as error:
+            raise LakeError(f"KPI_LAKE_URI: {error}") from None
+        self._is_local = "://" not in self.uri
         self._snapshots = Snapshots(open_store)
 
     def path(self, table: str) -> str:

@@ -3,26 +3,39 @@
 Belongs here: listing and reading objects. Does not: what is in them.
 """
 
+import errno
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlparse
 
 import obstore
-from obstore.exceptions import BaseError
+from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from kpi_platform.storage.landing.local_files import (
-    YOUNG_NANOSECONDS,
-    local_etag,
-    walk_files,
-)
+from kpi_platform.schemas.addresses import AddressError, parse_place
+from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
+from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.storage.landing import odd_names
 
-READABLE = re.compile(r"\.(tsv|jsonl)(\.(gz|zst))?$")
+# What a folder above or of an hour is called, the landing zone's own included.
+_FOLDER = re.compile(r"^(?:[^/]+(?:/\d{4}(?:/\d{2}){0,3})?)?$")
+# No rights, no file, a loop of links, a damaged disk: others can be read all the same.
+_OF_ONE_FILE = {
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.EINVAL,
+    errno.EIO,
+}
 _HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
+# The clock of a file system may stand still for a while: two states of a file may look alike.
+YOUNG_NANOSECONDS = 3_000_000_000
 _BLOCK_BYTES = 8 * 1024 * 1024
 # A wrong address must end in one clear line within seconds, not after minutes of retries.
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
@@ -34,7 +47,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LandingError(ValueError):
+class LandingError(SafeError, ValueError):
     """The landing zone cannot be used; the message is one line that names the setting."""
 
 
@@ -82,22 +95,26 @@ class LandingFile:
 
     @property
     def is_readable(self) -> bool:
-        """Whether the name says telemetry; hidden files are somebody's work in progress."""
-        name = self.path.rpartition("/")[2]
-        return not name.startswith((".", "_")) and READABLE.search(name) is not None
+        """Whether the name allows telemetry: an ending of ours or none that we know, and not what
+        writers call their work in progress."""
+        return not why_no_telemetry(self.path)
 
 
 class Landing:
     """Read access to hourly files at `uri`: a folder or `s3://bucket/prefix`, as `setting` says."""
 
     def __init__(self, uri: str, setting: str = "KPI_LANDING_URI") -> None:
-        self.uri = uri
+        try:
+            self.uri = parse_place(uri)
+        except AddressError as error:
+            raise LandingError(f"{setting}: {error}") from None
         self._setting = setting
-        self._store = _open(uri, setting)
+        self._store = _open(self.uri, setting)
 
     def folders(self) -> list[str]:
-        """The source folders, sorted."""
-        return sorted(self._guarded(self._prefixes))
+        """The source folders, sorted, but for those that writers make for what is no data."""
+        names = self._guarded(self._folders)
+        return sorted(name for name in names if not writers_reason(name))
 
     def list_hours(
         self, folder: str, hours: Iterable[datetime]
@@ -118,40 +135,54 @@ class Landing:
         return self._list(None)
 
     def stream(self, path: str) -> Iterator[bytes]:
-        """The bytes of a file in blocks. Raises FileNotFoundError if it is gone."""
-        if isinstance(self._store, LocalStore):
-            yield from _read(Path(self.uri) / path)
-            return
-        result = obstore.get(self._store, path)
-        for block in result.stream(min_chunk_size=_BLOCK_BYTES):
-            yield bytes(block)
+        """The bytes of a file in blocks. Raises FileNotFoundError if it is gone, PermissionError
+        if it is this one file that cannot be read."""
+        try:
+            if isinstance(self._store, LocalStore):
+                yield from _read(Path(self.uri) / path)
+                return
+            result = obstore.get(self._store, path)
+            for block in result.stream(min_chunk_size=_BLOCK_BYTES):
+                yield bytes(block)
+        except (PermissionDeniedError, InvalidPathError) as error:
+            raise PermissionError(f"{path}: {first_line(error)}") from None
+        except OSError as error:
+            if error.errno not in _OF_ONE_FILE:
+                raise
+            raise PermissionError(error.errno, error.strerror, path) from None
 
-    def _prefixes(self) -> list[str]:
+    def _folders(self) -> list[str]:
         if isinstance(self._store, LocalStore):
-            named = (path.name for path in Path(self.uri).iterdir() if path.is_dir())
-            return [name for name in named if _shown(name) == name]
+            return odd_names.folders(Path(self.uri))
         try:
             return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
         except BaseError as error:
             if "invalid path" not in str(error):
                 raise
-            paths = (file.path.split("/") for file in _keys(self.uri, ""))
-            return sorted({parts[0] for parts in paths if len(parts) > 1})
+            return odd_names.key_folders(self.uri)
 
     def _list(self, prefix: str | None) -> Iterator[LandingFile]:
         def read() -> list[LandingFile]:
             if isinstance(self._store, LocalStore):
-                return list(_local_files(Path(self.uri), prefix or ""))
+                root = Path(self.uri)
+                found = odd_names.walk(root, root / (prefix or ""))
+                return [_file(meta, changed_ns=int(meta["version"] or 0)) for meta in found]
             try:
                 pages = obstore.list(self._store, prefix, chunk_size=1000)
-                return [_file(meta) for page in pages for meta in page]
+                return [_file(meta) for page in pages for meta in page if not self._is_marker(meta)]
             except BaseError as error:
                 # One name that is no valid object path must not hide every other file.
                 if "invalid path" not in str(error):
                     raise
-                return list(_keys(self.uri, prefix or ""))
+                return [_file(meta) for meta in odd_names.keys(self.uri, prefix or "")]
 
         return iter(sorted(self._guarded(read), key=lambda file: file.path))
+
+    def _is_marker(self, meta: "ObjectMeta") -> bool:
+        """Whether S3 consoles put the object there to show a folder: its key ends in a slash, which
+        the library does not tell."""
+        is_local = isinstance(self._store, LocalStore)
+        return not is_local and not meta["size"] and _FOLDER.match(meta["path"]) is not None
 
     def _guarded(self, call: Callable[[], list[T]]) -> list[T]:
         try:
@@ -165,39 +196,6 @@ def _read(path: Path) -> Iterator[bytes]:
     with path.open("rb", buffering=0) as file:
         while block := file.read(_BLOCK_BYTES):
             yield block
-
-
-def _local_files(root: Path, prefix: str) -> Iterator[LandingFile]:
-    """The files below a folder; what cannot be read is named so that a check shows it."""
-    for path, found in walk_files(root, prefix):
-        if found is None:
-            yield LandingFile(f"{_shown(path)} (unreadable folder)", 0, "", datetime.now(UTC))
-        else:
-            modified = datetime.fromtimestamp(found.st_mtime, UTC)
-            yield LandingFile(
-                _shown(path), found.st_size, local_etag(found), modified, found.st_ctime_ns
-            )
-
-
-def _keys(uri: str, prefix: str) -> Iterator[LandingFile]:
-    """The objects below a prefix as S3 itself names them; folder markers are no files."""
-    import boto3  # Takes a second, and is hardly ever needed.
-
-    address = urlparse(uri)
-    root = f"{address.path.strip('/')}/".lstrip("/")
-    pages = boto3.client("s3").get_paginator("list_objects_v2")
-    for page in pages.paginate(Bucket=address.netloc, Prefix=root + prefix):
-        for found in page.get("Contents", []):
-            if not found["Key"].endswith("/"):
-                name = _shown(found["Key"].removeprefix(root))
-                yield LandingFile(name, found["Size"], found["ETag"], found["LastModified"])
-
-
-def _shown(name: str) -> str:
-    """A file's name; one that cannot be asked for is marked, so that it is listed but not read."""
-    if name.isprintable() and not {"", ".", ".."} & set(name.split("/")):
-        return name
-    return f"{ascii(name)[1:-1]} (unreadable name)"
 
 
 def first_line(error: BaseException) -> str:
@@ -228,5 +226,6 @@ def _prefixes_for(hours: Iterable[datetime]) -> list[str]:
     ]
 
 
-def _file(meta: "ObjectMeta") -> LandingFile:
-    return LandingFile(meta["path"], meta["size"], str(meta["e_tag"] or ""), meta["last_modified"])
+def _file(meta: "ObjectMeta", changed_ns: int = 0) -> LandingFile:
+    etag = str(meta["e_tag"] or "")
+    return LandingFile(meta["path"], meta["size"], etag, meta["last_modified"], changed_ns)

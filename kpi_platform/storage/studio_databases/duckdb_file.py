@@ -3,6 +3,8 @@
 Belongs here: DuckDB's catalog, its types, its errors. Does not: what other databases do.
 """
 
+import re
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,7 +24,12 @@ from kpi_platform.storage.studio_databases.errors import (
     TransientWarehouseError,
     one_line,
 )
-from kpi_platform.storage.studio_databases.interface import CATALOG, Window
+from kpi_platform.storage.studio_databases.interface import (
+    CATALOG,
+    SAMPLE_SECONDS,
+    SchemaTraits,
+    Window,
+)
 from kpi_platform.storage.studio_databases.retrying import retried
 from kpi_platform.storage.studio_databases.watchdog import Waiting, limited
 
@@ -60,6 +67,16 @@ WHERE database_name = current_database() AND NOT internal ORDER BY 1
 """
 
 
+_TABLES = """
+SELECT DISTINCT schema_name, table_name FROM duckdb_columns()
+WHERE database_name = current_database() AND NOT internal
+"""
+_VIEWS = """
+SELECT view_name, sql FROM duckdb_views()
+WHERE database_name = current_database() AND schema_name = $schema AND NOT internal
+"""
+
+
 class DuckDBWarehouse:
     """The file is held only while it is read: a studio that writes it is not kept out for long."""
 
@@ -76,6 +93,26 @@ class DuckDBWarehouse:
         """The catalog of a schema."""
         return retried(lambda: self._answer(lambda con: _catalog(con, schema)), self._attempts)
 
+    def traits(self, schema: str) -> SchemaTraits:
+        """What the views of a schema show; who may open the file may read all of it."""
+
+        def ask(con: duckdb.DuckDBPyConnection) -> SchemaTraits:
+            tables = con.execute(_TABLES).fetchall()
+            views = con.execute(_VIEWS, {"schema": schema}).fetchall()
+            # Only the statement's text tells: what it names is taken for what it shows.
+            return SchemaTraits(
+                parents={
+                    view: frozenset(
+                        (of, table)
+                        for of, table in tables
+                        if table in _named_in(text) and (of, table) != (schema, view)
+                    )
+                    for view, text in views
+                }
+            )
+
+        return retried(lambda: self._answer(ask), self._attempts)
+
     def sample(self, schema: str, table: str, rows: int = 200) -> pl.DataFrame:
         """Some rows of a table as text."""
 
@@ -87,9 +124,20 @@ class DuckDBWarehouse:
             found = con.execute(query).fetchall()
             return pl.DataFrame(found, schema=dict.fromkeys(types, pl.String), orient="row")
 
-        return retried(lambda: self._answer(ask), self._attempts)
+        return self._within(SAMPLE_SECONDS, table, ask)
 
-    def count(self, schema: str, table: str, window: Window | None) -> int:
+    def repeats(self, schema: str, table: str, columns: Sequence[str]) -> bool:
+        """Whether two rows of the table have the same values in these columns."""
+
+        def ask(con: duckdb.DuckDBPyConnection) -> bool:
+            query = sql.repeats(sql.place(schema, table, _database(con)), columns)
+            return len(con.execute(query).fetchall()) > 0
+
+        return self._within(SAMPLE_SECONDS, table, ask)
+
+    def count(
+        self, schema: str, table: str, window: Window | None, seconds: float | None = None
+    ) -> int:
         """How many rows the window has now."""
 
         def ask(con: duckdb.DuckDBPyConnection) -> int:
@@ -98,6 +146,8 @@ class DuckDBWarehouse:
             )
             return int(_column(con, query)[0])
 
+        if seconds is not None:
+            return self._within(seconds, table, ask)
         return retried(lambda: self._answer(ask), self._attempts)
 
     def read_window(
@@ -121,10 +171,25 @@ class DuckDBWarehouse:
     def close(self) -> None:
         """Nothing is held between two uses."""
 
-    def _answer(self, ask: Callable[[duckdb.DuckDBPyConnection], T]) -> T:
+    def _within(
+        self, seconds: float, table: str, ask: Callable[[duckdb.DuckDBPyConnection], T]
+    ) -> T:
+        """What must not take long, and is not tried again."""
+        began = time.monotonic()
+        try:
+            return self._answer(ask, seconds)
+        except TransientWarehouseError:
+            if time.monotonic() - began < seconds:
+                raise
+            said = f"table {table}: no answer within {seconds:g} s"
+            raise TerminalWarehouseError(said) from None
+
+    def _answer(
+        self, ask: Callable[[duckdb.DuckDBPyConnection], T], seconds: float | None = None
+    ) -> T:
         con = self._open()
         try:
-            with _translated(), limited(self._silence, con.interrupt):
+            with _translated(), limited(seconds or self._silence, con.interrupt):
                 return ask(con)
         finally:
             con.close()
@@ -141,6 +206,12 @@ class DuckDBWarehouse:
 def _catalog(con: duckdb.DuckDBPyConnection, schema: str, table: str | None = None) -> pl.DataFrame:
     rows = con.execute(_CATALOG, {"schema": schema, "table": table}).fetchall()
     return pl.DataFrame(rows, schema=CATALOG, orient="row")
+
+
+def _named_in(statement: str) -> set[str]:
+    """The names that a statement holds, be they of tables or not."""
+    words = re.findall(r'"(?:[^"]|"")*"|\w+', statement)
+    return {w[1:-1].replace('""', '"') if w.startswith('"') else w for w in words}
 
 
 def _types(con: duckdb.DuckDBPyConnection, schema: str, table: str) -> dict[str, str]:

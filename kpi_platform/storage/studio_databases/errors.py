@@ -3,12 +3,13 @@
 Belongs here: the exceptions and how a driver's message becomes one line. Does not: retrying.
 """
 
-import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-_SECRET = re.compile(r"(?i)(password\s*[=:]\s*)\S+|(://[^:/@\s]*:)[^@\s]*@")
+from kpi_platform.schemas.hidden_secrets import SafeError, hide_secrets
 
 
-class StudioWarehouseError(OSError):
+class StudioWarehouseError(SafeError, OSError):
     """A studio's warehouse cannot be used; the message is one line without secrets."""
 
 
@@ -20,8 +21,22 @@ class TerminalWarehouseError(StudioWarehouseError):
     """It cannot work until somebody changes something: permission, missing table, bad setting."""
 
 
+@contextmanager
+def as_studio_error() -> Iterator[None]:
+    """Whatever else is raised on the way from a studio, as that studio's trouble alone.
+
+    Databases and drivers raise what nobody foresaw; it must not end the hour of the others.
+    """
+    try:
+        yield
+    except StudioWarehouseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this studio's
+        said = f"{type(error).__name__}: {one_line(error)}"
+        raise TerminalWarehouseError(said) from None
+
+
 def one_line(error: BaseException) -> str:
-    """The first telling line of a driver's message; passwords are blotted out."""
+    """The first telling line of a driver's message; secrets are hidden."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = lines[0] if lines else type(error).__name__
-    return _SECRET.sub(lambda m: f"{m[1]}***" if m[1] else f"{m[2]}***@", text)
+    return hide_secrets(lines[0] if lines else type(error).__name__)

@@ -3,10 +3,10 @@
 Belongs here: what every implementation promises. Does not: any of them.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import polars as pl
 import pyarrow as pa
@@ -28,6 +28,25 @@ CATALOG = pl.Schema(
         "is_readable": pl.Boolean,
     }
 )
+
+
+# A sample that takes longer is done without: it is one of hundreds, and only helps a proposal.
+SAMPLE_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class SchemaTraits:
+    """What the catalog says of a schema's tables beside their columns.
+
+    `writable`: the tables that the `role` we connect as may change. `hidden`: those of which
+    row-level security shows the role `some` or `none` of the rows. `parents`: what a view or an
+    inheriting table shows the rows of, as (schema, table).
+    """
+
+    role: str = ""
+    writable: tuple[str, ...] = ()
+    hidden: Mapping[str, Literal["some", "none"]] = field(default_factory=dict)
+    parents: Mapping[str, frozenset[tuple[str, str]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -55,8 +74,20 @@ class StudioWarehouse(Protocol):
     def discover(self, schema: str) -> pl.DataFrame:
         """The catalog of a schema as `CATALOG`; empty if nothing is in it or it is not there."""
 
+    def traits(self, schema: str) -> SchemaTraits:
+        """What the tables of a schema are to each other and to the role we connect as."""
+
     def sample(self, schema: str, table: str, rows: int = 200) -> pl.DataFrame:
-        """Some rows of a table, whichever come first, all columns as text."""
+        """Some rows of a table, whichever come first, the readable columns as text.
+
+        Raises TerminalWarehouseError, without trying again, after SAMPLE_SECONDS.
+        """
+
+    def repeats(self, schema: str, table: str, columns: Sequence[str]) -> bool:
+        """Whether two rows of the whole table have the same values in these columns.
+
+        Raises TerminalWarehouseError, without trying again, after SAMPLE_SECONDS.
+        """
 
     def read_window(
         self, schema: str, table: str, columns: Sequence[str], window: Window | None
@@ -67,8 +98,10 @@ class StudioWarehouse(Protocol):
         Types that Arrow does not know come as text, exact decimals as text too.
         """
 
-    def count(self, schema: str, table: str, window: Window | None) -> int:
-        """How many rows the window has now."""
+    def count(
+        self, schema: str, table: str, window: Window | None, seconds: float | None = None
+    ) -> int:
+        """How many rows the window has now; with `seconds`, TerminalWarehouseError after those."""
 
     def close(self) -> None:
         """End the connection; a warehouse closed twice is closed."""

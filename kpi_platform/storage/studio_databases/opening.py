@@ -3,13 +3,15 @@
 Belongs here: choosing the implementation and finding its secrets. Does not: any statement.
 """
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from obstore.store import from_url
 
+from kpi_platform.schemas.addresses import AddressError, ServerAddress, parse_server
+from kpi_platform.schemas.hidden_secrets import remember_secret
 from kpi_platform.schemas.source_connections import (
     Connection,
     DuckDBConnection,
@@ -18,7 +20,10 @@ from kpi_platform.schemas.source_connections import (
 )
 from kpi_platform.storage.landing.landing import RETRIES
 from kpi_platform.storage.studio_databases.duckdb_file import DuckDBWarehouse
-from kpi_platform.storage.studio_databases.errors import TerminalWarehouseError
+from kpi_platform.storage.studio_databases.errors import (
+    StudioWarehouseError,
+    TerminalWarehouseError,
+)
 from kpi_platform.storage.studio_databases.interface import StudioWarehouse
 from kpi_platform.storage.studio_databases.postgres import PostgresWarehouse
 
@@ -42,13 +47,21 @@ def open_warehouse(connection: Connection, base: Path, secret: Secret) -> Studio
     """Make the warehouse ready; it is reached when it is first used.
 
     `base` is the folder of the sources file, `secret` finds a variable of the environment. Raises
-    TerminalWarehouseError if a variable is missing or holds no address.
+    TerminalWarehouseError if a variable is missing or holds no address, or whatever else of the
+    settings cannot be used: it is this studio's trouble and nobody else's.
     """
-    if isinstance(connection, DuckDBConnection):
-        return DuckDBWarehouse(connection, base)
-    if isinstance(connection, RedshiftConnection):
-        return _redshift(connection, secret)
-    return PostgresWarehouse(connection, dsn(connection, secret))
+    try:
+        if isinstance(connection, DuckDBConnection):
+            return DuckDBWarehouse(connection, base)
+        if isinstance(connection, RedshiftConnection):
+            return _redshift(connection, secret)
+        return PostgresWarehouse(connection, dsn(connection, secret))
+    except StudioWarehouseError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is this studio's
+        # A library's text may repeat what it could not read.
+        said = f"its connection's settings cannot be used ({type(error).__name__})"
+        raise TerminalWarehouseError(said) from None
 
 
 def _redshift(connection: RedshiftConnection, secret: Secret) -> StudioWarehouse:
@@ -67,31 +80,25 @@ def _redshift(connection: RedshiftConnection, secret: Secret) -> StudioWarehouse
 
 def redshift_parts(connection: RedshiftConnection, secret: Secret) -> dict[str, Any]:
     """What the driver connects with. Raises TerminalWarehouseError naming a variable."""
-    found: dict[str, Any] = {
-        "host": connection.host,
-        "port": connection.port or _REDSHIFT_PORT,
-        "database": connection.database,
-        "user": connection.user,
-        "password": _required(connection.password_env, secret) if connection.password_env else "",
+    found = _server(connection, secret)
+    if len(found.hosts) != 1 or not (found.hosts[0][0] and found.database):
+        said = "must name one host and the database, as redshift://user:password@host:5439/database"
+        raise TerminalWarehouseError(f"{connection.dsn_env or 'warehouse'}: {said}")
+    host, port = found.hosts[0]
+    parts: dict[str, Any] = {
+        "host": host,
+        "port": port or _REDSHIFT_PORT,
+        "database": found.database,
+        "user": found.user,
+        "password": found.password,
+        "timeout": connection.timeout_seconds,
     }
-    if connection.dsn_env is not None:
-        address = urlsplit(_required(connection.dsn_env, secret))
-        if not (address.hostname and address.path.strip("/")):
-            said = "must be an address as redshift://user:password@host:5439/database"
-            raise TerminalWarehouseError(f"{connection.dsn_env}: {said}")
-        found = {
-            "host": address.hostname,
-            "port": address.port or _REDSHIFT_PORT,
-            "database": unquote(address.path.strip("/")),
-            "user": unquote(address.username or ""),
-            "password": unquote(address.password or ""),
-        }
-    mode = connection.sslmode or "verify-ca"
+    mode = connection.sslmode or found.options.get("sslmode", "verify-ca")
     if mode == "disable":
-        return {**found, "timeout": connection.timeout_seconds, "ssl": False}
+        return {**parts, "ssl": False}
     # The driver knows these two; weaker modes would not look at the certificate at all.
     mode = "verify-full" if mode == "verify-full" else "verify-ca"
-    return {**found, "timeout": connection.timeout_seconds, "ssl": True, "sslmode": mode}
+    return {**parts, "ssl": True, "sslmode": mode}
 
 
 def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
@@ -113,33 +120,43 @@ def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
 
 def dsn(connection: PostgresConnection | RedshiftConnection, secret: Secret) -> str:
     """The server's address in libpq's form. Raises TerminalWarehouseError naming a variable."""
-    if connection.dsn_env is not None:
-        return _with_options(_required(connection.dsn_env, secret), connection.dsn_env)
-    user = quote(connection.user or "", safe="")
-    if connection.password_env is not None:
-        user += ":" + quote(_required(connection.password_env, secret), safe="")
-    place = quote(connection.host or "", safe="")
-    if connection.port is not None:
-        place += f":{connection.port}"
-    options = _NOTICE | ({"sslmode": connection.sslmode} if connection.sslmode else {})
-    database = quote(connection.database or "", safe="")
-    return f"postgresql://{user}@{place}/{database}?{urlencode(options)}"
+    mode = {"sslmode": connection.sslmode} if connection.sslmode else {}
+    return _server(connection, secret).url(_NOTICE | mode)
 
 
-def _required(name: str, secret: Secret) -> str:
+def _server(connection: PostgresConnection | RedshiftConnection, secret: Secret) -> ServerAddress:
+    """The server by the address or by the parts that the connection names.
+
+    The driver gets what was read here and written anew, never the variable's own text: it repeats
+    what it cannot read.
+    """
+    if connection.dsn_env is None:
+        name = connection.password_env
+        host = connection.host or ""
+        return ServerAddress(
+            ((f"[{host}]" if ":" in host and host[0] not in "[/" else host, connection.port),),
+            connection.database or "",
+            connection.user or "",
+            _required("password_env", name, secret) if name is not None else "",
+            {},
+        )
+    try:
+        return parse_server(_required("dsn_env", connection.dsn_env, secret))
+    except AddressError as error:
+        raise TerminalWarehouseError(f"{_named('dsn_env', connection.dsn_env)}: {error}") from None
+
+
+def _required(setting: str, name: str, secret: Secret) -> str:
     value = secret(name)
     if value is None:
-        raise TerminalWarehouseError(f"{name} is not set: it holds what the warehouse needs")
+        said = "is not set: it holds what the warehouse needs"
+        raise TerminalWarehouseError(f"{_named(setting, name)} {said}")
+    remember_secret(name, value)
     return value
 
 
-def _with_options(address: str, name: str) -> str:
-    """The address with our options, its own winning."""
-    if "://" in address:
-        missing = {key: value for key, value in _NOTICE.items() if f"{key}=" not in address}
-        return f"{address}{'&' if '?' in address else '?'}{urlencode(missing)}"
-    if "=" not in address:
-        said = "must be an address as postgresql://user:password@host:5432/database"
-        raise TerminalWarehouseError(f"{name}: {said}")
-    own = " ".join(f"{key}={value}" for key, value in _NOTICE.items() if f"{key}=" not in address)
-    return f"{own} {address}"
+def _named(setting: str, name: str) -> str:
+    """The variable's name, unless somebody may have written the secret itself in its place."""
+    if re.fullmatch(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)*", name):
+        return name
+    return f"the variable that {setting} names (not repeated: it may be a secret)"

@@ -29,3 +29,5 @@ def read_ahead(items: Iterable[T]) -> Generator[T]:
     finally:
         # A consumer that stops does not wait for what it will not take.
         reader.shutdown(cancel_futures=True)
+        if isinstance(source, Generator):
+            source.close()

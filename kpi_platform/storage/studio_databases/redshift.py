@@ -3,6 +3,7 @@
 Belongs here: choosing between the two, and the driver. Does not: UNLOAD, the catalog's statements.
 """
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -22,8 +23,16 @@ from kpi_platform.storage.studio_databases.errors import (
     TransientWarehouseError,
     one_line,
 )
-from kpi_platform.storage.studio_databases.interface import Window
-from kpi_platform.storage.studio_databases.redshift_catalog import SCHEMAS, read_catalog
+from kpi_platform.storage.studio_databases.interface import (
+    SAMPLE_SECONDS,
+    SchemaTraits,
+    Window,
+)
+from kpi_platform.storage.studio_databases.redshift_catalog import (
+    SCHEMAS,
+    read_catalog,
+    read_traits,
+)
 from kpi_platform.storage.studio_databases.redshift_unload import BulkReader
 from kpi_platform.storage.studio_databases.retrying import retried
 
@@ -61,20 +70,33 @@ class RedshiftWarehouse:
         """The catalog of a schema."""
         return read_catalog(self._ask, schema)
 
+    def traits(self, schema: str) -> SchemaTraits:
+        """What the tables of a schema are to each other and to our role."""
+        return read_traits(self._ask, schema)
+
     def sample(self, schema: str, table: str, rows: int = 200) -> pl.DataFrame:
         """Some rows of a table as text."""
         types = self._types(schema, table)
         texts = (f"{_read_as(sql.quoted(c), t)}::varchar(65535)" for c, t in types.items())
         source = sql.place(schema, table)
-        found = self._ask(f"SELECT {', '.join(texts)} FROM {source} LIMIT {int(rows)}")
+        query = f"SELECT {', '.join(texts)} FROM {source} LIMIT {int(rows)}"
+        found = self._within(SAMPLE_SECONDS, table, query)
         return pl.DataFrame(
             [tuple(row) for row in found], schema=dict.fromkeys(types, pl.String), orient="row"
         )
 
-    def count(self, schema: str, table: str, window: Window | None) -> int:
+    def repeats(self, schema: str, table: str, columns: Sequence[str]) -> bool:
+        """Whether two rows of the table have the same values in these columns."""
+        query = sql.repeats(sql.place(schema, table), columns)
+        return bool(self._within(SAMPLE_SECONDS, table, query))
+
+    def count(
+        self, schema: str, table: str, window: Window | None, seconds: float | None = None
+    ) -> int:
         """How many rows the window has now."""
         query = sql.count(schema, table, self._types(schema, table), window)
-        return int(self._ask(query)[0][0])
+        found = self._ask(query) if seconds is None else self._within(seconds, table, query)
+        return int(found[0][0])
 
     def read_window(
         self, schema: str, table: str, columns: Sequence[str], window: Window | None
@@ -118,6 +140,20 @@ class RedshiftWarehouse:
 
         return retried(run, self._attempts)
 
+    def _within(self, seconds: float, table: str, query: str) -> list[Any]:
+        """The rows of a statement that must not take long, and is not tried again."""
+        began = time.monotonic()
+        try:
+            with self._cursor() as cursor:
+                cursor.execute(f"SET LOCAL statement_timeout TO {int(seconds * 1000)}")
+                cursor.execute(query)
+                return list(cursor.fetchall())
+        except TransientWarehouseError:
+            if time.monotonic() - began < seconds:
+                raise
+            said = f"table {table}: no answer within {seconds:g} s"
+            raise TerminalWarehouseError(said) from None
+
     def _fetched(self, query: str, shape: pa.Schema) -> Iterator[pa.RecordBatch]:
         """Through a cursor of the server, a part at a time."""
         size = rows_at_a_time(len(shape))
@@ -137,11 +173,14 @@ class RedshiftWarehouse:
 
     @contextmanager
     def _cursor(self) -> Iterator[Any]:
-        """A cursor in a transaction of its own that changes nothing."""
+        """A cursor in a transaction of its own that is read only."""
         try:
             if self._open is None:
                 self._open = self._connect()
+                # Else the driver begins a transaction itself, one that may write.
+                self._open.autocommit = True
             with self._open.cursor() as cursor:
+                cursor.execute("BEGIN READ ONLY")
                 yield cursor
             self._open.rollback()
         except (DriverError, OSError) as error:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from kpi_platform.storage.studio_databases.interface import CATALOG
+from kpi_platform.storage.studio_databases.interface import CATALOG, SchemaTraits
 
 Ask = Callable[[str], Sequence[Sequence[Any]]]
 SCHEMAS = (
@@ -43,6 +43,19 @@ _UNREADABLE = """
 SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = {schema} AND c.relkind IN ('r', 'v')
   AND NOT has_table_privilege(c.oid, 'SELECT')
+"""
+_WRITABLE = """
+SELECT current_user, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = {schema} AND c.relkind = 'r' AND (has_table_privilege(c.oid, 'INSERT')
+  OR has_table_privilege(c.oid, 'UPDATE') OR has_table_privilege(c.oid, 'DELETE'))
+"""
+# Late-binding views depend on nothing that the catalog knows.
+_PARENTS = """
+SELECT DISTINCT v.relname, tn.nspname, t.relname FROM pg_rewrite r
+JOIN pg_class v ON v.oid = r.ev_class JOIN pg_namespace vn ON vn.oid = v.relnamespace
+JOIN pg_depend d ON d.objid = r.oid JOIN pg_class t ON t.oid = d.refobjid
+JOIN pg_namespace tn ON tn.oid = t.relnamespace
+WHERE vn.nspname = {schema} AND t.oid <> v.oid AND t.relkind IN ('r', 'v')
 """
 _KIND_NAMES = {"TABLE": "table", "VIEW": "view", "EXTERNAL TABLE": "external"}
 
@@ -83,6 +96,20 @@ def read_catalog(ask: Ask, schema: str) -> pl.DataFrame:
             *(str(kind), True, False, is_readable),
         )
     return pl.DataFrame(list(rows.values()), schema=CATALOG, orient="row").sort("table", "position")
+
+
+def read_traits(ask: Ask, schema: str) -> SchemaTraits:
+    """Which tables our role may change, and what views show the rows of."""
+    name = literal(schema)
+    writable = ask(_WRITABLE.format(schema=name))
+    parents: dict[str, set[tuple[str, str]]] = {}
+    for view, its_schema, table in ask(_PARENTS.format(schema=name)):
+        parents.setdefault(str(view), set()).add((str(its_schema), str(table)))
+    return SchemaTraits(
+        role=str(writable[0][0]) if writable else "",
+        writable=tuple(sorted(str(row[1]) for row in writable)),
+        parents={view: frozenset(found) for view, found in parents.items()},
+    )
 
 
 def _type_name(kind: str, length: object, digits: object, scale: object) -> str:

@@ -73,6 +73,12 @@ def count(
     return f"SELECT count(*) FROM {place(schema, table, database)}{where}"
 
 
+def repeats(source: str, columns: Sequence[str]) -> str:
+    """The statement that finds one set of values that several rows of `source` have."""
+    names = ", ".join(quoted(column) for column in columns)
+    return f"SELECT 1 FROM {source} GROUP BY {names} HAVING count(*) > 1 LIMIT 1"
+
+
 def _where(table: str, types: dict[str, str], window: Window | None, collation: str) -> str:
     if window is None:
         return ""

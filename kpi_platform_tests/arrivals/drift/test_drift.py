@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.arrivals.drift.drift import Change, find_changes
+from kpi_platform.arrivals.drift.drift import Change, find_changes, find_hidden
 from kpi_platform.arrivals.drift.drift_checks import warehouses_are_as_mapped
 from kpi_platform.arrivals.drift.drift_step import StudioDrift, look_for_drift
 from kpi_platform.arrivals.drift.drift_words import sentence
@@ -122,6 +122,70 @@ def test_a_change_is_said(now: dict[str, str], said: str, is_blocking: bool) -> 
     assert change.is_blocking is is_blocking
 
 
+PLAIN = TEXT.replace("{column: cents, scale: 0.01}", "cents")
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_blocking"),
+    [
+        ("numeric(10,2)", "integer", True),
+        ("integer", "numeric(10,2)", True),
+        ("numeric", "bigint", True),
+        ("bigint", "double precision", True),
+        ("double precision", "integer", True),
+        ("numeric(10,2)", "numeric(12,4)", False),
+        ("numeric(10,2)", "double precision", False),
+        ("integer", "bigint", False),
+        ("integer", "numeric(20,0)", False),
+    ],
+)
+def test_a_unit_that_may_have_changed_stops_also_where_no_scale_is_given(
+    was: str, now: str, is_blocking: bool
+) -> None:
+    before, after = catalog(t=COLUMNS | {"cents": was}), catalog(t=COLUMNS | {"cents": now})
+    of = sources(PLAIN.replace("table: purchases", "table: t"))
+    (change,) = find_changes("s", before, after, of)
+    assert change.is_blocking is is_blocking
+    assert ("it may be in another unit now" in sentence(change)) is is_blocking
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "is_blocking"),
+    [
+        ("integer", "bigint", False),
+        ("bigint", "text", False),
+        ("bigint", "numeric(20,0)", False),
+        ("uuid", "text", False),
+        ("text", "character varying(80)", False),
+        ("text", "bigint", True),
+        ("text", "uuid", True),
+        ("bigint", "numeric(10,2)", True),
+        ("numeric(10,0)", "numeric(10,2)", True),
+        ("bigint", "double precision", True),
+    ],
+)
+def test_a_key_that_may_be_written_in_another_way_stops(
+    was: str, now: str, is_blocking: bool
+) -> None:
+    (change,) = changes(COLUMNS | {"id": now}, COLUMNS | {"id": was})
+    assert change.is_blocking is is_blocking
+    assert ("every row would come a second time" in sentence(change)) is is_blocking
+
+
+def test_what_hides_its_rows_stops_its_sources_and_what_hides_some_is_said() -> None:
+    hidden = {"purchases": "none", "other": "none"}
+    (none,) = find_hidden("s", hidden, sources())
+    assert (none.is_blocking, none.stops_studio) == (True, False)
+    assert sentence(none).startswith(
+        "table purchases shows our role none of its rows: row-level security has no policy for it"
+    )
+    assert sentence(none).endswith(
+        "churn. The hours of the sources that read it stop until it is put right."
+    )
+    (some,) = find_hidden("s", {"purchases": "some"}, sources())
+    assert not some.is_blocking
+
+
 def test_tables_come_go_and_are_renamed() -> None:
     was = catalog(purchases=COLUMNS, old={"a": "text"}, gone={"q": "text"})
     now = catalog(purchases_v2=COLUMNS, older={"a": "text"}, fresh={"x": "text", "y": "text"})
@@ -150,6 +214,8 @@ def test_a_table_without_permission_blocks() -> None:
     found = find_changes("s", None, now, sources())
     assert {change.kind for change in found} == {"table unreadable"}
     assert all(change.is_blocking for change in found)
+    # Nothing became doubtful: only the sources that read it stop.
+    assert not any(change.stops_studio for change in found)
 
 
 class OneSchema:

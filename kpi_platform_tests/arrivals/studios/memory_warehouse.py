@@ -13,7 +13,12 @@ import pyarrow as pa
 
 from kpi_platform.arrivals.studios.text_rows import text_columns
 from kpi_platform.schemas.mapped_values import instant_of
-from kpi_platform.storage.studio_databases import CATALOG, TerminalWarehouseError, Window
+from kpi_platform.storage.studio_databases import (
+    CATALOG,
+    SchemaTraits,
+    TerminalWarehouseError,
+    Window,
+)
 
 
 @dataclass
@@ -50,6 +55,13 @@ class MemoryWarehouse:
         self.reads += 1
         if table not in self.tables:
             raise TerminalWarehouseError(f"no table {table}")
+        batches = self._rows(table, columns, window).to_arrow().to_batches(max_chunksize=2)
+        for number, batch in enumerate(batches):
+            if self.errors and number == len(batches) // 2:
+                raise self.errors.pop(0)
+            yield batch
+
+    def _rows(self, table: str, columns: Sequence[str], window: Window | None) -> pl.DataFrame:
         rows = self.tables[table].select(columns)
         if window is not None:
             at = text_columns(rows, {window.watermark.column}).select(instant_of(window.watermark))
@@ -59,15 +71,18 @@ class MemoryWarehouse:
             else:
                 is_in &= at.to_series() >= window.start
             rows = rows.filter(is_in)
-        batches = rows.to_arrow().to_batches(max_chunksize=2)
-        for number, batch in enumerate(batches):
-            if self.errors and number == len(batches) // 2:
-                raise self.errors.pop(0)
-            yield batch
+        return rows
 
-    def count(self, schema: str, table: str, window: Window | None) -> int:
-        batches = self.read_window(schema, table, self.tables[table].columns, window)
-        return sum(batch.num_rows for batch in batches)
+    def traits(self, schema: str) -> SchemaTraits:
+        return SchemaTraits()
+
+    def repeats(self, schema: str, table: str, columns: Sequence[str]) -> bool:
+        return bool(self.tables[table].select(columns).is_duplicated().any())
+
+    def count(
+        self, schema: str, table: str, window: Window | None, seconds: float | None = None
+    ) -> int:
+        return self._rows(table, self.tables[table].columns, window).height
 
     def close(self) -> None:
         """Nothing to end."""

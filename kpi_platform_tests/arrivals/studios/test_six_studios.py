@@ -54,7 +54,8 @@ def proposed_sources(name: str, folder: Path) -> Sources:
     place = {"kind": "duckdb", "path": f"{name}.duckdb"}
     empty = parse_sources(f"studios: [{{key: {name}, warehouse: {place}}}]", "sources.yaml")
     with closing(opened(empty.studios[0], folder)) as warehouse:
-        found = propose_unmapped(warehouse, [], {schema: warehouse.discover(schema)})
+        catalogs = {schema: warehouse.discover(schema)}
+        found = propose_unmapped(warehouse, [], catalogs, sample_views=True)
     return parse_sources(as_yaml(name, place, found), "proposed.yaml")
 
 

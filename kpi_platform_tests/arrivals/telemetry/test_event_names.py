@@ -7,6 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.arrivals.telemetry.event_names import NAMED, judge_bodies, read_event_names
+from kpi_platform.arrivals.telemetry.nested_bodies import read_nested_names
 from kpi_platform.schemas.body_text import BLANKS, decode_body
 
 PIECES = st.sampled_from(
@@ -31,6 +32,32 @@ def test_names_agree_with_the_grammar_and_sound_bodies_decode(bodies: list[str])
         decoded = None if body is None else body.event_name
         assert decoded is not None or not is_sound, text
         assert name == decoded or decoded is None, text
+
+
+NESTED_PIECES = st.sampled_from(
+    ["'Name': 'A'", "'Name':'A'", "'b'", '"c"', "'x {'", '"]"', "{", "}", "[", "]", ":", ", ", ",",
+     "1.10", "null", "12:30", "'", '"', "{'a': [1, {'b': c}]}", "'v': {'w': 1}, ", "[]", "{}"]
+)  # fmt: skip
+
+
+@settings(max_examples=600, deadline=None)
+@given(st.lists(NESTED_PIECES, max_size=10).map(lambda parts: "{" + "".join(parts) + "}"))
+@example("{'v': {'w': 1}, 'Name': 'A'}")
+@example('{"a": "x: {"k": "v"}, y", \'Name\': \'A\'}')
+@example("{{}: 1, 'Name': 'A'}")
+def test_names_read_off_nested_bodies_are_those_of_the_grammar(body: str) -> None:
+    name = read_nested_names(pl.Series([body])).item()
+    decoded = decode_body(body)
+    assert name is None or (decoded is not None and decoded.event_name == name)
+
+
+def test_plain_nested_bodies_are_read_without_decoding_them() -> None:
+    bodies = [
+        "{'V':{'a':[1,2.5]},'Name':'X','n':3}",
+        ' { "V" : [ { "a" : [] }, {} ] , "Name" : "X" }',
+        "{'Name': 'X', 'at': {'x': [1, {'y': 12:30}], 'z': 'a {b} [c], d'}}",
+    ]
+    assert read_nested_names(pl.Series(bodies)).to_list() == ["X"] * 3
 
 
 def test_usual_bodies_are_sound() -> None:

@@ -9,7 +9,13 @@ import polars as pl
 import pytest
 import zstandard
 
-from kpi_platform.arrivals.telemetry.parse import Origin, ParsedFile, parse_blocks, parse_file
+from kpi_platform.arrivals.telemetry.parse import (
+    Origin,
+    ParsedFile,
+    TelemetryFile,
+    parse_file,
+    parse_files,
+)
 
 HOUR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 LINES = [
@@ -81,9 +87,9 @@ def test_an_empty_archive_has_no_lines(name: str) -> None:
 @ENDINGS
 def test_a_bomb_is_read_in_blocks(name: str) -> None:
     content = compress(name, b"x" * (256 << 20))
-    blocks = list(parse_blocks([content], Origin("game", name, HOUR), 8 << 20))
-    assert [block.lines for block in blocks] == [1]
-    assert len(blocks[0].quarantined["raw_line"].item()) == 64 << 10
+    (part,) = parse_files([TelemetryFile(Origin("game", name, HOUR), [content])], 8 << 20)
+    assert [count.lines for count in part.counts] == [1]
+    assert len(part.quarantined["raw_line"].item()) == 64 << 10
 
 
 def event(**changes: object) -> dict[str, object]:

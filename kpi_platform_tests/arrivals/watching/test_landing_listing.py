@@ -9,7 +9,9 @@ from kpi_platform.arrivals.watching.landing_listing import (
     judge_listing,
     unnamed_folders,
     unread_hours,
+    why_nothing_comes,
 )
+from kpi_platform.schemas.file_names import why_no_telemetry
 from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.landing.landing import LandingFile
 
@@ -31,11 +33,13 @@ studios:
 
 def judge(*paths: str) -> Listing:
     files = (LandingFile(path, 1, "e", NOW) for path in paths)
-    return judge_listing(files, _why_not, partial(hour_fingerprint, sources=SOURCES), START, NOW)
-
-
-def _why_not(file: LandingFile) -> str:
-    return "" if file.is_readable else "unknown ending"
+    return judge_listing(
+        files,
+        lambda file: why_no_telemetry(file.path),
+        partial(hour_fingerprint, sources=SOURCES),
+        START,
+        NOW,
+    )
 
 
 def test_a_listing_names_what_no_hour_reads() -> None:
@@ -49,11 +53,22 @@ def test_a_listing_names_what_no_hour_reads() -> None:
         "rails-folder/2026/03/10/13/a.tsv": "in the future",
         "rails-folder/2026/03/10/11/a.csv": "unknown ending",
         "rails-folder/2026/03/10/11/.a.tsv": "hidden",
+        "rails-folder/2026/03/10/11/_temporary/0/a.tsv": "hidden",
+        "rails-folder/2026/03/10/11/_SUCCESS": "hidden",
+        "_staging/2026/03/10/11/a.tsv": "hidden",
+        "rails-folder/2026/03/10/11/a.tsv.tmp": "unfinished",
+        "rails-folder/2026/03/10/11/.part-0.inprogress.1": "hidden",
+        "rails-folder/2026/03/10/11/part-0.inprogress": "unfinished",
+        "processing-failed/2026/03/10/11/a": "no data",
+        "lost+found (no access)": "no data",
+        "rails-folder/2026/03/10/10 (no access)": "no access",
+        "rails-folder/2026/03/10/11/part-00000": "",
+        "rails-folder/2026/03/10/11/B.TSV.GZ": "",
     }
     listing = judge(*paths)
     assert dict(listing.left) == {path: reason for path, reason in paths.items() if reason}
     assert list(listing.hours) == [NEWEST]
-    assert len(listing.out_of_place) == 6
+    assert len(listing.out_of_place) == 7
     assert listing.figures()["no_valid_hour"] == 3
     assert "rails-folder/2026/13/45/99/a.tsv (no valid hour)" in str(listing.figures()["files"])
 
@@ -91,3 +106,21 @@ def test_long_ranges_are_cut() -> None:
         (hours[4], hours[4]),
         (hours[5], hours[5]),
     ]
+
+
+def test_a_place_without_files_and_a_folder_that_is_not_there_are_said() -> None:
+    named = SOURCES.folders()
+    assert why_nothing_comes("s3://b/x", named.values(), SOURCES) == []
+    empty = ["KPI_LANDING_URI: s3://b/x: holds no folder with files: is it the right place?"]
+    assert why_nothing_comes("s3://b/x", [], SOURCES) == empty
+    assert why_nothing_comes("s3://b/x", [], parse_sources("", "none")) == empty
+    assert why_nothing_comes("s3://b/x", ["stranger"], SOURCES) == [
+        f"source {key}: no folder {folder} in s3://b/x (yet)"
+        for key, folder in sorted(named.items())
+    ]
+    only_warehouses = parse_sources(
+        "studios: [{key: a, warehouse: {kind: duckdb, path: x}, games: [{key: g, sources: "
+        "[{key: k, schema: s}]}]}]",
+        "x",
+    )
+    assert why_nothing_comes("s3://b/x", [], only_warehouses) == []

@@ -123,7 +123,7 @@ def test_hidden_files_and_unknown_endings_change_no_hour(parts: Platform) -> Non
     path = put(parts, NEWEST)
     memory, _ = watch(parts, Memory(), NOW)
     (path.parent / ".part-1.tsv").write_text("on its way")
-    (path.parent / "notes.txt").write_text("hello")
+    (path.parent / "table.parquet").write_text("hello")
     assert watch(parts, memory, NOW)[1] == []
 
 

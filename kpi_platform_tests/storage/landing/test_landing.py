@@ -1,12 +1,17 @@
 """The landing zone in a folder: which files belong to which hour, and which to none."""
 
+import errno
 import os
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import obstore
 import pytest
+from obstore.exceptions import PermissionDeniedError
 
+from kpi_platform.storage.landing import landing as landing_module
 from kpi_platform.storage.landing.landing import Landing, LandingError, LandingFile
 from kpi_platform.storage.local_servers.local_s3 import S3Server
 
@@ -48,6 +53,13 @@ def test_the_folder_says_the_hour_or_none(path: str, hour: datetime | None) -> N
         ("_temporary.tsv", False),
         ("a.csv", False),
         ("a.tsv.bak", False),
+        ("a.tsv.tmp", False),
+        ("part-0.inprogress", False),
+        ("A.TSV.GZ", True),
+        ("part-00000", True),
+        ("firehose-1-2026-01-01-05-00-00-ab", True),
+        ("part-0.c000.gz", True),
+        ("part-0.snappy.parquet", False),
     ],
 )
 def test_hidden_files_and_other_endings_are_not_read(name: str, is_readable: bool) -> None:
@@ -79,7 +91,8 @@ def test_a_file_is_read_in_whole_and_a_missing_one_says_so(tmp_path: Path) -> No
 def test_a_wrong_address_names_the_setting_in_one_line(uri: str) -> None:
     with pytest.raises(LandingError, match=r"^KPI_LANDING_URI: ") as error:
         Landing(uri)
-    assert uri in str(error.value)
+    # What is no place at all may hold a password: it is not repeated.
+    assert (uri in str(error.value)) is uri.startswith("/")
     assert "\n" not in str(error.value)
 
 
@@ -93,6 +106,86 @@ def test_a_name_that_is_no_object_path_hides_no_other_file(tmp_path: Path) -> No
     ]
 
 
+def test_both_ways_of_listing_show_a_file_alike(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    _put(tmp_path, "game/2026/01/01/05/ä b%2F.tsv")
+    (tmp_path / "game/2026/01/01/05/link.tsv").symlink_to("a.tsv")
+    (tmp_path / "game/2026/01/01/05/nowhere.tsv").symlink_to("gone.tsv")
+    landing = Landing(str(tmp_path))
+    first = landing.list_hours("game", [FIVE])[FIVE]
+    assert len(first) == 3
+    _put(tmp_path, "game/2026/01/01/05/tab\there.tsv")
+    (tmp_path / "game/2026/01/01/05/loop").symlink_to("../05")
+    latin = os.fsencode(tmp_path / "game/2026/01/01/05") + b"/caf\xe9.tsv"
+    Path(os.fsdecode(latin)).write_text("x\n")
+    second = landing.list_hours("game", [FIVE])[FIVE]
+    assert [file for file in second if file.is_readable] == first
+    assert sorted(file.path for file in second if not file.is_readable) == [
+        "game/2026/01/01/05/caf\\udce9.tsv (unreadable name)",
+        "game/2026/01/01/05/tab\\there.tsv (unreadable name)",
+    ]
+
+
+def test_odd_folders_stop_no_listing_and_writers_folders_are_no_sources(tmp_path: Path) -> None:
+    for folder in ("game", "_staging", ".cache", "lost+found", "processing-failed", "tab\there"):
+        _put(tmp_path, f"{folder}/2026/01/01/05/a.tsv")
+    landing = Landing(str(tmp_path))
+    assert landing.folders() == ["game"]
+    (file,) = landing.list_hours("game", [FIVE])[FIVE]
+    assert file.is_readable
+
+
+def test_a_folder_without_rights_is_named_and_hides_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    _put(tmp_path, "game/2026/01/01/06/a.tsv")
+    scan = os.scandir
+
+    def guarded(path: Path) -> object:
+        if str(path).endswith("06"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(obstore, "list", refused)
+    monkeypatch.setattr(os, "scandir", guarded)
+    found = list(Landing(str(tmp_path)).list_all())
+    assert [(file.path, file.is_readable) for file in found] == [
+        ("game/2026/01/01/05/a.tsv", True),
+        ("game/2026/01/01/06 (no access)", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "error", [PermissionDeniedError("403"), OSError(errno.EIO, "Input/output error")]
+)
+def test_one_file_that_cannot_be_read_is_told_from_a_store_that_cannot(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "folder.tsv").mkdir()
+    landing = Landing(str(tmp_path))
+    with pytest.raises(PermissionError):
+        list(landing.stream("folder.tsv"))
+
+    def raising(raised: Exception) -> Callable[[Path], Iterator[bytes]]:
+        def read(_: Path) -> Iterator[bytes]:
+            yield b"x"
+            raise raised
+
+        return read
+
+    monkeypatch.setattr(landing_module, "_read", raising(error))
+    with pytest.raises(PermissionError):
+        list(landing.stream("a.tsv"))
+    monkeypatch.setattr(landing_module, "_read", raising(OSError(errno.EMFILE, "Too many")))
+    with pytest.raises(OSError, match="Too many") as other:
+        list(landing.stream("a.tsv"))
+    assert not isinstance(other.value, PermissionError)
+
+
 def test_in_s3_too_and_the_others_look_the_same_as_before(
     s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,9 +194,12 @@ def test_in_s3_too_and_the_others_look_the_same_as_before(
     uri, client = s3_server.create_bucket("odd-names"), s3_server.client()
     hour = "landing/game/2026/01/01/05"
     client.put_object(Bucket="odd-names", Key=f"{hour}/a.tsv", Body=b"x\n")
-    client.put_object(Bucket="odd-names", Key=f"{hour}/", Body=b"")
+    for marker in (f"{hour}/", "landing/", "landing/game/", "landing/game/2026/01/01/"):
+        client.put_object(Bucket="odd-names", Key=marker, Body=b"")
     landing = Landing(f"{uri}/landing")
     before = landing.list_hours("game", [FIVE])[FIVE]
+    assert [file.path for file in landing.list_all()] == ["game/2026/01/01/05/a.tsv"]
+    assert landing.folders() == ["game"]
     client.put_object(Bucket="odd-names", Key=f"{hour}/new\nline.tsv", Body=b"x\n")
     odd, same = landing.list_hours("game", [FIVE])[FIVE][::-1]
     assert [same] == before
