@@ -70,19 +70,20 @@ def _walk(root: Path, folder: Path, above: frozenset[tuple[int, int]]) -> "Itera
     except OSError:
         yield _without_access(root, folder)
         return
+    # Once for all files of a folder, of which there may be very many.
+    below = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
     for entry in entries:
-        path = folder / entry.name
         try:
             found = entry.stat()
         except FileNotFoundError:
             # A link to nowhere, or gone since.
             continue
         except OSError:
-            yield _without_access(root, path)
+            yield _without_access(root, folder / entry.name)
             continue
         identity = (found.st_dev, found.st_ino)
         if stat.S_ISDIR(found.st_mode) and identity not in above:
-            yield from _walk(root, path, above | {identity})
+            yield from _walk(root, folder / entry.name, above | {identity})
         elif stat.S_ISREG(found.st_mode):
             changed = found.st_mtime_ns // 1000
             modified = datetime.fromtimestamp(changed // 10**6, UTC).replace(
@@ -90,7 +91,8 @@ def _walk(root: Path, folder: Path, above: frozenset[tuple[int, int]]) -> "Itera
             )
             etag = f'"{found.st_ino:x}-{changed:x}-{found.st_size:x}"'
             changed_last = str(found.st_ctime_ns)
-            yield _meta(_name(root, path), modified, found.st_size, etag, changed_last)
+            name = shown(f"{below}{entry.name}")
+            yield _meta(name, modified, found.st_size, etag, changed_last)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
