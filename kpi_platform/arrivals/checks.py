@@ -13,6 +13,7 @@ from kpi_platform.arrivals.drift.drift_checks import (
     warehouses_are_as_mapped,
 )
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
+from kpi_platform.arrivals.feeds.stream_stats import Statements, contradictions
 from kpi_platform.arrivals.held_checks import check_held, held_spec
 from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, check_studio_tables
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
@@ -41,6 +42,13 @@ EVERY_STREAM = CheckSpec(
     "Every stream feed could be read; the others go on without one that could not.",
     is_warning=True,
 )
+STREAM_AGREES = CheckSpec(
+    "stream_rows_do_not_contradict",
+    "raw_stream_feed",
+    "Several rows of one source, game and hour say the same, or the feed says what they are "
+    "(`rows_are: parts` or `samples`); else they count for nothing.",
+    is_warning=True,
+)
 RAW_CHECKS = [contract_spec("raw_telemetry"), held_spec("raw_telemetry")]
 STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
 STUDIO_CHECKS += STUDIO_TABLE_CHECKS
@@ -49,7 +57,12 @@ CONSOLE_CHECKS = [
     EVERY_CONSOLE,
     held_spec("raw_console_feed"),
 ]
-STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM, held_spec("raw_stream_feed")]
+STREAM_CHECKS = [
+    contract_spec("raw_stream_feed"),
+    EVERY_STREAM,
+    STREAM_AGREES,
+    held_spec("raw_stream_feed"),
+]
 
 
 def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
@@ -86,13 +99,26 @@ def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     ]
 
 
-def check_stream(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
-    """Evaluate the checks of `raw_stream_feed` for these hours."""
+def check_stream(
+    lake: Lake, hours: Sequence[datetime], statements: Statements | None = None
+) -> list[HourCheck]:
+    """Evaluate the checks of `raw_stream_feed` for these hours; `statements` as the sources say."""
+    rows = hours_of(lake.read_hours("raw_stream_feed", hours), hours)
     return [
         *check_contract(lake, "raw_stream_feed", hours),
         *_read(lake, hours, EVERY_STREAM),
         *check_held(lake, "raw_stream_feed", "stream", hours),
+        *(_agrees(hour, contradictions(rows[hour], statements)) for hour in hours),
     ]
+
+
+def _agrees(hour: datetime, contradicting: pl.DataFrame) -> HourCheck:
+    named = ", ".join(
+        f"{row['source']} of {row['hour']:%Y-%m-%d %H:%M}" for row in contradicting.to_dicts()[:10]
+    )
+    figures: dict[str, int | float | str]
+    figures = {"statements": contradicting.height, "of": named}
+    return HourCheck(STREAM_AGREES, hour, contradicting.is_empty(), figures)
 
 
 _KINDS: dict[CheckSpec, Kind] = {

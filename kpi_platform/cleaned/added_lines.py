@@ -18,6 +18,7 @@ from kpi_platform.storage.lake.lake import Lake, named
 
 LINES_AT_A_TIME = 100_000
 _EVENTS, _BAD, _LINES = "cleaned_events", "quarantined_events", "raw_telemetry"
+_CARRIED = "event_attributes"
 # What of a line decides, with its body, which event it is.
 _IN_LINES = (
     "source",
@@ -58,6 +59,7 @@ class AddedLines:
         if not self._lake.add_to_hour(_EVENTS, self._hour, fresh):
             return None
         self._write_bad(cleaner, paths)
+        self._add_carried(cleaner.carried())
         moved = self._copies(cleaner, known[0], paths)
         self._count(taken, paths, cleaner.file_accounts(), moved)
         return self._complete_ledger()
@@ -72,6 +74,14 @@ class AddedLines:
         if bad.height:
             where = f"p_stage = 'decode' AND {named('file_name', paths)}"
             self._lake.replace_hours(_BAD, bad, [self._hour], where)
+
+    def _add_carried(self, new: pl.DataFrame) -> None:
+        """Count the attributes of the new lines with those that are counted."""
+        if new.height:
+            stored = self._lake.read_hours(_CARRIED, [self._hour])
+            keys = [name for name in stored.columns if name not in ("events", "carrying")]
+            counts = pl.concat([stored.select(new.columns), new]).group_by(keys).agg(pl.all().sum())
+            self._lake.replace_hours(_CARRIED, counts.select(new.columns), [self._hour])
 
     def _copies(
         self, cleaner: EventCleaner, known: pl.Series, paths: Sequence[str]

@@ -38,6 +38,7 @@ class EventsStep:
     """The hourly work of `cleaned_events`, its quarantined lines and the rest of the ledger."""
 
     table = "cleaned_events"
+    hours_stand_alone = True
 
     def __init__(
         self, lake: Lake, sources: Sources, future_limit: timedelta = timedelta(hours=24)
@@ -152,6 +153,7 @@ class EventsStep:
         )
         self._complete_ledger(accounts, account, hours)
         self._write_table_ledger(account, hours)
+        self._replace_some("event_attributes", cleaner.carried(), hours)
         by_hour = hours_of(accounts, hours)
         return {hour: self._done(counted) for hour, counted in by_hour.items()}
 
@@ -202,7 +204,10 @@ class EventsStep:
         write_ledger(self._lake, completed_ledger(ledger, accounts, account), hours)
 
     def _write_table_ledger(self, account: RowAccount, hours: Sequence[datetime]) -> None:
-        known = self._lake.read_hours("table_ledger", hours)
-        rows = table_ledger(account)
-        if known.height or rows.height:
-            self._lake.replace_hours("table_ledger", rows, hours)
+        self._replace_some("table_ledger", table_ledger(account), hours)
+
+    def _replace_some(self, table: str, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        """Replace the hours of a table that holds nothing of most; without rows, nothing is
+        written."""
+        if rows.height or self._lake.read_hours(table, hours).height:
+            self._lake.replace_hours(table, rows, hours)

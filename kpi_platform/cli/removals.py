@@ -3,7 +3,6 @@
 Belongs here: arguments and messages. Does not: what letting go means (`engine/removals.py`).
 """
 
-import json
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import polars as pl
 import typer
 
 from kpi_platform.arrivals.watching.missing_files import note_missing_files
+from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.engine.file_ledger import held_files
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import accept_removals
@@ -41,11 +41,11 @@ def list_removals(as_json: Annotated[bool, _JSON] = False) -> None:
     """
     held = held_files(Platform(load_settings()).lake)
     if as_json:
-        typer.echo(json.dumps(_values(held)))
+        say_json(_values(held))
         return
     for line in _lines(held):
-        typer.echo(line)
-    typer.echo(f"{held.height:,} files are held" if held.height else "no file is held")
+        say(line)
+    say(f"{held.height:,} files are held" if held.height else "no file is held")
 
 
 @removals_app.command(
@@ -71,13 +71,13 @@ def accept(
     note_missing_files(platform, span)
     gone = accept_removals(platform.lake, *span, source)
     if as_json:
-        typer.echo(json.dumps(_values(gone)))
+        say_json(_values(gone))
         return
     for line in _lines(gone):
-        typer.echo(line)
+        say(line)
     hours = gone.select("p_ingest_date_utc", "p_ingest_hour_utc").n_unique()
     lines = int(gone["lines"].sum())
-    typer.echo(
+    say(
         f"{gone.height:,} files of {hours:,} hours let go: {lines:,} lines leave with the next run"
         if gone.height
         else "no file is held in these hours"

@@ -11,14 +11,15 @@ they tell of are done, and the same command records them as unchanged.
 
 import atexit
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from typing import Any
 
 from dagster import DagsterEventType
 from dagster._core.events.log import EventLogEntry
 from dagster._core.instance import RUNLESS_RUN_ID
 from dagster._core.storage.event_log import SqliteEventLogStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage, SqliteStorageConfig
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 
@@ -53,7 +54,7 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         super().__init__(base_dir, inst_data)
         atexit.register(self.flush)
 
-    @property
+    @property  # type: ignore[override]
     def _db_lock(self) -> threading.RLock:
         """Dagster's lock around its connections: a batch holds it while Dagster's code asks for it,
         so it must be reentrant, which the one that Dagster sets is not."""
@@ -128,7 +129,7 @@ class HomeStorage(DagsterSqliteStorage):
 
     @classmethod
     def from_config_value(
-        cls, inst_data: ConfigurableClassData | None, config_value: SqliteStorageConfig
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
     ) -> "HomeStorage":
         """Open what `dagster.yaml` or the defaults name."""
-        return cls.from_local(inst_data=inst_data, **config_value)
+        return cls.from_local(str(config_value["base_dir"]), inst_data=inst_data)

@@ -134,7 +134,8 @@ class StreamStats(Contract):
     """One row per game and hour: what the stream platforms say of it, added up over platforms.
 
     Of several statements of one platform about one hour, those of the latest ingest hour count;
-    within it the greatest. `average_viewers`, `channels` and `hours_streamed` are sums over
+    its rows are added (parts), averaged (samples), or must agree, as the feed says.
+    `average_viewers`, `channels` and `hours_streamed` are sums over
     platforms; so is `peak_viewers`, an upper bound where platforms peak at different minutes.
     """
 
@@ -221,7 +222,8 @@ class HourLedger(Contract):
     `lines` = `rows` + `quarantined` + `duplicates` + `left_out` (a warehouse's or feed's row that
     is marked as deleted, or no event) + `suppressed` + `sealed` (of erased players, of sealed
     days: none yet). `source_error`: why this source alone could not be read, while the hour went
-    on.
+    on. `is_closed`: whether the writer of a source that delivers while the hour lasts has said
+    that it is done.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -246,6 +248,7 @@ class HourLedger(Contract):
     error = _text(nullable=True)
     kind = dy.String(nullable=True, regex="^(telemetry|warehouse|console|stream)$")
     source_error = _text(nullable=True)
+    is_closed = dy.Bool(nullable=True)
 
 
 class TableLedger(Contract):
@@ -266,6 +269,21 @@ class TableLedger(Contract):
     left_out = _count()
     suppressed = _count()
     sealed = _count()
+
+
+class EventAttributes(Contract):
+    """One row per ingest hour, source, service, event and attribute: how many of the `events` were
+    `carrying` it. With a blank attribute a row of the event, with a blank event one of the service.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    service_name = dy.String(nullable=False, primary_key=True)
+    event_name = dy.String(nullable=False, primary_key=True)
+    attribute = dy.String(nullable=False, primary_key=True)
+    events = _count()
+    carrying = _count()
 
 
 class SessionParts(Contract):
@@ -515,6 +533,7 @@ TABLES: dict[str, Table] = {
     ),
     "file_ledger": Table(FileLedger, INGEST_HOUR, statistics=("state",)),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
+    "event_attributes": Table(EventAttributes, ("p_ingest_date_utc",)),
     "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR, statistics=("event_at", "player_id")),

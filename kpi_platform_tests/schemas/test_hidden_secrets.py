@@ -54,6 +54,8 @@ def test_a_new_value_replaces_the_old_and_nothing_hides_nothing() -> None:
 def test_what_looks_like_a_secret_is_hidden_though_nobody_told() -> None:
     said = hide_secrets("postgresql://me:hunter2@host/db password=hunter3 password='a b' x")
     assert said == "postgresql://me:***@host/db password=*** password=*** x"
+    example = "must be an address as postgresql://user:password@host:5432/database"
+    assert hide_secrets(example) == example
     assert hide_secrets("password: Extra inputs") == "password: Extra inputs"
 
 

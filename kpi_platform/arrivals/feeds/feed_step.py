@@ -47,6 +47,7 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.file_names import writers_reason
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.mapped_values import decode_rows, holds
+from kpi_platform.schemas.row_faults import FAULTS, kept_row
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
@@ -105,6 +106,7 @@ class FeedStep(ABC):
     """The hourly work of one kind of feed."""
 
     table: str
+    hours_stand_alone = True
     kind: Literal["console", "stream"]
     stage: str
 
@@ -333,22 +335,35 @@ class FeedStep(ABC):
         for folder in self._folders:
             error = self._errors.get(folder.name)
             part = HourRead()
+            looked = [seen for seen in found.look if _folder(seen.file.path) == folder.name]
             try:
-                for seen in found.look:
-                    if error is None and _folder(seen.file.path) == folder.name:
-                        self._read_file(hour, folder, seen, part)
-            except _UNREADABLE as raised:
-                error, part = error_line(raised), HourRead()
-                # What was known of the folder's files stays.
-                looked = (s for s in found.look if _folder(s.file.path) == folder.name)
-                self._keep([record for seen in looked for record in seen.known], hour, part)
+                for seen in looked if error is None else ():
+                    self._read_file(hour, folder, seen, part)
+            except FAULTS as raised:
+                # Whatever reading a folder raises is its sources' own: the others are read.
+                error = error_line(raised)
             if error is not None:
-                part.errors = {source.key: error for _, _, source in folder.sources}
+                part = HourRead(errors={source.key: error for _, _, source in folder.sources})
+            self._keep_failed(part, [record for seen in looked for record in seen.known], hour)
             done.good += part.good
             done.bad += part.bad
             done.records += part.records
             done.errors |= part.errors
         return done
+
+    def _keep_failed(self, part: HourRead, known: Sequence[FileRecord], hour: datetime) -> None:
+        """Leave of sources that failed what is known of their files: half an hour is no hour."""
+        if not part.errors:
+            return
+        failed = pl.col("source").is_in(sorted(part.errors))
+        stale = HourRead()
+        self._keep([record for record in known if record.source in part.errors], hour, stale)
+        part.good = [rows.filter(~failed) for rows in part.good]
+        part.good += [rows.filter(failed) for rows in stale.good]
+        part.bad = [rows.filter(~failed) for rows in part.bad]
+        part.bad += [rows.filter(failed) for rows in stale.bad]
+        others = [record for record in part.records if record.source not in part.errors]
+        part.records = [*others, *stale.records]
 
     def _keep(self, records: Sequence[FileRecord], hour: datetime, into: HourRead) -> None:
         """Take what the tables hold of files that stay."""
@@ -386,6 +401,7 @@ class FeedStep(ABC):
             return
         into.good += part.good
         into.bad += part.bad
+        into.errors |= part.errors
         for source, read_by in self._owners(file.path).items():
             counted = counts.get(source, Counter())
             into.records.append(
@@ -425,24 +441,45 @@ class FeedStep(ABC):
         into: HourRead,
         counts: dict[str, Counter[str]],
     ) -> None:
-        """Part the rows among the folder's sources; the first answers for what nobody takes."""
+        """Part the rows among the folder's sources; the first answers for what nobody takes.
+
+        What a source's mapping raises fails that source. Then nobody can tell which of the other
+        rows it would have taken: they are not held against the first.
+        """
         for owner in folder.sources:
-            source = owner[2]
-            only = getattr(source.feed, "only", None)
-            fields = decode_rows(rows["row"], {only.column} if only else set())
-            mine = pl.repeat(value=True, n=rows.height, eager=True)
-            if only is not None and rows.height:
-                mine = fields.select(holds(only)).to_series()
-            admitted = admit(rows.filter(mine).with_columns(source=pl.lit(source.key)), NO_MARKS)
-            made, useless = self._made(admitted.lines, owner)
-            aside = {"suppressed": admitted.suppressed.height, "sealed": admitted.sealed.height}
-            counts.setdefault(source.key, Counter()).update(aside)
-            self._count(into, counts, source.key, hour, made, useless)
-            rows = rows.filter(~mine)
-        lost = rows.select("line_number", "file_name", reason=pl.lit(NO_SOURCE), raw_line="row")
+            try:
+                rows = self._take_own(rows, owner, hour, into, counts)
+            except FAULTS as error:
+                into.errors[owner[2].key] = error_line(error)
         columns = ["reason", "raw_line", "line_number", "file_name"]
+        lost = rows.with_columns(reason=pl.lit(NO_SOURCE), raw_line=kept_row(pl.col("row")))
+        if into.errors:
+            lost = lost.clear()
         rest = pl.concat([bad.select(columns), lost.select(columns)])
-        self._count(into, counts, folder.sources[0][2].key, hour, made.clear(), rest)
+        empty = pl.DataFrame(schema=TABLES[self.table].polars_schema)
+        self._count(into, counts, folder.sources[0][2].key, hour, empty, rest)
+
+    def _take_own(
+        self,
+        rows: pl.DataFrame,
+        owner: tuple[str, str, Source],
+        hour: datetime,
+        into: HourRead,
+        counts: dict[str, Counter[str]],
+    ) -> pl.DataFrame:
+        """Take the rows that are one source's, and give back the others."""
+        source = owner[2]
+        only = getattr(source.feed, "only", None)
+        mine = pl.repeat(value=True, n=rows.height, eager=True)
+        if only is not None and rows.height:
+            mine = decode_rows(rows["row"], {only.column}).select(holds(only)).to_series()
+        own = rows.filter(mine).with_columns(source=pl.lit(source.key))
+        admitted = admit(own, NO_MARKS)
+        made, useless = self._made(admitted.lines, owner)
+        aside = {"suppressed": admitted.suppressed.height, "sealed": admitted.sealed.height}
+        counts.setdefault(source.key, Counter()).update(aside)
+        self._count(into, counts, source.key, hour, made, useless)
+        return rows.filter(~mine)
 
     def _count(
         self,

@@ -11,6 +11,7 @@ from typing import Self
 
 import polars as pl
 
+from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
 from kpi_platform.arrivals.hour_files import (
     ADOPTED,
     HourFiles,
@@ -61,6 +62,7 @@ class RawStep:
     """The hourly work of `raw_telemetry`, its quarantined lines and the ledgers' first figures."""
 
     table = "raw_telemetry"
+    hours_stand_alone = True
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class RawStep:
         self._files: dict[datetime, HourFiles] = {}
         self._hashed: dict[str, str] = {}
         self._owners_of: dict[str, dict[str, str]] = {}
+        self._closed: dict[datetime, set[str]] = {}
         self._found: list[str] = []
         self._trusted: set[datetime] = set()
         self._oldest_kept: datetime | None = None
@@ -148,11 +151,13 @@ class RawStep:
 
     def _list(self, hours: Sequence[datetime]) -> None:
         self._listed = {hour: [] for hour in hours}
+        self._closed = {hour: set() for hour in hours}
         folders = self._landing.folders()
         self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
         for folder in folders:
             for hour, files in self._landing.list_hours(folder, hours).items():
                 self._listed[hour] += [file for file in files if file.is_readable]
+                self._closed[hour] |= closed_sources(files, self._sources)
 
     def _judge(self, hours: Sequence[datetime], trusted: Iterable[datetime]) -> None:
         """Judge the hours' files; of those not `trusted` the table may hold anything."""
@@ -261,6 +266,13 @@ class RawStep:
             return None
         return sorted(paths) if len(paths) <= _MOST_NAMES else None
 
+    def _with_closed(self, rows: pl.DataFrame, hour: datetime, known: pl.DataFrame) -> pl.DataFrame:
+        """Ledger rows with what is closed: once seen, it counts."""
+        before = known.filter(pl.col("is_closed").fill_null(value=False))["source"].to_list()
+        closed = sorted({*before, *self._closed[hour]})
+        is_closed = pl.col("source").is_in(closed)
+        return rows.with_columns(is_closed=pl.when(is_closed).then(pl.lit(value=True)))
+
     def _rows(
         self,
         hours: Sequence[datetime],
@@ -320,8 +332,12 @@ class RawStep:
         hours = list(after)
         known = hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
         rows = [
-            ledger_rows(
-                hour, "telemetry", files, known[hour], self._expected(hour), self._looks(hour)
+            self._with_closed(
+                ledger_rows(
+                    hour, "telemetry", files, known[hour], self._expected(hour), self._looks(hour)
+                ),
+                hour,
+                known[hour],
             )
             for hour, files in after.items()
         ]
@@ -360,6 +376,7 @@ class RawStep:
             repr(mapping),
             repr(self._expected(hour)),
             *found.marks(self._hashed),
+            *sorted(self._closed[hour]),
         )
 
     def _expected(self, hour: datetime) -> list[str]:
@@ -378,7 +395,9 @@ class RawStep:
         by_source: dict[str, list[LandingFile]] = {}
         for file in self._listed[hour]:
             by_source.setdefault(self._source(file.path), []).append(file)
-        return {
+        looks = {
             source: fingerprint(*(f"{file.path} {file.size} {file.etag}" for file in files))
             for source, files in by_source.items()
         }
+        closed = {source: looks.get(source, fingerprint()) for source in self._closed[hour]}
+        return looks | {source: look + CLOSED_MARK for source, look in closed.items()}

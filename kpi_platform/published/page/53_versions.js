@@ -29,7 +29,7 @@ function adoption(service) {
   }
   if (!byVersion.size) return nothing("Nobody was active in this period.");
   const cadence = (rows("release_cadence") || []).filter((r) => r.service_name === service);
-  const order = new Map(cadence.map((r) => [r.version, r.release_number]));
+  const order = places(cadence);
   // In the order of releases, neighbours in different colours; more than can be told apart are one layer at the bottom.
   const place = ([name]) => order.get(name) ?? 0;
   const ordered = [...byVersion].sort((p, q) => place(p) - place(q)), old = ordered.slice(0, -LAYERS);
@@ -50,7 +50,9 @@ function activeNow(service) {
 function shutdown(service) {
   const all = rows("version_shutdown_impact");
   if (!all) return notYet("What a shutdown would cost", "version_shutdown_impact");
-  const versions = all.filter((r) => r.service_name === service).sort((p, q) => p.release_number - q.release_number);
+  const versions = all.filter((r) => r.service_name === service);
+  const order = places(versions);
+  versions.sort((p, q) => order.get(p.version) - order.get(q.version));
   if (!versions.length) return nothing("No version of this service is active.");
   if (versions.length < 2) return nothing(`Only one version is active (${versions[0].version}): there is nothing to shut down.`);
   let cut = versions.findIndex((r) => r.version === state.cutoff);
@@ -69,14 +71,23 @@ function shutdown(service) {
     { name: "players_previous_7_days", label: "7 days before" }, { name: "players_last_7_days", label: "last 7 days" }, { name: "verdict", cell: (r) => verdict(r.verdict) }])];
 }
 
-const VERDICTS = { cheap: ["good", "cheap"], costly: ["bad", "costly"], strands_players: ["bad", "strands players"], newest: ["", "newest"], unused: ["good", "nobody is left on it"] };
+// The place of each version in its service's order, released or not: by their keys, or, where these are not the
+// order of its releases (versions that are hashes), by the releases.
+function places(list) {
+  const byKey = (p, q) => (p.version_sort_key < q.version_sort_key ? -1 : p.version_sort_key > q.version_sort_key ? 1 : 0);
+  const released = list.filter((r) => (r.release_number ?? null) !== null).sort(byKey);
+  const isByKey = released.every((r, i) => !i || released[i - 1].release_number <= r.release_number);
+  return new Map([...list].sort(isByKey ? byKey : (p, q) => (p.release_number ?? 0) - (q.release_number ?? 0)).map((r, i) => [r.version, i + 1]));
+}
+
+const VERDICTS = { cheap: ["good", "cheap"], costly: ["bad", "costly"], strands_players: ["bad", "strands players"], newest: ["", "newest"], unused: ["good", "nobody is left on it"], not_released: ["", "not released"] };
 const verdict = (v) => v ? h("span", { class: "verdict " + (VERDICTS[v]?.[0] || "") }, VERDICTS[v]?.[1] || v) : "–";
 
 function shutdownResult(service, versions, cut) {
-  const off = versions.slice(0, cut), number = new Map(versions.map((r) => [r.version, r.release_number]));
-  const sum = (c) => off.reduce((t, r) => t + (r[c] || 0), 0), limit = versions[cut].release_number;
+  const off = versions.slice(0, cut);
+  const sum = (c) => off.reduce((t, r) => t + (r[c] || 0), 0);
   const cadence = (rows("release_cadence") || []).filter((r) => r.service_name === service);
-  for (const r of cadence) number.set(r.version, r.release_number);
+  const number = places(cadence.length ? cadence : versions), limit = number.get(versions[cut].version);
   // Somebody is stuck if even the newest version of the own device is shut down.
   const devices = (rows("version_distribution") || []).filter((r) => r.service_name === service && r.device !== "all" && number.get(r.version) < limit && number.get(r.newest_version_on_device) < limit);
   const stuck = rows("version_distribution") ? devices.reduce((t, r) => t + r.players, 0) : sum("players_without_upgrade");

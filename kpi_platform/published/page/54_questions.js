@@ -32,7 +32,7 @@ const QUESTIONS = [
   ["feature_use_by_version", "Which features are used on which version?", (f) => {
     const fresh = f.filter((r) => r.is_new), [best] = top(f, "players");
     return `Most used: ${best.feature} on ${best.service_name} ${best.version} (${share(best.share_of_players)} of its players). ` + (fresh.length ? `${of(fresh.length, "feature")} came with a version, first ${fresh.slice(0, 3).map((r) => `${r.feature} (${r.version})`).join(", ")}.` : "No version brought a new feature.");
-  }, ["service_name", "version", { name: "feature", cell: (r) => [r.feature, r.is_new ? h("span", { class: "badge" }, "new") : ""] }, "players", iv("share_of_players"), "uses_per_player", "previous_version", iv("share_change")], "players"],
+  }, ["service_name", "version", { name: "feature", cell: (r) => [r.feature, r.is_new ? h("span", { class: "badge" }, "new") : ""] }, "players", iv("share_of_players"), "uses_per_player", iv("share_of_days"), "previous_version", iv("share_change")], "players"],
   ["ab_test_results", "What came out of A/B tests?", (f) => {
     const clear = f.filter((r) => r.verdict === "better" || r.verdict === "worse"), n = new Set(f.map((r) => r.service_name + "\u0000" + r.experiment)).size;
     return `${of(n, "experiment")}: ` + (clear.length ? clear.slice(0, 4).map((r) => `${r.variant} of ${r.experiment} on ${r.service_name} is ${r.verdict} than the control`).join(", ") + "."
@@ -57,7 +57,7 @@ const QUESTIONS = [
   ["release_cadence", "How often is released, and how fast is it taken up?", (f) => {
     const half = f.filter((r) => r.hours_to_half_adoption !== null).map((r) => r.hours_to_half_adoption).sort((p, q) => p - q), gaps = [...new Map(f.map((r) => [r.service_name, r.service_days_between_releases_median])).values()].filter((v) => v !== null);
     return (gaps.length ? `A service releases every ${d1.format(gaps.reduce((t, v) => t + v, 0) / gaps.length)} days (mean of the services' medians). ` : "No service has released twice yet. ") + (half.length ? `Half of the players are on a release after ${show(half[Math.floor(half.length / 2)], "hours")} (median of ${half.length}).` : "No release has reached half of the players yet.");
-  }, ["service_name", "version", "release_date", "days_since_previous_release", "players", "peak_share_of_players", "hours_to_half_adoption", "is_newest"], "release_date"],
+  }, ["service_name", "version", "release_date", "days_since_previous_release", "players", "peak_share_of_players", "hours_to_half_adoption", "release_state", "service_cadence", "is_newest"], "release_date"],
   ["version_behaviour", "Do session length and other behaviour change with the version?", (f) => {
     const [best] = top(f.map((r) => ({ ...r, strength: r.correlation === null ? null : Math.abs(r.correlation) })), "strength");
     return best ? `Strongest: ${spoken(best.measure)} on ${best.service_name}, r = ${d2.format(best.correlation)} (${show(best.correlation_low, "ratio")} to ${show(best.correlation_high, "ratio")}, n = ${whole.format(best.correlation_players)})${best.correlation_low < 0 && best.correlation_high > 0 ? ", which may be chance" : ""}. A correlation is no cause.` : "No service has enough players for a correlation.";
@@ -80,7 +80,7 @@ function question(i, table, title, answer, columns, by, only) {
   const sorted = !by ? listed : by[0] === "-" ? [...listed].sort((p, q) => (q.is_newest === true) - (p.is_newest === true) || p[by.slice(1)] - q[by.slice(1)]) : [...listed].sort((p, q) => (q[by] > p[by] ? 1 : q[by] < p[by] ? -1 : 0));
   const there = new Set(Object.keys(core.tables[table].columns));
   const used = columns.map((c) => (typeof c === "string" ? { name: c } : c)).filter((c) => there.has(c.name));
-  return fill(box, {}, [h("p", { class: "answer" }, guarded(() => answer(found))), dataTable(table, sorted, used, { title, rowClass: enough, limit: 8 }),
+  return fill(box, {}, [h("p", { class: "answer" }, guarded(() => answer(found.map(safeRow)))), dataTable(table, sorted, used, { title, rowClass: enough, limit: 8 }),
     h("details", { class: "how" }, h("summary", {}, "How to read it"), h("p", {}, core.descriptions[table] || ""), h("p", { class: "small" }, "Table: published/" + table))]);
 }
 
