@@ -8,7 +8,7 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
@@ -178,6 +178,22 @@ def as_they_were_read(
         joined, on=["hour", "source"], how="semi"
     )["hour"]
     return (set(ledger.select(hour)["p_ingest_date_utc"]) & set(files)) - {*unread, *overwritten}
+
+
+def newly_closed(
+    files: Mapping[datetime, Sequence[LandingFile]], ledger: pl.DataFrame, sources: Sources
+) -> set[datetime]:
+    """The hours that a source has closed since they were read; `ledger`: of `hour_ledger`."""
+    rows = ledger.filter(pl.col("is_closed").fill_null(value=False))
+    known = {
+        (datetime(day.year, day.month, day.day, number, tzinfo=UTC), source)
+        for day, number, source in rows.select(*INGEST_HOUR, "source").iter_rows()
+    }
+    return {
+        hour
+        for hour, found in files.items()
+        if any((hour, source) not in known for source in closed_sources(found, sources))
+    }
 
 
 def hours_that_ran(ledger: pl.DataFrame) -> set[datetime]:

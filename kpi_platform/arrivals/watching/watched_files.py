@@ -15,6 +15,7 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     as_they_were_read,
     feeds_fingerprint,
     hour_fingerprint,
+    newly_closed,
     read_fingerprints,
 )
 from kpi_platform.engine.platform import Platform
@@ -67,6 +68,7 @@ def read_state(
     }
     mine = ledger_of_files.filter(pl.col("kind").is_in(what.kinds))
     as_read = as_they_were_read(readable, mine, parts.sources.overwriting())
+    as_read -= newly_closed(files, ledger, parts.sources)
     by_file = hours_in(mine)
     others = {hour: value for hour, value in read.items() if hour not in set(by_file)}
     changed = {hour: "" for hour in by_file if hour in read}
