@@ -26,7 +26,13 @@ from dbt_common.context import set_invocation_context
 
 from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform.kpis.load import load
-from kpi_platform.storage.kpi_database.embedded import clear_published, mark_built, pending, prepare
+from kpi_platform.storage.kpi_database.embedded import (
+    clear_published,
+    mark_built,
+    pending,
+    prepare,
+    transaction,
+)
 from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 
@@ -131,7 +137,9 @@ class FastBuild:
         columns = ", ".join(each.quoted for each in self._adapter.get_columns_in_relation(target))
         replace = context["replace_affected"](target, columns, query)
         self._adapter.commit_if_has_connection()
-        self._con.execute(f"begin; {replace}; commit")
+        # Else every build after one that failed would fail on its open transaction.
+        with transaction(self._con):
+            self._con.execute(replace)
 
     def _rendered(self, node: Any, *, full_refresh: bool = False) -> str:
         set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=full_refresh), None)
@@ -142,9 +150,11 @@ class FastBuild:
             text = text.replace(right, wrong)
         # What dbt believes to be there may be of another build.
         self._adapter.cache.clear()
-        rendered = str(get_rendered(text, self._context(node), node))
-        # What dbt asked the warehouse meanwhile began a transaction.
-        self._adapter.commit_if_has_connection()
+        try:
+            rendered = str(get_rendered(text, self._context(node), node))
+        finally:
+            # What dbt asked the warehouse meanwhile began a transaction, also where it then failed.
+            self._adapter.commit_if_has_connection()
         return rendered
 
     def _context(self, node: Any) -> dict[str, Any]:
