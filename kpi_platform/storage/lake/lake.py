@@ -23,6 +23,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.lake.delta_tables import PlainTable, check_place
 from kpi_platform.storage.lake.delta_writes import (
     add_missing_columns,
     changes_of,
@@ -141,6 +142,7 @@ class Lake:
         """Raises LakeError for an address that is neither a folder nor in S3."""
         try:
             self.uri = parse_place(uri).rstrip("/")
+            check_place(self.uri)
         except AddressError as error:
             raise LakeError(f"KPI_LAKE_URI: {error}") from None
         self._is_local = "://" not in self.uri
@@ -372,7 +374,7 @@ class Lake:
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
-            return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+            return pl.scan_delta(PlainTable(self.path(f"published/{name}")))
         except TableNotFoundError:
             return None
 
@@ -413,7 +415,7 @@ class Lake:
 
     def partitions(self, table: str) -> "Partitions":
         """The table's partitions as they are now; none if it was never written."""
-        return Partitions(table, self.open(table))
+        return Partitions(table, self.path(table), self.open(table))
 
     def _create(self, table: str) -> DeltaTable:
         contract = TABLES[table]
@@ -453,12 +455,11 @@ class Partitions:
     `signatures`: partition (its values as text) -> a hash of its data files, equal if untouched.
     """
 
-    def __init__(self, table: str, snapshot: DeltaTable | None) -> None:
+    def __init__(self, table: str, root: str, snapshot: DeltaTable | None) -> None:
         self._contract = TABLES[table]
+        self._root = root
         self._files: dict[tuple[str, ...], list[str]] = {}
-        self._root = ""
         if snapshot is not None:
-            self._root = snapshot.table_uri.rstrip("/")
             files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
             keys = [f"partition.{column}" for column in self._contract.partition_by]
             for *values, path in files.select(*keys, "path").iter_rows():
