@@ -87,13 +87,14 @@ def _materialise(
     command += ["--partition-range", f"{first}...{last}"]
     console.print(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
     log = settings.home / "demo.log"
-    with log.open("w") as kept:
+    with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(  # noqa: S603 (fixed command, no shell)
             [sys.executable, "-m", *command],
             env={**os.environ, **environment, "DAGSTER_MODULE_NAME": "kpi_platform.definitions"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
         for line in process.stdout or ():
             kept.write(line)

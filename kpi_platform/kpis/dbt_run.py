@@ -16,10 +16,14 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
+from kpi_platform.storage.local_servers.local_process import ending_with_us
 
 
 class DbtRun:
-    """Builds all models of the project in the warehouse at `warehouse` when called."""
+    """Builds all models of the project in the warehouse at `warehouse` when called.
+
+    What dbt writes beside that is below the folder `target`.
+    """
 
     def __init__(
         self,
@@ -27,6 +31,7 @@ class DbtRun:
         manifest: Mapping[str, Any],
         translator: DagsterDbtTranslator,
         warehouse: Path,
+        target: Path,
     ) -> None:
         self.results: list[dg.AssetCheckResult] = []
         self.seconds: dict[dg.AssetKey, float] = {}
@@ -34,21 +39,24 @@ class DbtRun:
         self._manifest = manifest
         self._translator = translator
         self._warehouse = warehouse
+        self._target = target
 
     def __call__(self, full_refresh: bool) -> None:
         """Build everything anew, or the affected periods. Raises if a model fails."""
-        # dbt runs in its project's folder, where a relative path would mean another file.
-        os.environ["KPI_WAREHOUSE_PATH"] = str(self._warehouse.resolve())
         how, environment = extent(full_refresh=full_refresh)
+        # dbt runs in its project's folder, where a relative path would mean another file.
+        environment["KPI_WAREHOUSE_PATH"] = str(self._warehouse.resolve())
+        environment["DBT_TARGET_PATH"] = str(self._target.resolve())
         with _environment(environment):
             invocation = self._dbt.cli(
                 [*BUILD, *how], manifest=self._manifest, dagster_dbt_translator=self._translator
             )
-        for event in invocation.stream():
-            if isinstance(event, dg.AssetCheckEvaluation):
-                self.results.append(_result(event))
-            elif isinstance(event, dg.AssetMaterialization):
-                self.seconds[event.asset_key] = _seconds(event)
+        with ending_with_us(invocation.process):
+            for event in invocation.stream():
+                if isinstance(event, dg.AssetCheckEvaluation):
+                    self.results.append(_result(event))
+                elif isinstance(event, dg.AssetMaterialization):
+                    self.seconds[event.asset_key] = _seconds(event)
         _keep_what_was_parsed(invocation.target_path)
         # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
         shutil.rmtree(invocation.target_path)
@@ -65,12 +73,15 @@ def _keep_what_was_parsed(target: Path) -> None:
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
     """Let a process that is started inside have these variables, and none after it."""
+    before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
         yield
     finally:
-        for name in variables:
-            del os.environ[name]
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:

@@ -39,7 +39,9 @@ def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
     )
     dbt.cli(["parse"], target_path=folder / "target").wait()
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    return DbtRun(dbt, manifest, DagsterDbtTranslator(), folder / "warehouse.duckdb")
+    monkeypatch.delenv("DBT_TARGET_PATH")
+    places = (folder / "warehouse.duckdb", folder / "target")
+    return DbtRun(dbt, manifest, DagsterDbtTranslator(), *places)
 
 
 def _left(folder: Path) -> list[Path]:

@@ -46,7 +46,7 @@ class LoadedTable:
 
 def schema_statements() -> list[str]:
     """The statements that make the schema `lake`, as every warehouse understands them."""
-    lines = _SCHEMA_FILE.read_text().splitlines()
+    lines = _SCHEMA_FILE.read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
@@ -76,7 +76,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         if _layout(con) not in {None, LAYOUT}:
             con.execute("drop schema lake cascade")
-        con.execute(_SCHEMA_FILE.read_text())
+        con.execute(_SCHEMA_FILE.read_text(encoding="utf-8"))
         con.execute(
             "insert into lake.layout select ? where not exists (from lake.layout)", [LAYOUT]
         )

@@ -34,7 +34,9 @@ class PlainTable(DeltaTable):
         root, plain = self.table_uri.removeprefix("file://").rstrip("/") + "/", self._plain_root
         if root == plain:
             return found
-        return [plain + path.removeprefix(root) if path.startswith(root) else path for path in found]
+        return [
+            plain + path.removeprefix(root) if path.startswith(root) else path for path in found
+        ]
 
 
 def plain_root(address: str) -> str:

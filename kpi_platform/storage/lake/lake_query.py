@@ -101,7 +101,9 @@ def _connect(lake: Lake) -> duckdb.DuckDBPyConnection:
     con.execute("set temp_directory = ''")
     root = _root(lake)
     # Asked about a file named without patterns, DuckDB judges the name as it was said and as found.
-    readable = ", ".join(_text(f"{each}/") for each in dict.fromkeys((root, without_patterns(root))))
+    readable = ", ".join(
+        _text(f"{each}/") for each in dict.fromkeys((root, without_patterns(root)))
+    )
     con.execute(f"set allowed_directories = [{readable}]")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")

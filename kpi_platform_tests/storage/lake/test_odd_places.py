@@ -25,7 +25,7 @@ def _sighting(event: str) -> pl.DataFrame:
 
 
 def _count(lake: Lake, table: str) -> int:
-    with run_query(lake, f"select count(*) from {table}") as found:  # noqa: S608
+    with run_query(lake, f"select count(*) from {table}") as found:
         [(rows,)] = found.fetchall()
     return int(rows)
 

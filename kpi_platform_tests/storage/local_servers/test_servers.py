@@ -177,7 +177,7 @@ def test_the_server_listens_on_loopback_only(s3_server: S3Server) -> None:
     listening = Path("/proc/net/tcp")
     if not listening.exists():
         pytest.skip("the kernel's table of sockets is Linux's")
-    rows = [line.split()[1:4] for line in listening.read_text().splitlines()[1:]]
+    rows = [line.split()[1:4] for line in listening.read_text(encoding="utf-8").splitlines()[1:]]
     hosts = {local.split(":")[0] for local, _, state in rows if _is_listening(local, state, port)}
     assert hosts == {"0100007F"}
 
@@ -213,7 +213,10 @@ def _is_alive(pid: int) -> bool:
     status = Path(f"/proc/{pid}/stat")
     try:
         os.kill(pid, 0)
-        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            not status.exists()
+            or status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        )
     except (ProcessLookupError, FileNotFoundError):
         return False
 
