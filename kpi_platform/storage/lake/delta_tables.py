@@ -3,8 +3,8 @@
 Belongs here: what deltalake, Polars and DuckDB each make of a blank, `%` or `*` in a folder's name.
 Does not: reading and writing (lake.py).
 
-deltalake tells of files by percent-encoded addresses, which Polars and DuckDB take for paths; DuckDB
-takes `*` and `?` for patterns, also where one file is meant. All of them get paths from here.
+deltalake tells of files by percent-encoded addresses, which Polars and DuckDB take for paths, and
+DuckDB takes `*` and `?` for patterns, also where one file is meant: they get paths from here.
 """
 
 import re

@@ -14,6 +14,7 @@ from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties
 from deltalake.exceptions import CommitFailedError
 
 from kpi_platform.schemas.tables import Table
+from kpi_platform.storage.lake.leases import check_leases
 
 T = TypeVar("T")
 
@@ -149,8 +150,12 @@ def _literals(values: pl.Series) -> str:
 
 
 def retried(write: Callable[[], T]) -> T:
-    """Repeat a write that another writer's commit overtook; any other error is raised at once."""
+    """Repeat a write that another writer's commit overtook; any other error is raised at once.
+
+    Raises LeaseLostError instead of writing under a lease that may be another run's by now.
+    """
     for attempt in range(_TRIES):
+        check_leases()
         try:
             return write()
         except CommitFailedError:

@@ -1,4 +1,4 @@
-"""A lake in a folder of any name: written and read by each way of reading, or refused in one line."""
+"""A lake in a folder of any name: read by each way of reading, or refused in one line."""
 
 import re
 from datetime import UTC, datetime
@@ -65,6 +65,6 @@ def test_every_way_of_reading_finds_what_was_written(
 def test_a_folder_that_the_library_cannot_take_is_refused_in_one_line(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(LakeError, match="^KPI_LAKE_URI: [^\n]*(name|partition)[^\n]*$"):
+    with pytest.raises(LakeError, match=r"^KPI_LAKE_URI: [^\n]*(name|partition)[^\n]*$"):
         Lake(str(tmp_path / name / "lake"))
     assert not (tmp_path / name).exists()
