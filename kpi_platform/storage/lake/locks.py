@@ -51,9 +51,8 @@ def file_lock(path: Path) -> Iterator[None]:
         path.write_bytes(json.dumps(holder()).encode())
     except OSError as error:
         lock.release()
-        raise LockError(
-            f"{path}: cannot be locked: {error.strerror or first_line(error)}"
-        ) from None
+        why = error.strerror or first_line(error)
+        raise LockError(f"{path}: cannot be locked: {why}") from None
     try:
         yield
     finally:

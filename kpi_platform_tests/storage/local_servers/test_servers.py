@@ -1,6 +1,7 @@
 """What the platform relies on in an S3 server and a Postgres, shown on the real ones."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,6 +28,7 @@ from kpi_platform.storage.local_servers import local_process
 from kpi_platform.storage.local_servers import local_s3 as local_s3_module
 from kpi_platform.storage.local_servers.local_process import (
     LocalServerError,
+    ending_with_us,
     first_that_starts,
     free_ports,
     running_server,
@@ -206,6 +208,50 @@ with running_server(command, log=Path({str(tmp_path / "log")!r}), cwd=Path("/"),
         parent.send_signal(signal.SIGKILL)
         parent.wait()
     _wait_for(lambda: not _is_alive(server))
+
+
+def test_a_child_dies_with_a_killed_parent_and_is_left_alone_once_it_ended(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"""
+import subprocess
+from pathlib import Path
+from kpi_platform.storage.local_servers.local_process import ending_with_us
+child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; exec sleep 300"])
+with ending_with_us(child):
+    Path({str(pid_file)!r}).write_text(f"{{child.pid}} ")
+    child.wait()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
+    try:
+        _wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith(" "))
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    _wait_for(lambda: not _is_alive(int(pid_file.read_text())))
+
+    ended = subprocess.Popen(["/bin/sh", "-c", "exit 3"])
+    with ending_with_us(ended):
+        pass
+    assert ended.returncode == 3
+
+
+def test_what_an_exception_leaves_running_is_ended() -> None:
+    child = subprocess.Popen(["sleep", "300"])
+    with pytest.raises(KeyError), ending_with_us(child):
+        raise KeyError
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_a_server_that_nobody_can_watch_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The shell's answer where the system has no process left for the watcher.
+    unwatched = re.sub(r"\( \{.*& \)", "( exit 2 )", local_process._KEEPER, flags=re.DOTALL)
+    monkeypatch.setattr(local_process, "_KEEPER", unwatched)
+    command = ["/bin/sh", "-c", "echo ran"]
+    with running_server(command, log=tmp_path / "log", cwd=tmp_path, env={}) as process:
+        assert process.wait(60) == 71
+    assert "ran" not in (tmp_path / "log").read_text()
 
 
 def _is_alive(pid: int) -> bool:
