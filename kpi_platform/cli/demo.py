@@ -20,7 +20,7 @@ from rich.console import Console
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
-from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings
+from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings, make_home
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing_upload import upload
@@ -32,7 +32,7 @@ _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
 def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
     """Run the tour; returns the exit code of the Dagster run."""
     console = Console(markup=False, highlight=False, soft_wrap=True)
-    world = settings.home / "world"
+    world = make_home(settings) / "world"
     started = time.monotonic()
     with ExitStack() as stack:
         environment = _place(settings, world, stack, on_s3=on_s3)

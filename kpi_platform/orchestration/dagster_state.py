@@ -11,7 +11,7 @@ from dagster._core.instance.ref import InstanceRef
 from dagster._serdes import ConfigurableClassData
 
 from kpi_platform.orchestration.event_storage import HomeStorage
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import load_settings, make_home
 
 
 class HomeInstance(DagsterInstance):
@@ -32,7 +32,7 @@ class HomeInstance(DagsterInstance):
 
         The path is made absolute here, once: run workers get it as it is, wherever they run.
         """
-        base = str(load_settings().home.absolute() / "dagster")
+        base = str(make_home(load_settings()) / "dagster")
         storage = ConfigurableClassData(
             HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
         )

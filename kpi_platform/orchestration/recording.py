@@ -32,14 +32,19 @@ from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import SettingsError
+from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError
 from kpi_platform.storage.kpi_database.embedded import WarehouseError
 from kpi_platform.storage.lake.lake import Lake, LakeError
+from kpi_platform.storage.lake.locks import LockError
 from kpi_platform.storage.landing.landing import LandingError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
 _ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
 
-SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
+SETTINGS_MISTAKES = (
+    *(SettingsError, SourcesError, LandingError, LakeError, LockError),
+    *(WarehouseError, DbtProjectError),
+)
 
 Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
 

@@ -18,7 +18,7 @@ from typing import Any
 from filelock import FileLock
 
 from kpi_platform.schemas.hidden_secrets import SafeError
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import SettingsError, load_settings, make_home
 from kpi_platform.storage.local_servers.local_process import ending_with_us
 
 # In a built package the project lies within it, in the sources beside it.
@@ -36,11 +36,10 @@ class DbtProjectError(SafeError, ValueError):
 def ensure_manifest() -> Path:
     """Return the manifest's path, parsing the project first if it is missing or out of date.
 
-    Needs neither network nor database. Raises DbtProjectError if dbt cannot parse the project, or
-    if nothing can be written below KPI_HOME.
+    Needs neither network nor database. Raises DbtProjectError if dbt cannot parse the project,
+    SettingsError if nothing can be written below KPI_HOME.
     """
-    home = load_settings().home.resolve()
-    target = home / "dbt" / "target"
+    target = make_home(load_settings()) / "dbt" / "target"
     stamp, manifest, contents = target / _STAMP, target / "manifest.json", _contents()
     try:
         target.mkdir(parents=True, exist_ok=True)
@@ -49,10 +48,7 @@ def ensure_manifest() -> Path:
                 _parse(target)
                 stamp.write_bytes(contents)
     except OSError as error:
-        raise DbtProjectError(
-            f"KPI_HOME: {home}: {error.strerror or error}: name a folder that can be written, with"
-            " room on its disk"
-        ) from None
+        raise SettingsError(f"KPI_HOME: {target}: {error.strerror or error}") from None
     return manifest
 
 
