@@ -2,6 +2,8 @@
 PYTHON ?= python3
 export KPI_HOME ?= .kpi
 export DAGSTER_HOME ?= $(CURDIR)
+# Dagster's `asset materialize` begins with a warning ("Function ... is superseded") whoever calls it.
+export PYTHONWARNINGS ?= ignore:Function
 BIN := .venv/bin
 INSTALLED := .venv/installed
 # The certificates that the system trusts, as pip does: behind a company's proxy there are no others.

@@ -11,7 +11,7 @@ from kpi_platform import definitions as real
 from kpi_platform.arrivals.checks import RAW_CHECKS
 from kpi_platform.cleaned.checks import EVENT_CHECKS, SESSION_CHECKS
 from kpi_platform.history.checks import HISTORY_CHECKS
-from kpi_platform.orchestration.recording import already_recorded
+from kpi_platform.orchestration.dagster_internals import already_recorded
 
 FIGURES = ("rows", "files", "bytes", "quarantined", "duplicates", "seconds", "peak_memory_mib")
 HOURLY_CHECKS = {

@@ -83,6 +83,12 @@ class Settings(BaseSettings):
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
     )
+    query_memory: str = Field(
+        "2GB",
+        pattern=r"^[1-9][0-9]*(\.[0-9]+)? ?([KMGT]i?B)$",
+        description="memory of `kpi query`, as 2GB or 500MiB",
+    )
+    query_seconds: int = Field(300, ge=1, description="time of `kpi query`")
     umask: str = Field(
         "077",
         pattern="^[0-7]{1,4}$",

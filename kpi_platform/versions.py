@@ -11,12 +11,22 @@ from deltalake import DeltaTable
 
 from kpi_platform.history.lookup import version_at as in_effect
 from kpi_platform.history.lookup import versions_as_of
-from kpi_platform.schemas.tables import TABLES
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot
 
 TABLE = "user_version_intervals"
-_COLUMNS = ["player_id", "service_name", "device", "version", "valid_from", "valid_to"]
+_INSTANT = pl.Datetime("us", "UTC")
+# A test holds both against the table's contract, which takes longer to load than a lookup.
+_SCHEMA = pl.Schema(
+    {
+        **dict.fromkeys(("player_id", "service_name", "device", "version"), pl.String()),
+        **dict.fromkeys(("valid_from", "valid_to"), _INSTANT),
+        "p_state": pl.String(),
+        "p_month": pl.Date(),
+    }
+)
+_LAID_OUT = ["p_state", "p_month"]
+_COLUMNS = [name for name in _SCHEMA if name not in _LAID_OUT]
 
 
 def version_at(
@@ -41,14 +51,14 @@ class Versions:
 
     def __init__(self, lake: str | None = None) -> None:
         """Raises LakeError if the lake cannot be read or holds no tables at all."""
-        self._lake = Lake(load_settings().lake if lake is None else lake)
-        self._snapshot: DeltaTable | None = self._lake.open(TABLE)
+        self._lake = LakeRoot(load_settings().lake if lake is None else lake)
+        self._snapshot = self._open()
         if self._snapshot is None:
             self._lake.require()
 
     def refresh(self) -> None:
         """See what was committed since. Raises LakeError if the lake cannot be read."""
-        self._snapshot = self._lake.open(TABLE)
+        self._snapshot = self._open()
 
     def at(
         self, player_id: str, at: datetime, service: str | None = None, device: str | None = None
@@ -65,9 +75,18 @@ class Versions:
         rows = self._scan().select(_COLUMNS).join(players, on="player_id", how="semi")
         return versions_as_of(events, rows.collect(engine="streaming"))
 
+    def _open(self) -> DeltaTable | None:
+        snapshot = self._lake.open(TABLE)
+        if snapshot is not None and snapshot.metadata().partition_columns != _LAID_OUT:
+            raise LakeError(
+                f"KPI_LAKE_URI: {self._lake.path(TABLE)} was laid out by an earlier release: make"
+                " the lake anew"
+            )
+        return snapshot
+
     def _scan(self) -> pl.LazyFrame:
         if self._snapshot is None:
-            return pl.LazyFrame(schema=TABLES[TABLE].polars_schema)
+            return pl.LazyFrame(schema=_SCHEMA)
         return pl.scan_delta(self._snapshot)
 
 

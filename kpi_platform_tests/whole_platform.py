@@ -18,7 +18,7 @@ from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.kpis.build import build_marts
@@ -31,6 +31,7 @@ from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     connect,
 )
+from kpi_platform_tests.colours import worked
 
 DATA_TABLES = (
     "raw_telemetry",
@@ -73,12 +74,7 @@ def run_hours(platform: Platform, hours: Sequence[datetime]) -> list[HourReport]
         SessionsStep.of(platform),
         HistoryStep.of(platform),
     )
-    return [
-        report
-        for step in steps
-        for reports in work_through(platform.lake, step, hours, 10**9)
-        for report in reports
-    ]
+    return [report for step in steps for report in worked(platform.lake, step, hours, 10**9)]
 
 
 def run_marts(platform: Platform) -> list[str]:

@@ -49,12 +49,14 @@
     and ({{ events }}.refund_of is not null or coalesce({{ finite_number(events ~ '.amount_text') }}, 0) < 0)
 {%- endmacro %}
 
-{# A number as a double; null where the text is no finite number. #}
+{# A number as a double; null where the text is no finite number, or has more than 400 characters:
+   PostgreSQL raises an error at 131,073 digits. #}
 {% macro finite_number(text) -%}{{ return(adapter.dispatch('finite_number')(text)) }}{%- endmacro %}
 
 {% macro duckdb__finite_number(text) -%}
     case
-        when regexp_full_match(trim({{ text }}), '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
+        when length(trim({{ text }})) <= 400
+            and regexp_full_match(trim({{ text }}), '[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?')
             and isfinite(try_cast(trim({{ text }}) as double))
         then try_cast(trim({{ text }}) as double)
     end
@@ -63,6 +65,7 @@
 {# PostgreSQL raises an error where a double would be infinite, or so small that it is 0. #}
 {% macro postgres__finite_number(text) -%}
     case
+        when length(trim({{ text }})) > 400 then null
         when trim({{ text }}) !~ '^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$' then null
         when trim({{ text }}) ~ '[eE]-0*[0-9]{4,}$' then 0
         when trim({{ text }}) ~ '[eE][+]?0*[0-9]{4,}$' then null

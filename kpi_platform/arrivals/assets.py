@@ -20,6 +20,7 @@ from kpi_platform.arrivals.checks import (
 )
 from kpi_platform.arrivals.feeds.console_step import ConsoleStep
 from kpi_platform.arrivals.feeds.feed_step import VERSION as FEED_VERSION
+from kpi_platform.arrivals.feeds.stream_stats import Statements
 from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.studios.capture_step import VERSION as CAPTURE_VERSION
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
@@ -100,7 +101,7 @@ def raw_stream_feed(
             context,
             parts.lake,
             step,
-            lambda hours: check_stream(parts.lake, hours),
+            lambda hours: check_stream(parts.lake, hours, Statements.of(parts.sources)),
             parts.settings.chunk_megabytes * MEBIBYTE,
         )
 

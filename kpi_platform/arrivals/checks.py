@@ -13,6 +13,7 @@ from kpi_platform.arrivals.drift.drift_checks import (
     warehouses_are_as_mapped,
 )
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
+from kpi_platform.arrivals.feeds.stream_stats import Statements, contradictions
 from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, check_studio_tables
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
 from kpi_platform.engine.contract_checks import check_contract
@@ -40,11 +41,18 @@ EVERY_STREAM = CheckSpec(
     "Every stream feed could be read; the others go on without one that could not.",
     is_warning=True,
 )
+STREAM_AGREES = CheckSpec(
+    "stream_rows_do_not_contradict",
+    "raw_stream_feed",
+    "Several rows of one source, game and hour say the same, or the feed says what they are "
+    "(`rows_are: parts` or `samples`); else they count for nothing.",
+    is_warning=True,
+)
 RAW_CHECKS = [contract_spec("raw_telemetry")]
 STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
 STUDIO_CHECKS += STUDIO_TABLE_CHECKS
 CONSOLE_CHECKS = [contract_spec("raw_console_feed"), EVERY_CONSOLE]
-STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM]
+STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM, STREAM_AGREES]
 
 
 def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
@@ -74,9 +82,25 @@ def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     return [*check_contract(lake, "raw_console_feed", hours), *_read(lake, hours, EVERY_CONSOLE)]
 
 
-def check_stream(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
-    """Evaluate the checks of `raw_stream_feed` for these hours."""
-    return [*check_contract(lake, "raw_stream_feed", hours), *_read(lake, hours, EVERY_STREAM)]
+def check_stream(
+    lake: Lake, hours: Sequence[datetime], statements: Statements | None = None
+) -> list[HourCheck]:
+    """Evaluate the checks of `raw_stream_feed` for these hours; `statements` as the sources say."""
+    rows = hours_of(lake.read_hours("raw_stream_feed", hours), hours)
+    return [
+        *check_contract(lake, "raw_stream_feed", hours),
+        *_read(lake, hours, EVERY_STREAM),
+        *(_agrees(hour, contradictions(rows[hour], statements)) for hour in hours),
+    ]
+
+
+def _agrees(hour: datetime, contradicting: pl.DataFrame) -> HourCheck:
+    named = ", ".join(
+        f"{row['source']} of {row['hour']:%Y-%m-%d %H:%M}" for row in contradicting.to_dicts()[:10]
+    )
+    figures: dict[str, int | float | str]
+    figures = {"statements": contradicting.height, "of": named}
+    return HourCheck(STREAM_AGREES, hour, contradicting.is_empty(), figures)
 
 
 _KINDS: dict[CheckSpec, Kind] = {

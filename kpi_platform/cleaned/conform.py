@@ -4,31 +4,34 @@ Belongs here: what a mapping makes of rows, and why a row is of no use. Does not
 copies (`events.py`), which version of a row counts (`row_versions.py`), reading tables.
 """
 
-import json
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
+from typing import Literal
 
 import polars as pl
 import polars_hash as plh
 
+from kpi_platform.schemas.json_text import read_json, write_json
 from kpi_platform.schemas.mapped_values import (
+    EARLIEST,
     NUMBERS,
     decode_rows,
+    field,
+    field_name,
     holds,
     instant_of,
     origin_of,
+    states_another_currency,
     value_of,
 )
-from kpi_platform.schemas.numbers import each_text
+from kpi_platform.schemas.numbers import NumberForm, each_text
+from kpi_platform.schemas.row_faults import NOT_MAPPED, judge_apart, kept_row
 from kpi_platform.schemas.source_tables import EventMapping
 from kpi_platform.schemas.source_values import Value
 from kpi_platform.schemas.tables import INGEST_HOUR, QuarantinedEvents, RawTelemetry
 
 PLAYER_ID = "PlayerId"
 LONGEST_ID = 1024
-KEPT_BYTES = 64 * 1024
-# No console or warehouse is older: earlier times are zeros and defaults, not events.
-EARLIEST = datetime(1990, 1, 1, tzinfo=UTC)
 # The first that applies is the reason why a row is of no use.
 ROW_REASONS = (
     "missing_event_name",
@@ -43,7 +46,6 @@ _LINES = RawTelemetry.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
 _ORIGIN = ("source", "file_name", "line_number", *INGEST_HOUR)
 _SUPPRESSED = ("source", "file_name", *INGEST_HOUR)
-_PLACE = "place of the row"
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ class RowOrigin:
     service_name: str
     category: str = "Warehouse"
     future_limit: timedelta = timedelta(hours=24)
-    decimal: str = "."
+    decimal: Literal[".", ","] = "."
 
 
 def conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Conformed:
@@ -80,13 +82,31 @@ def conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Con
     a transaction id of its own gets a hash of its key, so that equal rows of two keys are two
     events. The result depends on nothing but the row and its hour.
     """
+    parts, failed = judge_apart(rows, lambda some: _conform(some, mapping, origin))
+    bad = unmapped(failed)
+    return Conformed(
+        lines=pl.concat([_LINES.to_frame(), *(part.lines for part in parts)]),
+        quarantined=pl.concat([bad, *(part.quarantined for part in parts)]),
+        suppressed=pl.concat([_no_event(failed.clear()), *(part.suppressed for part in parts)]),
+    )
+
+
+def unmapped(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows on which their mapping fails, as columns of `quarantined_events`."""
+    return _quarantined(rows.select(*_ORIGIN, raw_line="row", reason=pl.lit(NOT_MAPPED)))
+
+
+def _conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Conformed:
     fields = decode_rows(rows["row"], set().union(*mapping.columns_by_use().values()))
-    found = fields.with_row_index(_PLACE).select(
-        _PLACE, **_facts(mapping, origin), body_message=_body(mapping, fields.columns, origin)
+    columns = [name.removeprefix(field_name("")) for name in fields.columns]
+    found = fields.select(
+        pl.int_range(pl.len()).alias("place"),
+        **_facts(mapping, columns, origin),
+        body_message=_body(mapping, columns, origin),
     )
     judged = (
         rows.select(*_ORIGIN, "row_key", raw_line="row")
-        .hstack(found.drop(_PLACE))
+        .hstack(found.drop("place"))
         .with_columns(
             transaction_id=pl.coalesce("transaction_id", _hash_of_key()), reason=_reason(origin)
         )
@@ -95,11 +115,11 @@ def conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Con
     return Conformed(
         lines=_lines(events.filter(pl.col("reason").is_null()), origin),
         quarantined=_quarantined(events.filter(pl.col("reason").is_not_null())),
-        suppressed=judged.filter(~pl.col("is_event")).select(_SUPPRESSED),
+        suppressed=_no_event(judged.filter(~pl.col("is_event"))),
     )
 
 
-def _facts(mapping: EventMapping, origin: RowOrigin) -> dict[str, pl.Expr]:
+def _facts(mapping: EventMapping, columns: list[str], origin: RowOrigin) -> dict[str, pl.Expr]:
     """What the mapping says of each row besides its attributes."""
     nothing = pl.lit(None, pl.String)
 
@@ -112,14 +132,16 @@ def _facts(mapping: EventMapping, origin: RowOrigin) -> dict[str, pl.Expr]:
     bad_numbers = [
         origin_of(value).is_not_null()
         & (origin_of(value).str.strip_chars() != "")
-        & _number(value, origin).is_null()
+        & _number(name, value, origin).is_null()
         for name, value in mapping.attributes.items()
         if _is_number(name, value)
     ]
-    at = pl.lit(None, pl.Datetime("us", "UTC"))
+    if (amount := mapping.attributes.get("Amount")) is not None:
+        bad_numbers.append(states_another_currency(amount, _currency(mapping, columns)))
+    at, when = pl.lit(None, pl.Datetime("us", "UTC")), mapping.event_at
     return {
         "event_name": text(mapping.event).str.strip_chars(),
-        "event_timestamp_utc": at if mapping.event_at is None else instant_of(mapping.event_at),
+        "event_timestamp_utc": at if when is None else instant_of(when, field(when.column)),
         "service_name": pl.coalesce(
             _unless_blank(text(mapping.service_name)), pl.lit(origin.service_name)
         ),
@@ -137,8 +159,11 @@ def _facts(mapping: EventMapping, origin: RowOrigin) -> dict[str, pl.Expr]:
     }
 
 
-def _is_so(condition: pl.Expr) -> pl.Expr:
-    return condition.fill_null(value=False)
+def _currency(mapping: EventMapping, columns: list[str]) -> pl.Expr:
+    """The currency of a row's amount: mapped, or a column that is called so."""
+    if (mapped := mapping.attributes.get("Currency")) is not None:
+        return value_of(mapped)
+    return field("Currency") if "Currency" in columns else pl.lit(None, pl.String)
 
 
 def _unless_blank(text: pl.Expr) -> pl.Expr:
@@ -150,8 +175,8 @@ def _is_number(name: str, value: Value) -> bool:
     return name in NUMBERS or value.scale != 1 or value.negative_when is not None
 
 
-def _number(value: Value, origin: RowOrigin) -> pl.Expr:
-    return value_of(value, is_number=True, decimal=origin.decimal)
+def _number(name: str, value: Value, origin: RowOrigin) -> pl.Expr:
+    return value_of(value, NumberForm(NUMBERS.get(name, "number"), origin.decimal))
 
 
 def _reason(origin: RowOrigin) -> pl.Expr:
@@ -188,7 +213,7 @@ def _body(mapping: EventMapping, columns: list[str], origin: RowOrigin) -> pl.Ex
     if mapping.event is not None:
         own["Name"] = value_of(mapping.event)
     members = [_members(name) for name in mapping.json_columns]
-    passed = [_member(_apart(name), pl.col(name)) for name in _passed(mapping, columns)]
+    passed = [_member(_apart(name), field(name)) for name in _passed(mapping, columns)]
     pieces = [*passed, *members, *(_member(name, text) for name, text in own.items())]
     return pl.concat_str(
         pl.lit("{"), pl.concat_str(pieces, separator=",", ignore_nulls=True), pl.lit("}")
@@ -196,7 +221,7 @@ def _body(mapping: EventMapping, columns: list[str], origin: RowOrigin) -> pl.Ex
 
 
 def _attribute(name: str, value: Value, origin: RowOrigin) -> pl.Expr:
-    return _number(value, origin) if _is_number(name, value) else value_of(value)
+    return _number(name, value, origin) if _is_number(name, value) else value_of(value)
 
 
 def _passed(mapping: EventMapping, columns: list[str]) -> list[str]:
@@ -232,13 +257,17 @@ def _members(column: str) -> pl.Expr:
 
     def spelled(text: str) -> str | None:
         try:
-            found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-        except (ValueError, RecursionError):
+            found = read_json(text)
+        except ValueError:
             found = text
         members = found if isinstance(found, dict) else {column: text}
-        return json.dumps(members, ensure_ascii=False, separators=(",", ":"))[1:-1] or None
+        return write_json(members)[1:-1] or None
 
-    return each_text(pl.col(column), spelled)
+    return each_text(field(column), spelled)
+
+
+def _no_event(rows: pl.DataFrame) -> pl.DataFrame:
+    return rows.select(_SUPPRESSED)
 
 
 def _lines(events: pl.DataFrame, origin: RowOrigin) -> pl.DataFrame:
@@ -250,8 +279,6 @@ def _lines(events: pl.DataFrame, origin: RowOrigin) -> pl.DataFrame:
 
 
 def _quarantined(bad: pl.DataFrame) -> pl.DataFrame:
-    long = pl.col("raw_line").str.len_bytes() > KEPT_BYTES
-    kept = pl.when(long).then(pl.col("raw_line").str.head(KEPT_BYTES // 4)).otherwise("raw_line")
-    return bad.with_columns(kept.alias("raw_line"), p_stage=pl.lit("decode")).select(
-        pl.col(name).cast(dtype) for name, dtype in _QUARANTINED.items()
-    )
+    raw_line = kept_row(pl.col("raw_line"))
+    kept = bad.with_columns(raw_line.alias("raw_line"), p_stage=pl.lit("decode"))
+    return kept.select(pl.col(name).cast(dtype) for name, dtype in _QUARANTINED.items())

@@ -12,6 +12,8 @@ _KEY = [*INGEST_HOUR, "source"]
 _LEDGER = TABLES["hour_ledger"].polars_schema
 _COUNTED = ("rows", "duplicates", "undecoded", "min_event_at", "max_event_at")
 _MAPPED = ("lines", "figures", "suppressed", "duplicates")
+# Tells the errors of cleaning from those of reading, which only reading again can take back.
+_MAPPING_FAILED = "its mapping cannot be applied: "
 
 
 def completed_ledger(
@@ -30,6 +32,8 @@ def completed_ledger(
         ledger.with_columns(pl.col("kind").fill_null("telemetry"))
         .join(counted, on=_KEY, how="left")
         .join(of_rows, on=_KEY, how="left")
+        .join(account.error_table(), on=_KEY, how="left")
+        .with_columns(source_error=_source_error())
     )
     is_stream = pl.col("kind") == "stream"
     is_captured = pl.col("kind") == "warehouse"
@@ -49,6 +53,13 @@ def completed_ledger(
         "max_event_at": _unless(is_stream, "max_event_at"),
     }
     return joined.with_columns(**figures).select(list(_LEDGER))
+
+
+def _source_error() -> pl.Expr:
+    of_reading = pl.when(~pl.col("source_error").str.starts_with(_MAPPING_FAILED)).then(
+        "source_error"
+    )
+    return pl.coalesce(of_reading, pl.lit(_MAPPING_FAILED) + pl.col("mapping_error"))
 
 
 def _count(name: str) -> pl.Expr:

@@ -23,7 +23,7 @@ from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
-VERSION = "3"
+VERSION = "4"
 LINES_AT_A_TIME = 100_000
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
@@ -33,6 +33,7 @@ class EventsStep:
     """The hourly work of `cleaned_events`, its quarantined lines and the rest of the ledger."""
 
     table = "cleaned_events"
+    hours_stand_alone = True
 
     def __init__(
         self, lake: Lake, sources: Sources, future_limit: timedelta = timedelta(hours=24)
@@ -111,6 +112,7 @@ class EventsStep:
         accounts = cleaner.accounts()
         self._complete_ledger(accounts, account, hours)
         self._write_table_ledger(account, hours)
+        self._replace_some("event_attributes", cleaner.carried(), hours)
         by_hour = hours_of(accounts.join(self._sources, on="source", how="left"), hours)
         return {
             hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
@@ -134,7 +136,10 @@ class EventsStep:
         write_ledger(self._lake, completed_ledger(ledger, accounts, account), hours)
 
     def _write_table_ledger(self, account: RowAccount, hours: Sequence[datetime]) -> None:
-        known = self._lake.read_hours("table_ledger", hours)
-        rows = table_ledger(account)
-        if known.height or rows.height:
-            self._lake.replace_hours("table_ledger", rows, hours)
+        self._replace_some("table_ledger", table_ledger(account), hours)
+
+    def _replace_some(self, table: str, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        """Replace the hours of a table that holds nothing of most; without rows, nothing is
+        written."""
+        if rows.height or self._lake.read_hours(table, hours).height:
+            self._lake.replace_hours(table, rows, hours)

@@ -10,9 +10,11 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform
+from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform, unmapped
 from kpi_platform.engine.current_rows import current_rows
+from kpi_platform.engine.hour_steps import error_line
 from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.row_faults import FAULTS
 from kpi_platform.schemas.row_versions import superseded
 from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
@@ -33,15 +35,35 @@ _COUNTS = pl.Schema(
         "count": pl.Int64(),
     }
 )
+_ERRORS = pl.Schema(
+    {
+        "p_ingest_date_utc": pl.Date(),
+        "p_ingest_hour_utc": pl.Int32(),
+        "source": pl.String(),
+        "mapping_error": pl.String(),
+    }
+)
 
 
 @dataclass
 class RowAccount:
     """What became of rows: one frame per piece with the ingest hour, `source`, `table_name` (null
     for a feed's files), `what` (`rows`, `figures`, `quarantined`, `suppressed`, `duplicates`,
-    `lines`) and `count`. Rows of a stream platform's table are `figures`, no events."""
+    `lines`) and `count`. Rows of a stream platform's table are `figures`, no events.
+    `errors`: ingest hour, `source` and `mapping_error` of mappings that cannot be applied."""
 
     counts: list[pl.DataFrame] = field(default_factory=list)
+    errors: list[pl.DataFrame] = field(default_factory=list)
+
+    def fail(self, rows: pl.DataFrame, source: str, error: str) -> None:
+        """Note that a source's mapping could not be applied to any of these rows."""
+        hours = rows.select(INGEST_HOUR).unique()
+        self.errors.append(hours.with_columns(source=pl.lit(source), mapping_error=pl.lit(error)))
+
+    def error_table(self) -> pl.DataFrame:
+        """One row per ingest hour and source whose mapping cannot be applied: `mapping_error`."""
+        every = pl.concat([_ERRORS.to_frame(), *self.errors])
+        return every.group_by(*INGEST_HOUR, "source").agg(pl.col("mapping_error").min())
 
     def add(self, rows: pl.DataFrame, what: str, source: str, table: str | None) -> None:
         """Count rows of one source and table by their ingest hour."""
@@ -102,14 +124,23 @@ class MappedRows:
             "source", "table_name", as_dict=True, include_key=True
         ).items():
             name = None if table is None else str(table)
-            made = self._figures(str(source), group, account, name)
-            if made is None:
-                mapping, origin = self._mapping(str(source), table)
-                made = conform(group, mapping, origin)
+            made = self._judged(str(source), group, account, name)
             account.add(made.lines, "rows", str(source), name)
             account.add(made.quarantined, "quarantined", str(source), name)
             account.add(made.suppressed, "suppressed", str(source), name)
             yield made
+
+    def _judged(
+        self, source: str, rows: pl.DataFrame, account: RowAccount, table: str | None
+    ) -> Conformed:
+        """What one source's rows become. Whatever its mapping raises is its own: the rows are kept
+        in quarantine, the ledger names the error, and the other sources go on."""
+        try:
+            figures = self._figures(source, rows, account, table)
+            return figures or conform(rows, *self._mapping(source, table))
+        except FAULTS as error:
+            account.fail(rows, source, error_line(error))
+            return Conformed(_NO_LINES.to_frame(), unmapped(rows), rows.clear())
 
     def _figures(
         self, key: str, rows: pl.DataFrame, account: RowAccount, table: str | None

@@ -35,6 +35,7 @@ class SessionsStep:
     """The hourly work of `sessions`."""
 
     table = "sessions"
+    hours_stand_alone = False
 
     def __init__(self, lake: Lake, players: PlayerIdRules, silence: timedelta) -> None:
         self._lake = lake

@@ -1,100 +1,117 @@
 """The `kpi` command: the platform's work that is not a Dagster run.
 
 Belongs here: arguments, messages and exit codes. Does not: the work itself.
+
+A command imports what it needs when it runs: Polars, DuckDB, Dagster and the contracts take seconds
+that `--help`, a completed word and a lookup do not need (a test names what they may import).
 """
 
-import json
 import sys
-import traceback
-import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import polars as pl
 import typer
-from rich.console import Console
-from rich.progress import Progress as ProgressBar
-from rich.progress import TaskID
-from rich.table import Table
-from typer._click.exceptions import ClickException  # Typer carries its own Click
-
-from kpi_platform.cli.cli_sources import sources_app
-from kpi_platform.cli.demo import run_demo
-from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
-from kpi_platform.engine.platform import Platform
-from kpi_platform.published.dashboard import make_dashboard, read_inputs
-from kpi_platform.schemas.hidden_secrets import hide_secrets
-from kpi_platform.schemas.sources import SourcesError
-from kpi_platform.settings import (
-    PARTITION_FORMAT,
-    SettingsError,
-    load_settings,
-    said_of_env_file,
-    secret,
+from typer._click.core import Command, Context
+from typer._click.exceptions import (  # Typer carries its own Click
+    ClickException,
+    NoArgsIsHelpError,
 )
-from kpi_platform.simulator import PostgresPlace, SimulatedServerError
-from kpi_platform.simulator import simulate as simulate_world
-from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError, read_manifest
-from kpi_platform.storage.lake.complete_lake import CompleteLake
-from kpi_platform.storage.lake.lake import Lake, LakeError
-from kpi_platform.storage.lake.lake_query import QueryError, lake_tables, run_query
-from kpi_platform.storage.lake.maintenance import maintain as maintain_lake
-from kpi_platform.storage.landing.landing import LandingError
-from kpi_platform.storage.local_servers.local_process import LocalServerError
-from kpi_platform.verification.report import as_lines, as_values
-from kpi_platform.verification.verify import Progress, VerifyError
-from kpi_platform.verification.verify import verify as verify_lake
-from kpi_platform.versions import version_at as lookup
+from typer.core import TyperGroup
+from typer.main import get_group
+
+from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
+from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
+
+if TYPE_CHECKING:
+    from kpi_platform.simulator import PostgresPlace
+    from kpi_platform.verification.verify import Progress
 
 DIFFERENT = 1
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
-_MISTAKES = (
-    SettingsError,
-    SourcesError,
-    LandingError,
-    LakeError,
-    LocalServerError,
-    QueryError,
-    SimulatedServerError,
-    DbtProjectError,
-    VerifyError,
+# Errors that are the user's to mend. They are named, not imported: an error of a module that was
+# never loaded was never raised.
+MISTAKES = (
+    ("kpi_platform.settings", "SettingsError"),
+    ("kpi_platform.schemas.sources", "SourcesError"),
+    ("kpi_platform.storage.landing.landing", "LandingError"),
+    ("kpi_platform.storage.lake.lake_root", "LakeError"),
+    ("kpi_platform.storage.local_servers.local_process", "LocalServerError"),
+    ("kpi_platform.storage.lake.lake_query", "QueryError"),
+    ("kpi_platform.simulator", "SimulatedServerError"),
+    ("kpi_platform.storage.kpi_database.dbt_manifest", "DbtProjectError"),
+    ("kpi_platform.verification.verify", "VerifyError"),
 )
+_SOURCES = "sources"
+
+
+class _Commands(TyperGroup):
+    """The commands; those of `kpi sources` are loaded when one of them is asked for."""
+
+    def resolve_command(
+        self, ctx: Context, args: list[str]
+    ) -> tuple[str | None, Command | None, list[str]]:
+        """The command that the first argument names."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name == _SOURCES:
+            from kpi_platform.cli.cli_sources import sources_app
+
+            command = get_group(sources_app)
+            command.name = _SOURCES
+        return name, command, rest
+
 
 app = typer.Typer(
+    cls=_Commands,
     help="Exact player version history and comparable KPIs for every studio and game.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
 )
-app.add_typer(sources_app, name="sources")
+app.add_typer(typer.Typer(help="The studios' warehouses."), name=_SOURCES)
+
+
+@app.callback()
+def _kpi() -> None:
+    """Says which file of settings is read, before a command that may read it."""
+    if "--help" in sys.argv:
+        return
+    from kpi_platform.settings import said_of_env_file
+
+    if which := said_of_env_file():
+        say(f"kpi: {which}", err=True)
 
 
 def main() -> None:
     """Run the command; a user's mistake ends in one clear line and exit code 2."""
     try:
-        said = said_of_env_file()
-        if said:
-            typer.echo(f"kpi: {said}", err=True)
         code = app(standalone_mode=False)
     except ClickException as error:
         # Without arguments the message is the whole help; else it is one line.
-        typer.echo(f"kpi: {error.format_message()}", err=True)
+        said = error.format_message()
+        (say_lines if isinstance(error, NoArgsIsHelpError) else say)(f"kpi: {said}", err=True)
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(130)
-    except _MISTAKES as error:
-        typer.echo(hide_secrets(f"kpi: {error}"), err=True)
+    except _mistakes() as error:
+        say(f"kpi: {error}", err=True)
         sys.exit(BAD_INPUT)
     except Exception:  # noqa: BLE001 - whatever it is, it is said without secrets
         # A mistake of ours: its traceback helps us, and tells no secret.
-        typer.echo(hide_secrets(traceback.format_exc()), err=True, nl=False)
+        import traceback
+
+        say_lines(traceback.format_exc().rstrip("\n"), err=True)
         sys.exit(1)
     sys.exit(code or 0)
+
+
+def _mistakes() -> tuple[type[Exception], ...]:
+    """The classes of `MISTAKES` that can have been raised; asked for when something was."""
+    loaded = ((sys.modules[module], name) for module, name in MISTAKES if module in sys.modules)
+    return tuple(getattr(module, name) for module, name in loaded)
 
 
 def _instant(text: str) -> datetime:
@@ -108,6 +125,8 @@ def _instant(text: str) -> datetime:
 
 def _hour(text: str) -> datetime:
     """A partition key as an hour. Raises typer.BadParameter for anything else."""
+    from kpi_platform.settings import PARTITION_FORMAT
+
     try:
         hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
     except ValueError:
@@ -125,6 +144,9 @@ def demo(
     s3: Annotated[bool, typer.Option("--s3", help="On a real S3 server of its own.")] = False,
 ) -> None:
     """Make a small world of studios, materialise its hours through Dagster, show what came out."""
+    from kpi_platform.cli.demo import run_demo
+    from kpi_platform.settings import load_settings
+
     raise typer.Exit(run_demo(load_settings(), hours, players, seed, on_s3=s3))
 
 
@@ -135,7 +157,10 @@ class WarehouseKind(StrEnum):
     POSTGRES = "postgres"
 
 
-def _postgres_place(dsn_env: str) -> PostgresPlace:
+def _postgres_place(dsn_env: str) -> "PostgresPlace":
+    from kpi_platform.settings import secret
+    from kpi_platform.simulator import PostgresPlace
+
     dsn = secret(dsn_env)
     if dsn is None:
         raise typer.BadParameter(f"{dsn_env} is not set: it holds the database's address")
@@ -160,6 +185,8 @@ def simulate(
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
 ) -> None:
     """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
+    from kpi_platform.simulator import simulate as simulate_world
+
     first = _hour(start)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{out} is not empty")
@@ -167,10 +194,10 @@ def simulate(
     summary = simulate_world(out, first, hours, players, seed, place)
     figures = {name: value for name, value in vars(summary).items() if name != "out"}
     if as_json:
-        typer.echo(json.dumps({"out": str(out), **figures}))
+        say_json({"out": str(out), **figures})
     else:
         counts = ", ".join(f"{value:,} {name}" for name, value in figures.items())
-        typer.echo(f"{out}: {counts}")
+        say(f"{out}: {counts}")
 
 
 @app.command(
@@ -185,15 +212,17 @@ def version_at(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
+    from kpi_platform.versions import version_at as lookup
+
     at = _instant(time)
     found = lookup(player, at, service, device)
     if as_json:
-        typer.echo(json.dumps(found.to_dicts(), default=_as_text))
+        say_json(found.to_dicts(), default=_as_text)
     elif found.is_empty():
         of = "".join(f" on {name!r}" for name in (service, device) if name is not None)
-        typer.echo(f"no version in effect for {player!r}{of} at {at.isoformat()}", err=True)
+        say(f"no version in effect for {player!r}{of} at {at.isoformat()}", err=True)
     else:
-        print_table(found, f"{player} at {at.isoformat()}")
+        print_table(found.columns, found.rows(), f"{player} at {at.isoformat()}")
     if found.is_empty():
         raise typer.Exit(NONE_IN_EFFECT)
 
@@ -211,6 +240,13 @@ def query(
         int, typer.Option(min=1, help="Rows of a printed table; CSV and JSON have them all.")
     ] = 100,
     tables: Annotated[bool, typer.Option("--tables", help="List the tables there are.")] = False,
+    spreadsheet: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet",
+            help="CSV for a spreadsheet: a text that it would run as a formula begins with '.",
+        ),
+    ] = False,
     complete: Annotated[
         bool,
         typer.Option(
@@ -221,10 +257,17 @@ def query(
 ) -> None:
     """Ask the lake and the published tables in SQL; nothing is written.
 
-    Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC.
+    Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC. A query
+    has KPI_QUERY_MEMORY (2GB) and KPI_QUERY_SECONDS (300), and is stopped beyond either.
     """
-    lake = (CompleteLake if complete else Lake)(load_settings().lake)
-    form = OutputFormat.JSON if as_json else output
+    from kpi_platform.settings import load_settings
+    from kpi_platform.storage.lake.complete_lake import CompleteLake
+    from kpi_platform.storage.lake.lake import Lake
+    from kpi_platform.storage.lake.lake_query import Bounds, lake_tables, run_query
+
+    settings = load_settings()
+    lake = (CompleteLake if complete else Lake)(settings.lake)
+    form = OutputFormat.JSON if as_json else OutputFormat.CSV if spreadsheet else output
     if tables:
         lake.require()
         rows: list[Row] = [
@@ -235,9 +278,10 @@ def query(
     if not sql:
         raise typer.BadParameter("needs a query: kpi query 'select ...', or --tables")
     text = sys.stdin.read() if sql == "-" else sql
-    with run_query(lake, text) as result:
+    bounds = Bounds(settings.query_memory, settings.query_seconds)
+    with run_query(lake, text, bounds) as result:
         columns = [column[0] for column in result.description or ()]
-        write_rows(columns, batches(result), form, limit)
+        write_rows(columns, batches(result), form, limit, for_spreadsheet=spreadsheet)
 
 
 @app.command(epilog="Example: kpi dashboard --no-open --out kpis.html")
@@ -251,6 +295,11 @@ def dashboard(
     as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
 ) -> None:
     """Build the dashboard, one HTML page that needs no network, and open it."""
+    from kpi_platform.engine.platform import Platform
+    from kpi_platform.published.dashboard import make_dashboard, read_inputs
+    from kpi_platform.settings import load_settings
+    from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+
     settings = load_settings()
     platform = Platform(settings)
     target = out or settings.home / "kpi_dashboard.html"
@@ -263,12 +312,14 @@ def dashboard(
         raise typer.BadParameter(f"--out: {target}: {error.strerror}") from None
     until = inputs.now.isoformat(timespec="minutes") if inputs.now else None
     if as_json:
-        typer.echo(json.dumps({"out": str(target), "bytes": len(page), "data_until": until}))
+        say_json({"out": str(target), "bytes": len(page), "data_until": until})
     else:
         shown = f"data until {until}" if until else "no hour has been processed yet"
-        typer.echo(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
+        say(f"{target}: {shown}, {len(page) / 1e6:.1f} MB")
+    import webbrowser
+
     if open_it and not webbrowser.open(target.resolve().as_uri()):
-        typer.echo("no browser here: open the file yourself", err=True)
+        say("no browser here: open the file yourself", err=True)
 
 
 @app.command(epilog="Example: kpi verify --from 2026-01-01-00:00 --to 2026-01-01-23:00")
@@ -286,16 +337,21 @@ def verify(
     tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
     1: different; 2: bad input.
     """
+    from kpi_platform.engine.platform import Platform
+    from kpi_platform.settings import load_settings
+    from kpi_platform.verification.report import as_lines, as_values
+    from kpi_platform.verification.verify import verify as verify_lake
+
     window = _hour(first) if first else None, _hour(last) if last else None
     if window[0] and window[1] and window[0] > window[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     with _progress() as progress:
         found = verify_lake(Platform(load_settings()), *window, limit, progress)
     if as_json:
-        typer.echo(json.dumps(as_values(found)))
+        say_json(as_values(found))
     else:
         for line in as_lines(found):
-            typer.echo(line)
+            say(line)
     if not found.is_equal:
         raise typer.Exit(DIFFERENT)
 
@@ -312,26 +368,34 @@ def maintain(
     Rows never change, and versions that were current within the retention stay readable. Safe
     beside running jobs. Exit code 0: done; 1: some table was too busy, run it again.
     """
+    from kpi_platform.engine.platform import Platform
+    from kpi_platform.settings import load_settings
+    from kpi_platform.storage.lake.maintenance import maintain as maintain_lake
+
     settings = load_settings()
     retention = timedelta(hours=retention_hours or settings.retention_hours)
     done = []
     for item in maintain_lake(Platform(settings).lake, retention):
         done.append(vars(item))
         if not as_json:
-            typer.echo(
+            say(
                 f"{item.table}: {item.files_before:,} files, {item.bytes_before:,} bytes -> "
                 f"{item.files_after:,} files, {item.bytes_after:,} bytes; "
                 f"{item.removed:,} old files removed, {item.seconds:.1f} s {item.error}".rstrip()
             )
     if as_json:
-        typer.echo(json.dumps(done))
+        say_json(done)
     if any(item["error"] for item in done):
         raise typer.Exit(DIFFERENT)
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> "Iterator[Progress]":
     """A bar per stage on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as ProgressBar
+    from rich.progress import TaskID
+
     console = Console(stderr=True)
     with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
         tasks: dict[str, TaskID] = {}
@@ -346,13 +410,3 @@ def _progress() -> Iterator[Progress]:
 
 def _as_text(value: object) -> str:
     return value.isoformat() if isinstance(value, datetime) else str(value)
-
-
-def print_table(rows: pl.DataFrame, title: str) -> None:
-    """Print a frame as a table; text from outside is printed as it is, never as markup."""
-    table = Table(title=title, title_justify="left")
-    for column in rows.columns:
-        table.add_column(column, overflow="fold")
-    for row in rows.iter_rows():
-        table.add_row(*("" if value is None else str(value) for value in row))
-    Console(markup=False).print(table)

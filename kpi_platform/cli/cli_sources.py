@@ -3,7 +3,6 @@
 Belongs here: arguments, messages and exit codes. Does not: discovery, drift and proposals.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -11,6 +10,7 @@ from typing import Annotated
 import typer
 
 from kpi_platform.arrivals.drift.drift_step import Remember, StudioDrift, look_for_drift
+from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.engine.platform import Platform
 from kpi_platform.onboarding.proposal_step import propose_unmapped
 from kpi_platform.onboarding.proposal_yaml import as_yaml
@@ -90,12 +90,12 @@ def discover(
     remember: Remember = "all" if accept else "nothing"
     found = [_look(platform, one, mine, remember, folder, views=views) for one, mine in chosen]
     if as_json:
-        typer.echo(json.dumps([one.as_json() for one in found], ensure_ascii=False))
+        say_json([one.as_json() for one in found])
     else:
         for one in found:
             _print(one)
         if not found:
-            typer.echo("no studio has a warehouse: name one in the file of KPI_SOURCES")
+            say("no studio has a warehouse: name one in the file of KPI_SOURCES")
     if any(one.error or (one.drift and one.drift.blocking and not accept) for one in found):
         raise typer.Exit(FAILED)
 
@@ -145,32 +145,32 @@ def _look(
 
 
 def _print(found: _Found) -> None:
-    typer.echo(f"{found.studio}:")
+    say(f"{found.studio}:")
     if found.error:
-        typer.echo(f"  cannot be read: {found.error}")
+        say(f"  cannot be read: {found.error}")
         return
     read = ", ".join(f"{schema} ({tables:,} tables)" for schema, tables in found.tables.items())
-    typer.echo(f"  schemas read: {read or 'none'}")
+    say(f"  schemas read: {read or 'none'}")
     others = [schema for schema in found.schemas if schema not in found.tables]
     if others:
-        typer.echo(f"  other schemas: {', '.join(others)}")
+        say(f"  other schemas: {', '.join(others)}")
     sentences = found.drift.sentences if found.drift else []
     for text in sentences or ["nothing changed"]:
-        typer.echo(f"  - {text}")
+        say(f"  - {text}")
     for schema, proposals in found.proposals.items():
         for proposal in proposals:
             _print_proposal(schema, proposal)
     if found.file is not None:
-        typer.echo(f"  proposed mappings to review: {found.file}")
+        say(f"  proposed mappings to review: {found.file}")
 
 
 def _print_proposal(schema: str, proposal: Proposal) -> None:
     if not proposal.mapping:
-        typer.echo(f"  ? {schema}.{proposal.table}: {proposal.reasons[0]}")
+        say(f"  ? {schema}.{proposal.table}: {proposal.reasons[0]}")
         return
     event = proposal.mapping["event"]
     named = event if isinstance(event, str) else "one event per row"
-    typer.echo(f"  + {schema}.{proposal.table}: {named}, confidence {proposal.confidence:.2f}")
+    say(f"  + {schema}.{proposal.table}: {named}, confidence {proposal.confidence:.2f}")
 
 
 def _write(

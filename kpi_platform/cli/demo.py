@@ -15,8 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import polars as pl
-from rich.console import Console
 
+from kpi_platform.cli.terminal import say_lines
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
@@ -31,20 +31,19 @@ _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
 
 def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
     """Run the tour; returns the exit code of the Dagster run."""
-    console = Console(markup=False, highlight=False, soft_wrap=True)
     world = make_home(settings) / "world"
     started = time.monotonic()
     with ExitStack() as stack:
         environment = _place(settings, world, stack, on_s3=on_s3)
-        _make_world(console, settings, world, hours, players, seed)
+        _make_world(settings, world, hours, players, seed)
         if on_s3:
             for folder, setting in (("landing", "KPI_LANDING_URI"), ("feeds", "KPI_FEEDS_URI")):
                 files = upload(world / folder, environment[setting])
-                console.print(f"uploaded {files} files to {environment[setting]}")
-        code = _materialise(console, settings, environment, hours)
+                say_lines(f"uploaded {files} files to {environment[setting]}")
+        code = _materialise(settings, environment, hours)
         if code == 0:
-            _show(console, Platform(load_settings()), world)
-            _say_what_next(console, on_s3=on_s3, seconds=time.monotonic() - started)
+            _show(Platform(load_settings()), world)
+            _say_what_next(on_s3=on_s3, seconds=time.monotonic() - started)
     return code
 
 
@@ -63,29 +62,25 @@ def _place(settings: Settings, world: Path, stack: ExitStack, *, on_s3: bool) ->
     return places
 
 
-def _make_world(
-    console: Console, settings: Settings, world: Path, hours: int, players: int, seed: int
-) -> None:
+def _make_world(settings: Settings, world: Path, hours: int, players: int, seed: int) -> None:
     if world.exists():
-        console.print(f"{world} is there already: using it (remove it to make another)")
+        say_lines(f"{world} is there already: using it (remove it to make another)")
         return
-    console.print(f"making {hours} hours of three studios, {players} players, in {world}")
+    say_lines(f"making {hours} hours of three studios, {players} players, in {world}")
     summary = simulate(world, settings.start_hour, hours, players, seed)
-    console.print(
+    say_lines(
         f"  {summary.lines:,} lines in {summary.files} files: {summary.rows:,} events, "
         f"{summary.duplicates} copies, {summary.quarantined} broken lines"
     )
 
 
-def _materialise(
-    console: Console, settings: Settings, environment: Mapping[str, str], hours: int
-) -> int:
+def _materialise(settings: Settings, environment: Mapping[str, str], hours: int) -> int:
     """Run what a user would run, and show its progress; the whole log stays in a file."""
     first = settings.start_hour.strftime(PARTITION_FORMAT)
     last = (settings.start_hour + timedelta(hours=hours - 1)).strftime(PARTITION_FORMAT)
     command = ["dagster", "asset", "materialize", "--select", "*"]
     command += ["--partition-range", f"{first}...{last}"]
-    console.print(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
+    say_lines(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
     log = settings.home / "demo.log"
     with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(  # noqa: S603 (fixed command, no shell)
@@ -100,59 +95,59 @@ def _materialise(
             kept.write(line)
             progress = _PROGRESS.search(line)
             if progress:
-                console.print(f"  {progress[1]}")
+                say_lines(f"  {progress[1]}")
     code = process.wait()
     if code:
-        console.print(f"the run failed: see {log}")
+        say_lines(f"the run failed: see {log}")
     return code
 
 
-def _show(console: Console, platform: Platform, world: Path) -> None:
+def _show(platform: Platform, world: Path) -> None:
     lake = platform.lake
     ledger = lake.scan("hour_ledger").collect()
     sums = ledger.select(pl.col("lines", "rows", "quarantined", "duplicates", "suppressed").sum())
     lines, rows, quarantined, duplicates, suppressed = sums.row(0)
-    console.print(
+    say_lines(
         f"\nevery line accounted for: {lines:,} lines = {rows:,} rows + {quarantined} quarantined"
         f" + {duplicates} duplicates + {suppressed} suppressed"
     )
-    _show_studios(console, lake)
+    _show_studios(lake)
     player = _interesting_player(lake)
-    console.print(f"\nthe version history of one player ({player}):")
+    say_lines(f"\nthe version history of one player ({player}):")
     mine = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
     for row in mine.sort("service_name", "device", "valid_from").iter_rows(named=True):
         until = f"to {row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "until now"
-        console.print(
+        say_lines(
             f"  {row['service_name']} on {row['device']}: {row['version']}"
             f" from {row['valid_from']:%Y-%m-%d %H:%M} {until}"
         )
-    _show_days(console, lake)
-    console.print("\nbeside the simulator's truth:")
-    _compare(console, platform, world)
+    _show_days(lake)
+    say_lines("\nbeside the simulator's truth:")
+    _compare(platform, world)
 
 
-def _show_studios(console: Console, lake: Lake) -> None:
+def _show_studios(lake: Lake) -> None:
     """Three schemas that have nothing in common, and what became of their rows."""
-    console.print("\nstudios' warehouses, table by table (table_ledger):")
+    say_lines("\nstudios' warehouses, table by table (table_ledger):")
     ledger = lake.scan("table_ledger").collect()
     figures = ("lines", "rows", "quarantined", "suppressed")
     sums = ledger.group_by("source", "table_name").agg(pl.col(figures).sum())
     for source, table, lines, rows, quarantined, suppressed in sums.sort(pl.all()).iter_rows():
-        console.print(
+        say_lines(
             f"  {source} {table}: {lines} rows captured = {rows} events + {quarantined}"
             f" quarantined + {suppressed} deleted"
         )
 
 
-def _show_days(console: Console, lake: Lake) -> None:
+def _show_days(lake: Lake) -> None:
     days = lake.published("kpi_daily")
     if days is None:
         return
-    console.print("\nKPIs by day, whole portfolio (published/kpi_daily):")
+    say_lines("\nKPIs by day, whole portfolio (published/kpi_daily):")
     total = days.filter(pl.col("studio") == "all").sort("date").collect()
     for day in total.iter_rows(named=True):
         state = "complete" if day["is_complete"] else "provisional"
-        console.print(
+        say_lines(
             f"  {day['date']}: {day['dau']} active players, {day['new_players']} new,"
             f" {day['sessions']} sessions, {day['revenue_usd']:.2f} USD, {state}"
         )
@@ -165,7 +160,7 @@ def _interesting_player(lake: Lake) -> str:
     return str(most["player_id"][0])
 
 
-def _compare(console: Console, platform: Platform, world: Path) -> None:
+def _compare(platform: Platform, world: Path) -> None:
     """Hold the tables against what the simulator says it made."""
     lake = platform.lake
     for name, table, truths in (
@@ -177,9 +172,9 @@ def _compare(console: Console, platform: Platform, world: Path) -> None:
         found = lake.scan(table).collect()
         parts = [pl.read_parquet(world / "truth" / f"{truth}.parquet") for truth in truths]
         truth = pl.concat([part.select(parts[0].columns) for part in parts])
-        _say_differences(console, name, truth, found)
+        _say_differences(name, truth, found)
     events = pl.read_parquet(world / "truth" / "source_events.parquet")
-    _say_differences(console, "studios' and consoles' events", events, _events(platform, events))
+    _say_differences("studios' and consoles' events", events, _events(platform, events))
 
 
 def _events(platform: Platform, truth: pl.DataFrame) -> pl.DataFrame:
@@ -197,16 +192,16 @@ def _events(platform: Platform, truth: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _say_differences(console: Console, name: str, truth: pl.DataFrame, found: pl.DataFrame) -> None:
+def _say_differences(name: str, truth: pl.DataFrame, found: pl.DataFrame) -> None:
     same = found.select(truth.columns)
     missing = truth.join(same, on=truth.columns, how="anti", nulls_equal=True).height
     extra = same.join(truth, on=truth.columns, how="anti", nulls_equal=True).height
-    console.print(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
+    say_lines(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
 
 
-def _say_what_next(console: Console, *, on_s3: bool, seconds: float) -> None:
-    console.print(f"\ndone in {seconds:.0f} s")
+def _say_what_next(*, on_s3: bool, seconds: float) -> None:
+    say_lines(f"\ndone in {seconds:.0f} s")
     if not on_s3:
-        console.print("open the UI: make ui, then http://127.0.0.1:3000")
+        say_lines("open the UI: make ui, then http://127.0.0.1:3000")
         page = Path(load_settings().lake) / "published" / "kpi_dashboard.html"
-        console.print(f"the dashboard, for any browser: {page}")
+        say_lines(f"the dashboard, for any browser: {page}")

@@ -11,15 +11,18 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from io import StringIO
+from itertools import chain
 from typing import Any, Protocol
 
-from rich.console import Console
-from rich.table import Table
+from kpi_platform.cli.terminal import json_text, print_cells
+from kpi_platform.schemas.shown_text import shown
 
 _BATCH = 10_000
-# Longer texts are folded before columns are laid one under the other.
-_FOLDED, _FRAME = 24, 3
 _LARGE = 10_000
+# A spreadsheet takes a cell that begins with one of these for a formula, the wide forms of East
+# Asian input, and what follows blanks, included.
+_FORMULA = "=+-@|%\uff1d\uff0b\uff0d\uff20"
 Row = Sequence[object]
 
 
@@ -45,22 +48,49 @@ def batches(result: Fetches) -> Iterator[list[Row]]:
 
 
 def write_rows(
-    columns: Sequence[str], rows: Iterable[list[Row]], output: OutputFormat, limit: int
+    columns: Sequence[str],
+    rows: Iterable[list[Row]],
+    output: OutputFormat,
+    limit: int,
+    *,
+    for_spreadsheet: bool = False,
 ) -> None:
-    """Print all rows as CSV or as one JSON array of objects, or the first `limit` as a table."""
+    """Print all rows as CSV or as one JSON array of objects, or the first `limit` as a table.
+
+    `for_spreadsheet`: texts of a CSV that a spreadsheet would run as a formula begin with `'`.
+    """
     if output is OutputFormat.CSV:
-        _write_csv(columns, rows)
+        # A file has the data as they are; a terminal is not steered by them.
+        is_shown = for_spreadsheet or sys.stdout.isatty()
+        _write_csv(columns, rows, for_spreadsheet=for_spreadsheet, is_shown=is_shown)
     elif output is OutputFormat.JSON:
         _write_json(columns, rows)
     else:
         _write_table(columns, rows, limit)
 
 
-def _write_csv(columns: Sequence[str], rows: Iterable[list[Row]]) -> None:
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(columns)
-    for batch in rows:
-        writer.writerows([_text(value) for value in row] for row in batch)
+def _write_csv(
+    columns: Sequence[str], rows: Iterable[list[Row]], *, for_spreadsheet: bool, is_shown: bool
+) -> None:
+    def cell(value: object) -> str:
+        text = _text(value)
+        # Numbers are numbers, and stay so: -5 is no formula.
+        is_number = isinstance(value, int | float | Decimal)
+        if for_spreadsheet and not is_number and text.lstrip().startswith(tuple(_FORMULA)):
+            text = f"'{text}"
+        return shown(text, keeps_lines=True) if is_shown else text
+
+    # The lines end as a terminal's; a value that holds a line's end of any kind is quoted, which
+    # Python's writer forgets of the kinds that are not its own.
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    head: list[Row] = [columns]
+    for batch in chain([head], rows):
+        for row in batch:
+            writer.writerow(map(cell, row))
+            sys.stdout.write(text.getvalue().removesuffix("\r\n") + "\n")
+            text.seek(0)
+            text.truncate()
 
 
 def _write_json(columns: Sequence[str], rows: Iterable[list[Row]]) -> None:
@@ -69,7 +99,7 @@ def _write_json(columns: Sequence[str], rows: Iterable[list[Row]]) -> None:
     for batch in rows:
         for row in batch:
             record = dict(zip(columns, map(_plain, row), strict=True))
-            sys.stdout.write(separator + json.dumps(record, ensure_ascii=False))
+            sys.stdout.write(separator + json_text(record))
             separator = ",\n"
     sys.stdout.write("\n]\n")
 
@@ -82,37 +112,14 @@ def _write_table(columns: Sequence[str], rows: Iterable[list[Row]], limit: int) 
         cells += [[*map(_shown, row)] for row in batch[: limit - len(cells)]]
         if is_cut:
             break
-    console = Console(markup=False, highlight=False)
-    for table in _tables(columns, cells, console.width):
-        console.print(table)
+    print_cells(columns, cells)
     if is_cut:
         sys.stderr.write(f"the first {len(cells)} rows; --limit shows more, --format csv all\n")
 
 
-def _tables(columns: Sequence[str], cells: list[list[str]], width: int) -> Iterator[Table]:
-    """One table of all rows, or one per row, a column under the other, where they are too wide."""
-    widest = (max(map(len, names)) for names in zip(columns, *cells, strict=True))
-    if sum(min(wide, _FOLDED) + _FRAME for wide in widest) < width:
-        table = Table()
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for row in cells:
-            table.add_row(*row)
-        yield table
-        return
-    for number, row in enumerate(cells, start=1):
-        table = Table(title=f"row {number}", title_justify="left", show_header=False)
-        table.add_column(no_wrap=True)
-        table.add_column(overflow="fold")
-        for pair in zip(columns, row, strict=True):
-            table.add_row(*pair)
-        yield table
-
-
 def _shown(value: object) -> str:
-    """A value in a table; control characters are shown, never sent to the terminal."""
-    text = _number(value) if isinstance(value, float) else _text(value)
-    return "".join(c if c.isprintable() or c == "\n" else f"\\x{ord(c):02x}" for c in text)
+    """A value in a table."""
+    return _number(value) if isinstance(value, float) else _text(value)
 
 
 def _number(value: float) -> str:

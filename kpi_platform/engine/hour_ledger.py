@@ -12,7 +12,7 @@ import polars as pl
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.schemas.sources import Kind
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 TABLE = "hour_ledger"
 
@@ -67,15 +67,25 @@ def _of_kind(kind: Kind) -> str:
     return f"kind = '{kind}'" + (" OR kind IS NULL" if kind == "telemetry" else "")
 
 
-def failed_hours(lake: Lake) -> set[tuple[str, str]]:
-    """The hours that failed, as date and hour in text.
+# A source that could not be read leaves its hour to the others: that is no failed hour.
+_ALONE = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
+_FAILED = (pl.col("status") == "failed") & ~_ALONE
 
-    A source that could not be read leaves its hour to the others: that is no failed hour.
-    """
-    alone = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
-    is_failed = (pl.col("status") == "failed") & ~alone
-    failed = lake.scan(TABLE).filter(is_failed).select(INGEST_HOUR).unique()
+
+def failed_hours(lake: Lake) -> set[tuple[str, str]]:
+    """The hours that failed, as date and hour in text."""
+    failed = lake.scan(TABLE).filter(_FAILED).select(INGEST_HOUR).unique()
     return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
+
+
+def errors_of_failed_hours(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, str]:
+    """Those of these hours that failed, whichever run it was, with the reason."""
+    failed = lake.read_hours(TABLE, hours).filter(_FAILED) if hours else pl.DataFrame()
+    return {
+        hour: str(rows["error"].drop_nulls().first() or "it failed in an earlier run")
+        for hour, rows in (hours_of(failed, hours) if failed.height else {}).items()
+        if rows.height
+    }
 
 
 def mark_failed(lake: Lake, hour: datetime, error: str, sources: Iterable[str]) -> None:
@@ -111,4 +121,5 @@ def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry")
         pl.lit(None, pl.String).alias("error"),
         pl.lit(kind).alias("kind"),
         pl.lit(None, pl.String).alias("source_error"),
+        pl.lit(None, pl.Boolean).alias("is_closed"),
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
@@ -36,6 +36,8 @@ _NEXT = {
     "cleaned_events": "sessions",
     "sessions": "user_version_history",
 }
+
+_NO_INPUT = "the table before it lacks this hour"
 
 Status = Literal["written", "unchanged", "failed", "left_out"]
 
@@ -75,9 +77,13 @@ class HourReport:
 
 
 class HourStep(Protocol):
-    """One table's hourly work."""
+    """One table's hourly work.
+
+    `hours_stand_alone`: work on an hour changes nothing that a check says of another hour.
+    """
 
     table: str
+    hours_stand_alone: bool
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """Fingerprint of each hour's input; an hour without input is absent."""
@@ -92,6 +98,14 @@ class HourStep(Protocol):
         """Record that an hour failed."""
 
 
+@runtime_checkable
+class FoldingStep(HourStep, Protocol):
+    """A step whose table is folded from a queue, which a killed run may have left behind."""
+
+    def fold_waiting(self) -> None:
+        """Fold what waits in the queue; nothing is written if nothing waits."""
+
+
 def error_line(error: BaseException) -> str:
     """An error in one line: its kind and the first line of its message."""
     return hide_secrets(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}")
@@ -103,8 +117,8 @@ def work_through(
     """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight.
 
     Hours that wait in the table's queue come along, and on to the next table's. Yields one report
-    per hour, in batches: the hours without work, then each chunk as soon as it is committed and
-    recorded.
+    per hour, in batches: the hours without input, each chunk as soon as it is committed and
+    recorded, and at last, when everything is folded, the unchanged hours.
     """
     batches, waiting = waiting_hours(lake, step.table)
     done: set[datetime] = set()
@@ -123,19 +137,24 @@ def _work_through(
 ) -> Iterator[Sequence[HourReport]]:
     inputs = step.inputs(hours)
     consumed = read_consumed(lake, step.table, hours)
-    idle, changed = [], []
+    left_out, unchanged, changed = [], [], []
     for hour in hours:
         known = consumed.get(hour)
         if hour not in inputs:
-            idle.append(HourReport(hour, "left_out", error="the table before it lacks this hour"))
+            left_out.append(hour)
         elif known is not None and known.input == inputs[hour]:
-            idle.append(HourReport(hour, "unchanged", known.rows))
+            unchanged.append(hour)
         else:
             changed.append(hour)
-    if idle:
-        yield idle
+    if left_out:
+        yield [HourReport(hour, "left_out", error=_NO_INPUT) for hour in left_out]
     for chunk in _chunks(step, changed, chunk_limit):
         yield list(_run_chunk(lake, step, chunk, inputs, consumed))
+    if isinstance(step, FoldingStep):
+        step.fold_waiting()
+    # The work on other hours may change what these hold: nothing is said of them before it is done.
+    for chunk in _chunks(step, unchanged, chunk_limit):
+        yield [HourReport(hour, "unchanged", consumed[hour].rows) for hour in chunk]
 
 
 def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[Sequence[datetime]]:

@@ -8,10 +8,14 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.engine.history_queue import TABLE as QUEUE
+from kpi_platform.engine.history_queue import waiting
+from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.history.sightings import attribute_sightings
 from kpi_platform.history.stored import history_of, intervals_of, sessions_of
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 ONE_ROW_PER_PLAYER = CheckSpec(
     "one_row_per_player",
@@ -30,20 +34,27 @@ HISTORY_CHECKS = [
     contract_spec("user_version_history"),
     contract_spec("user_version_intervals"),
 ]
+_READ = ("sightings", "sessions", QUEUE, "user_version_history", "user_version_intervals")
 _TRACK = ["player_id", "service_name", "device"]
 
 
 def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the history of the players sighted in these hours, as it is now.
 
-    Only theirs: a check that read every player would cost what the whole table costs.
+    Only theirs: a check that read every player would cost what the whole table costs. Players in
+    the history's queue are left out: another run has just changed their sessions, and has still to
+    fold them.
     """
     if not hours:
         return []
     checks: list[HourCheck] = []
-    sighted = _sighted(lake, hours)
+    still = _between_folds(lake)
+    waiting_players = set(waiting(still)["player_id"])
+    sighted = {
+        hour: sorted(names - waiting_players) for hour, names in _sighted(still, hours).items()
+    }
     players = {name for names in sighted.values() for name in names}
-    history, intervals = history_of(lake, players), intervals_of(lake, players)
+    history, intervals = history_of(still, players), intervals_of(still, players)
     for hour, names in sighted.items():
         mine = pl.Series("player_id", names, dtype=pl.String).implode()
         rows = history.filter(pl.col("player_id").is_in(mine))
@@ -57,12 +68,19 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     return checks
 
 
-def _sighted(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, list[str]]:
+def _between_folds(lake: Lake) -> Lake:
+    """The lake at a moment at which no run is folding: its tables agree with each other, but for
+    the players in the queue."""
+    with lake_lock(lake.uri, FOLD_LOCK):
+        return PinnedLake(lake.uri, _READ)
+
+
+def _sighted(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
     """Per hour the players whom its sightings belong to."""
     seen = lake.read_hours("sightings", hours)
     sessions = sessions_of(lake, seen)
     return {
-        hour: sorted(attribute_sightings(part, sessions)["player_id"].unique())
+        hour: set(attribute_sightings(part, sessions)["player_id"])
         for hour, part in hours_of(seen, hours).items()
     }
 

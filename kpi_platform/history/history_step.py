@@ -43,6 +43,7 @@ class HistoryStep:
     """The hourly work of `user_version_history` and `user_version_intervals`."""
 
     table = "user_version_history"
+    hours_stand_alone = False
 
     def __init__(self, lake: Lake, players: PlayerIdRules) -> None:
         self._lake = lake
@@ -78,6 +79,14 @@ class HistoryStep:
             held, batch, lost, won = self._replace_sightings(hours)
             figures = self._fold_waiting(batch, lost, won)
         return {hour: Done(content, rows, figures) for hour, (content, rows) in held.items()}
+
+    def fold_waiting(self) -> None:
+        """Fold the players whom a killed run, or an hour that failed, left in the queue."""
+        if waiting(self._lake).is_empty():
+            return
+        none = self._owned(pl.DataFrame(schema=TABLES["sightings"].polars_schema))
+        with lake_lock(self._lake.uri, FOLD_LOCK):
+            self._fold_waiting(None, none, none)
 
     def _replace_sightings(
         self, hours: Sequence[datetime]

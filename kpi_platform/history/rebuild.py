@@ -35,6 +35,9 @@ class SightingsStep(HistoryStep):
             for hour, part in hours_of(seen, hours).items()
         }
 
+    def fold_waiting(self) -> None:
+        """Leave the queue alone: every player is brought up to date at the end."""
+
 
 def rebuild_history(lake: Lake, target: Lake) -> None:
     """Write `user_version_history` and `user_version_intervals` of `lake` into those of `target`,

@@ -1,15 +1,20 @@
-"""Puts the state Dagster keeps on this machine (runs, events, logs) under `$KPI_HOME/dagster`.
+"""The instance of Dagster: its state (runs, events, logs) lies under `$KPI_HOME/dagster`, and runs
+are planned asset by asset.
 
-Belongs here: that one place. Does not: any other setting of Dagster, which `dagster.yaml` has.
+Belongs here: these two. Does not: any other setting of Dagster, which `dagster.yaml` has.
 """
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import yaml
 from dagster import DagsterInstance
-from dagster._core.instance.ref import InstanceRef
-from dagster._serdes import ConfigurableClassData
 
+from kpi_platform.orchestration.dagster_internals import (
+    ConfigurableClassData,
+    InstanceRef,
+    PlannedAssetByAsset,
+)
 from kpi_platform.orchestration.event_storage import HomeStorage
 from kpi_platform.settings import load_settings, make_home
 
@@ -37,3 +42,8 @@ class HomeInstance(DagsterInstance):
             HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
         )
         return {**InstanceRef.config_defaults(base), "storage": storage}
+
+    @cached_property
+    def run_domain(self) -> PlannedAssetByAsset:
+        """What creates runs, which plans every asset by its own partitions."""
+        return PlannedAssetByAsset(self)

@@ -4,8 +4,11 @@ Belongs here: materialisations and check evaluations per hour, for one hour or a
 Does not: the work itself, nor what a check looks at.
 
 In a range Dagster would mark every hour of a finished step as materialised, failed ones included.
-Each hour is therefore recorded by itself as soon as it is done, and the step's own output carries
-the marker with which Dagster records nothing more.
+Each hour is therefore recorded by itself, and the step's own output says that this was done.
+
+Which hours failed is asked of the books (`hour_ledger`), so that it is the same in whichever run
+and process an asset is materialised. A step that lacks hours gives its outputs, so that the others
+go on, and then fails: re-executed from failure, it and all that follows it are tried again.
 """
 
 import resource
@@ -16,18 +19,13 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import dagster as dg
-from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 
-from kpi_platform.engine.hour_fingerprints import forget_consumed
-from kpi_platform.engine.hour_ledger import HourFigures, hour_figures
-from kpi_platform.engine.hour_steps import (
-    FAILURES,
-    HourReport,
-    HourStep,
-    error_line,
-    work_through,
-)
-from kpi_platform.orchestration.partitions import fold_ranges, hour_of, key_of
+from kpi_platform.engine.checked_hours import Evaluate, Progress, work_and_check
+from kpi_platform.engine.hour_ledger import HourFigures, errors_of_failed_hours, hour_figures
+from kpi_platform.engine.hour_steps import HourReport, HourStep
+from kpi_platform.orchestration.dagster_internals import already_recorded, keys_of_run
+from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of
+from kpi_platform.orchestration.resources import require_hours
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
@@ -39,14 +37,21 @@ from kpi_platform.storage.lake.locks import LockError
 from kpi_platform.storage.landing.landing import LandingError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
-_ALREADY_RECORDED = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
+_TAG_LENGTH = 1000
+_NO_HOURS = "none"
+# Until `cleaned_events` completes it, `hour_ledger` says of an hour what an earlier run found.
+_UP_TO_THE_LEDGER = (
+    "raw_telemetry",
+    "raw_console_feed",
+    "raw_stream_feed",
+    "raw_studio_events",
+    "cleaned_events",
+)
 
 SETTINGS_MISTAKES = (
     *(SettingsError, SourcesError, LandingError, LakeError, LockError),
     *(WarehouseError, DbtProjectError),
 )
-
-Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
@@ -80,40 +85,30 @@ def record_hours(
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Work a step through the run's hours and record each: materialisation, figures, checks.
 
-    Yields the step's outputs and the checks' summaries. Ends in dg.Failure that names the hours
-    that failed, if any did and nothing downstream in this run can still use the others.
+    Yields the step's outputs and the checks' summaries, then raises dg.Failure that names the hours
+    that failed, here or before. If no hour is well it gives no outputs: nothing could go on.
     """
+    require_hours(context.run)
     hours = [hour_of(key) for key in context.partition_keys]
     own = sorted(context.selected_asset_keys)
-    failed: dict[datetime, str] = {}
+    failed = {} if step.table in _UP_TO_THE_LEDGER else errors_of_failed_hours(lake, hours)
     evaluated: list[HourCheck] = []
-    done = 0
-    for reports in work_through(lake, step, hours, chunk_limit):
-        up_to_date = [report.hour for report in reports if report.is_up_to_date]
-        checks, broken = _evaluated(evaluate, up_to_date)
-        blocked = broken | _blocked(checks)
-        for hour, reason in blocked.items():
-            step.fail(hour, reason)
-        forget_consumed(lake, step.table, list(blocked))
-        failed |= blocked | {r.hour: r.error for r in reports if not r.is_up_to_date}
-        figures = hour_figures(lake, [report.hour for report in reports])
-        for report in reports:
-            if report.hour not in failed:
-                _record_hour(context, own, report, figures[report.hour])
-        _report_checks(context, checks)
-        evaluated += checks
-        done += len(reports)
-        every = max(done, len(hours))
-        context.log.info(f"{step.table}: {done} of {every} hours done, {len(failed)} failed")
-    name_failed_hours(context, failed)
-    if failed and len(hours) == 1 and not evaluated:
-        raise _failure(context, failed)
-    for key in own:
-        yield already_recorded(key.to_python_identifier())
+    recorded = 0
+    progress = _progress(context, step.table, len(hours))
+    for part in work_and_check(lake, step, evaluate, hours, chunk_limit, progress):
+        failed |= part.failed
+        well = [report for report in part.reports if report.hour not in failed]
+        _record_hours(context, lake, own, well)
+        _report_checks(context, part.checks)
+        evaluated += part.checks
+        recorded += len(well)
+    if recorded:
+        for key in own:
+            yield already_recorded(key.to_python_identifier())
     # Hours that came along from the queue must not block those that were asked for.
     is_range = len({*hours, *(check.hour for check in evaluated)}) > 1
     yield from _summaries(context, evaluated, is_range=is_range)
-    end_red_if_hours_failed(context)
+    _end_red(context, failed)
 
 
 def record_partitions(
@@ -124,43 +119,41 @@ def record_partitions(
     seconds: float,
 ) -> None:
     """Record an hourly asset that is built for all hours at once: every hour that did not fail."""
-    failed = set(_failed_so_far(context))
-    hours = [hour_of(name) for name in context.partition_keys if name not in failed]
-    figures = hour_figures(lake, hours)
-    for hour in hours:
-        report = HourReport(hour, "written", rows(hour), seconds / len(hours))
-        _record_hour(context, [key], report, figures[hour])
+    require_hours(context.run)
+    hours = [hour_of(name) for name in context.partition_keys]
+    failed = errors_of_failed_hours(lake, hours)
+    well = [hour for hour in hours if hour not in failed]
+    reports = [HourReport(hour, "written", rows(hour), seconds / len(well)) for hour in well]
+    _record_hours(context, lake, [key], reports)
 
 
-def already_recorded(name: str) -> dg.Output[None]:
-    """The output of a step whose materialisations are recorded hour by hour."""
-    return dg.Output(None, output_name=name, metadata=_ALREADY_RECORDED)
+def end_red_if_hours_failed(context: dg.AssetExecutionContext, lake: Lake) -> None:
+    """Raise dg.Failure naming the hours of the run that failed, by the books."""
+    hours = [hour_of(key) for key in keys_of_run(context.run, HOURLY)]
+    _end_red(context, errors_of_failed_hours(lake, hours))
 
 
-def _evaluated(
-    evaluate: Evaluate, hours: Sequence[datetime]
-) -> tuple[list[HourCheck], dict[datetime, str]]:
-    """The checks of these hours, and the hours whose rows cannot even be read, with the reason."""
-    try:
-        return list(evaluate(hours)), {}
-    except FAILURES as error:
-        if len(hours) == 1:
-            return [], {hours[0]: f"cannot be checked: {error_line(error)}"}
-    checks: list[HourCheck] = []
-    broken: dict[datetime, str] = {}
-    for hour in hours:
-        evaluated, unread = _evaluated(evaluate, [hour])
-        checks += evaluated
-        broken |= unread
-    return checks, broken
+def _progress(context: dg.AssetExecutionContext, table: str, count: int) -> Progress:
+    """Logs how far the work is, as it goes on."""
+    done = 0
+
+    def log(more: int) -> None:
+        nonlocal done
+        done += more
+        context.log.info(f"{table}: {done} of {max(done, count)} hours worked through")
+
+    return log
 
 
-def _blocked(checks: Sequence[HourCheck]) -> dict[datetime, str]:
-    return {
-        check.hour: f"check {check.spec.name} failed: {dict(check.figures)}"
-        for check in checks
-        if not check.passed and not check.spec.is_warning
-    }
+def _record_hours(
+    context: dg.AssetExecutionContext,
+    lake: Lake,
+    keys: Sequence[dg.AssetKey],
+    reports: Sequence[HourReport],
+) -> None:
+    figures = hour_figures(lake, [report.hour for report in reports])
+    for report in reports:
+        _record_hour(context, keys, report, figures[report.hour])
 
 
 def _record_hour(
@@ -171,6 +164,7 @@ def _record_hour(
 ) -> None:
     metadata = {
         "rows": report.rows,
+        "dagster/partition_row_count": report.rows,
         "files": figures.files,
         "bytes": figures.bytes,
         "quarantined": figures.quarantined,
@@ -238,54 +232,25 @@ def _summaries(
         )
 
 
-# Per run, in the process that executes it (the executor is in-process). The run's tag shows them
-# to people only: it is copied to re-executions, and its length is limited.
-_FAILED: dict[str, set[str]] = {}
-_TAG_LENGTH = 1000
-
-
-def name_failed_hours(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> None:
-    """Log each hour that failed and name them all on the run, for the steps after this one."""
+def _end_red(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> None:
+    """Name the hours that failed on the run, for people, and raise dg.Failure, if there are any."""
     for hour, error in sorted(failed.items()):
         context.log.error(f"{key_of(hour)}: {error}")
+    # A re-execution has the tags of the run before it.
+    if failed or FAILED_HOURS_TAG in context.run.tags:
+        tag = {FAILED_HOURS_TAG: _named(failed)}
+        context.instance.add_run_tags(context.run.run_id, tag)
     if failed:
-        _FAILED.setdefault(context.run.run_id, set()).update(key_of(hour) for hour in failed)
-        ranges = fold_ranges([hour_of(name) for name in _failed_so_far(context)])
-        names = [key_of(a) if a == b else f"{key_of(a)}...{key_of(b)}" for a, b in ranges]
-        shown = ",".join(names)
-        shown = shown if len(shown) <= _TAG_LENGTH else f"{shown[:_TAG_LENGTH]}..."
-        context.instance.add_run_tags(context.run.run_id, {FAILED_HOURS_TAG: shown})
-
-
-def end_red_if_hours_failed(context: dg.AssetExecutionContext) -> None:
-    """Raise dg.Failure naming the run's failed hours, if this step is the last of its line.
-
-    Steps before it let the others go on with the hours that are well.
-    """
-    failed = _failed_so_far(context)
-    if failed and _is_last(context):
+        names = ", ".join(key_of(hour) for hour in sorted(failed)[:50])
+        reason = failed[min(failed)]
         raise dg.Failure(
-            f"{len(failed)} hours failed and were left out: {', '.join(failed[:50])}",
-            allow_retries=False,
+            f"{len(failed)} hours failed and were left out: {names}; {reason}", allow_retries=False
         )
 
 
-def _failed_so_far(context: dg.AssetExecutionContext) -> list[str]:
-    return sorted(_FAILED.get(context.run.run_id, ()))
-
-
-def _is_last(context: dg.AssetExecutionContext) -> bool:
-    layer = context.op_execution_context.job_def.asset_layer
-    own = set(context.selected_asset_keys)
-    below: set[dg.AssetKey] = set()
-    todo = set(own)
-    while todo:
-        for child in layer.asset_graph.get(todo.pop()).child_keys - below:
-            below.add(child)
-            todo.add(child)
-    return not (below - own) & set(layer.executable_asset_keys)
-
-
-def _failure(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) -> dg.Failure:
-    hour, error = next(iter(failed.items()))
-    return dg.Failure(f"{key_of(hour)}: {error}", allow_retries=False)
+def _named(hours: Iterable[datetime]) -> str:
+    """Hours as ranges, no longer than a tag may be."""
+    ranges = fold_ranges(list(hours))
+    names = [key_of(a) if a == b else f"{key_of(a)}...{key_of(b)}" for a, b in ranges]
+    shown = ",".join(names) or _NO_HOURS
+    return shown if len(shown) <= _TAG_LENGTH else f"{shown[:_TAG_LENGTH]}..."

@@ -8,13 +8,34 @@ from functools import cached_property
 import dagster as dg
 
 from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.dagster_internals import keys_of_run
+from kpi_platform.orchestration.partitions import HOURLY, key_of
 from kpi_platform.settings import load_settings
+
+EVERYTHING = "everything"
 
 
 class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
     """Gives assets the platform of the current environment."""
 
+    def setup_for_execution(self, context: dg.InitResourceContext) -> None:
+        """Refuse a run of all assets that says of no hour; no step of it could do anything."""
+        run = context.dagster_run
+        if run is not None and run.job_name == EVERYTHING and run.asset_selection is None:
+            require_hours(run)
+
     @cached_property
     def platform(self) -> Platform:
         """Landing, lake, sources and settings as the environment says when first asked."""
         return Platform(load_settings())
+
+
+def require_hours(run: dg.DagsterRun) -> None:
+    """Raise dg.Failure that says how to choose hours, if the run was asked for none."""
+    if not keys_of_run(run, HOURLY):
+        newest = HOURLY.get_last_partition_key() or key_of(HOURLY.start)
+        raise dg.Failure(
+            f"{run.job_name} is run for hours: choose a partition, the newest is {newest}, or a "
+            f"range of them (dagster asset materialize --select '*' --partition {newest})",
+            allow_retries=False,
+        )

@@ -136,24 +136,27 @@ def make_dashboard(
     """The dashboard as one HTML page. `built_at` is only shown."""
     daily = inputs.tables.get("kpi_daily")
     first, days = days_shown(daily, inputs.now)
-    names = platforms(daily)
+    names, left_out = platforms(daily)
     meta = {
         "built_at": built_at.isoformat(timespec="seconds"),
         "data_until": inputs.now.isoformat(timespec="seconds") if inputs.now else "",
         "inputs": dashboard_fingerprint(inputs.versions, manifest, sources),
     }
-    core = _core(inputs, sources, manifest) | {
+    core = _core(inputs, sources, manifest, names) | {
         "built_at": meta["built_at"],
         "now": meta["data_until"] or None,
         "first_day": str(first),
         "days": days,
         "platforms": names,
+        "platforms_left_out": left_out,
     }
     blocks = [platform_block(inputs.tables, name, first, days) for name in names]
     return build_page(page_parts(), [core, *blocks], meta)
 
 
-def _core(inputs: Inputs, sources: Sources, manifest: Mapping[str, Any]) -> dict[str, Any]:
+def _core(
+    inputs: Inputs, sources: Sources, manifest: Mapping[str, Any], names: list[str]
+) -> dict[str, Any]:
     descriptions, columns = described(manifest)
     shown = {**columns.get("kpi_hourly", {}), **columns.get("kpi_daily", {})}
     found = inputs.ledger["source"].unique().to_list()
@@ -163,7 +166,7 @@ def _core(inputs: Inputs, sources: Sources, manifest: Mapping[str, Any]) -> dict
         "columns": {name: columns[name] for name in columns if name in inputs.tables},
         "studios": studios_block(inputs.tables, _names(sources)),
         "platform_names": _PLATFORM_NAMES,
-        "tables": tables_block(inputs.tables),
+        "tables": tables_block(inputs.tables, names),
         "ledger": ledger_block(inputs.ledger, sources.frame(found)),
     }
 

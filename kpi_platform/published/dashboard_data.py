@@ -51,6 +51,11 @@ FEED_TABLES: dict[str, dict[str, str]] = {
     "kpi_stream_daily": {},
 }
 _RESTATEMENTS = 2000
+# Clients choose platforms, devices and versions. A page has room for so many of each, those with
+# the most players; it says how many more there are, and the published tables have them all.
+PLATFORMS = 24
+TABLE_ROWS = 2000
+VERSIONS = 300
 Block = dict[str, Any]
 Tables = Mapping[str, pl.DataFrame]
 
@@ -65,13 +70,17 @@ def days_shown(kpi_daily: pl.DataFrame | None, now: datetime | None) -> tuple[da
     return first, (newest - first).days + 1
 
 
-def platforms(kpi_daily: pl.DataFrame | None) -> list[str]:
-    """The platforms that there are rows of; `all` comes first, then the most played."""
+def platforms(kpi_daily: pl.DataFrame | None) -> tuple[list[str], int]:
+    """The platforms that the page shows, and how many more there are rows of.
+
+    `all` comes first, then the most played, `PLATFORMS` of them.
+    """
     if kpi_daily is None:
-        return ["all"]
+        return ["all"], 0
     total = kpi_daily.filter(pl.col("studio") == "all", pl.col("platform") != "all")
     ranked = total.group_by("platform").agg(pl.col("dau").sum())
-    return ["all", *ranked.sort(["dau", "platform"], descending=[True, False])["platform"]]
+    names = ranked.sort(["dau", "platform"], descending=[True, False])["platform"].to_list()
+    return ["all", *names[:PLATFORMS]], len(names[PLATFORMS:])
 
 
 def platform_block(tables: Tables, platform: str, first: date, days: int) -> Block:
@@ -176,14 +185,49 @@ def rounded(values: pl.Series) -> pl.Series:
     return clean.round(4) if "_usd" in values.name else clean.round(5)
 
 
-def tables_block(tables: Tables) -> dict[str, Block]:
-    """The tables that the page shows row by row, by name: `length` and `columns`."""
+def tables_block(tables: Tables, shown_platforms: Sequence[str]) -> dict[str, Block]:
+    """The tables that the page shows row by row, by name: `length`, `columns`, and `left_out`: how
+    many more rows of these platforms the table has."""
     shown = dict.fromkeys(QUESTION_TABLES, ()) | OTHER_TABLES
-    return {
-        name: _columns(_shown_rows(name, tables[name], columns))
-        for name, columns in shown.items()
-        if name in tables
-    }
+    blocks: dict[str, Block] = {}
+    for name, columns in shown.items():
+        if name in tables:
+            rows = _of_platforms(tables[name], shown_platforms)
+            kept = _shown_rows(name, rows, columns)
+            blocks[name] = _columns(kept) | {"left_out": rows.height - kept.height}
+    return blocks
+
+
+def _of_platforms(rows: pl.DataFrame, shown: Sequence[str]) -> pl.DataFrame:
+    return rows.filter(pl.col("platform").is_in(shown)) if "platform" in rows.columns else rows
+
+
+def _largest(rows: pl.DataFrame) -> pl.DataFrame:
+    """At most `TABLE_ROWS` rows, those with the most players where they have any, in the table's
+    order; ties by the rest of the row, so that the page does not depend on the order of files."""
+    players = [name for name in rows.columns if name.startswith("players")][:1]
+    plain = [name for name, dtype in rows.schema.items() if not dtype.is_nested()]
+    if rows.height <= TABLE_ROWS:
+        return rows
+    numbered = rows.with_row_index("p_place")
+    ties = [name for name in plain if name not in players]
+    return (
+        numbered.sort(
+            *players, *ties, descending=[True] * len(players) + [False] * len(ties), nulls_last=True
+        )
+        .head(TABLE_ROWS)
+        .sort("p_place")
+        .drop("p_place")
+    )
+
+
+def _most_adopted(rows: pl.DataFrame) -> pl.DataFrame:
+    """The days of the `VERSIONS` versions that the greatest share of a day's players was on."""
+    keys = ["service_name", "version"]
+    peaks = rows.group_by(keys).agg(pl.col("share_of_players").max())
+    order = [True, False, False]
+    kept = peaks.sort("share_of_players", *keys, descending=order, nulls_last=True).head(VERSIONS)
+    return rows.join(kept, on=keys, how="semi", nulls_equal=True, maintain_order="left")
 
 
 def _shown_rows(name: str, rows: pl.DataFrame, columns: tuple[str, ...]) -> pl.DataFrame:
@@ -191,6 +235,10 @@ def _shown_rows(name: str, rows: pl.DataFrame, columns: tuple[str, ...]) -> pl.D
         rows = rows.sort("published_at").unique("table", keep="last", maintain_order=True)
     if name == "kpi_restatements" and "restated_at" in rows.columns:
         rows = rows.sort("restated_at", descending=True).head(_RESTATEMENTS)
+    elif name == "version_adoption":
+        rows = _most_adopted(rows)
+    elif name in QUESTION_TABLES or name == "dim_service":
+        rows = _largest(rows)
     kept = [column for column in columns if column in rows.columns]
     return rows.select(kept) if kept else rows
 

@@ -10,6 +10,7 @@ A body is one JSON object or its relaxed form:
 - bare words, numbers and versions, which keep their text (`1.10`, `12:30`, `Windows 10`), inner
   blanks included; a colon inside is data unless a blank or the value's end follows it;
 - bare `null` is null; keys may be bare; objects and lists nest up to `MAX_DEPTH`;
+- NUL, bare or escaped, becomes U+FFFD: no database but DuckDB can hold it;
 - of duplicate keys the last wins, in the place of the first;
 - no trailing commas, no comments, nothing after the closing brace.
 """
@@ -18,9 +19,11 @@ import json
 import re
 from typing import NamedTuple
 
-MAX_DEPTH = 1000
+# Of every JSON that comes in, whichever way: far below where a parser's own stack ends.
+MAX_DEPTH = 500
 EVENT_NAME_KEY = "Name"
 BLANKS = " \t\r\n\f\v"
+NUL, REPLACEMENT = "\0", "\ufffd"
 
 # Flat bodies in plain writing, which nearly all are: a pattern for whole columns, understood by
 # Polars and Python alike. Quotes only delimit; keys are quoted; values hold no quote, backslash,
@@ -162,9 +165,9 @@ def _scalar(value: re.Match[str]) -> tuple[str | None, str]:
 
 def _string(single: str | None, double: str | None, bare: str | None) -> str:
     if bare is not None:
-        return bare
+        return without_nul(bare)
     text = single if single is not None else double or ""
-    return unescape(text) if "\\" in text else text
+    return without_nul(unescape(text) if "\\" in text else text)
 
 
 def _quoted(text: str) -> str:

@@ -3,69 +3,128 @@
 Belongs here: applying the grammar of `source_values`. Does not: the grammar, and what makes rows.
 """
 
-import json
 from collections.abc import Collection, Sequence
+from dataclasses import replace
+from datetime import UTC as UTC_ZONE
+from datetime import datetime
+from typing import Literal
 
 import polars as pl
 
-from kpi_platform.schemas.numbers import each_text, number_text
+from kpi_platform.schemas.json_text import text_at
+from kpi_platform.schemas.numbers import NumberForm, each_text, number_text, stated_currencies
 from kpi_platform.schemas.source_values import EPOCH_PER_SECOND, Time, Value, When
 
 UTC = pl.Datetime("us", "UTC")
 _NAIVE = pl.Datetime("us")
+# No console, stream platform or warehouse is older: earlier times are zeros and defaults.
+EARLIEST = datetime(1990, 1, 1, tzinfo=UTC_ZONE)
 _NO = ("", "0", "f", "false", "n", "no", "0.0")
-_CLOCK = r"^[Tt ]([0-2][0-9]:[0-5][0-9](?::[0-5][0-9])?)"
-_OFFSET = r"(Z|z|[+-][0-9]{2}(?::?[0-9]{2})?)$"
+_OFFSET = r"^([+-])(0[0-9]|1[0-5]):?([0-5][0-9])?$"
+# What means one offset wherever it is written; CST, IST and BST each mean several.
+_ZONES = {
+    **dict.fromkeys(("Z", "UTC", "GMT"), "+00:00"),
+    **{"EST": "-05:00", "EDT": "-04:00", "MST": "-07:00", "MDT": "-06:00"},
+    **{"PST": "-08:00", "PDT": "-07:00", "CET": "+01:00", "CEST": "+02:00"},
+    **{"EET": "+02:00", "EEST": "+03:00", "JST": "+09:00", "KST": "+09:00"},
+}
+_MOMENT = (
+    r"^(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})"
+    r"(?:(?:[Tt]| +)(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:[.,](?P<fraction>[0-9]+))?)?"
+    r"(?: *(?P<half>[AaPp])\.?[Mm]\.?)?"
+    r"(?: *(?:(?P<offset>[+-][0-9]{2}(?::?[0-9]{2})?)|(?P<zone>[A-Za-z]{1,5})))?)?$"
+)
 
 
 def decode_rows(rows: pl.Series, wanted: Collection[str]) -> pl.DataFrame:
-    """Decode JSON objects of texts into text columns; `wanted` columns that no row has are null."""
-    if not len(rows):
-        return pl.DataFrame(schema=dict.fromkeys(sorted(wanted), pl.String))
-    decoded = rows.str.json_decode(infer_schema_length=None)
-    frame = decoded.struct.unnest() if decoded.dtype.fields else pl.DataFrame()  # type: ignore[attr-defined]
-    missing = [name for name in sorted(wanted) if name not in frame.columns]
-    height = pl.repeat(None, len(rows), dtype=pl.String, eager=True)
-    return frame.cast(pl.String).with_columns(*(height.alias(name) for name in missing))
+    """Decode JSON objects of texts into text columns; `wanted` columns that no row has are null.
+
+    The columns are called `field_name` of what the source calls them.
+    """
+    decoded = rows.str.json_decode(infer_schema_length=None) if len(rows) else rows
+    names = (
+        [own.name for own in decoded.dtype.fields] if isinstance(decoded.dtype, pl.Struct) else []
+    )
+    frame = decoded.struct.unnest() if names else pl.DataFrame()
+    frame.columns = [field_name(name) for name in names]
+    missing = sorted(set(wanted).difference(names))
+    nulls = pl.repeat(None, len(rows), dtype=pl.String, eager=True)
+    return pl.DataFrame(
+        [
+            *(column.cast(pl.String) for column in frame.get_columns()),
+            *(nulls.alias(field_name(name)) for name in missing),
+        ]
+    )
 
 
-def value_of(value: Value, *, is_number: bool = False, decimal: str = ".") -> pl.Expr:
-    """The text of a mapped value; null if its column is null or, for a number, is none."""
+def field_name(name: str) -> str:
+    """What we call a source's column: neither one of ours, nor `*` or `^…$`, which Polars takes
+    for patterns."""
+    return f"={name}"
+
+
+def field(name: str) -> pl.Expr:
+    """The column of `decode_rows` that the source calls `name`."""
+    return pl.col(field_name(name))
+
+
+def value_of(value: Value, form: NumberForm | None = None) -> pl.Expr:
+    """The text of a mapped value; null if its column is null or, with a `form`, is no number.
+
+    The mapping's own scale and sign are applied to `form`.
+    """
     if value.column is None:
         return pl.lit(value.literal, pl.String)
-    text = _at_path(pl.col(value.column), value.path)
+    text = origin_of(value)
     if value.names:
         text = text.replace(value.names)
-    if not (is_number or value.scale != 1 or value.negative_when):
+    if form is None and value.scale == 1 and value.negative_when is None:
         return text
-    positive = each_text(text, number_text(value.scale, decimal))
+    scaled = replace(form or NumberForm(), scale=value.scale)
+    as_stated = each_text(text, number_text(scaled))
     if value.negative_when is None:
-        return positive
-    negative = each_text(text, number_text(-value.scale, decimal))
-    return pl.when(holds(value.negative_when)).then(negative).otherwise(positive)
+        return as_stated
+    refund = each_text(text, number_text(replace(scaled, is_refund=True)))
+    return pl.when(holds(value.negative_when)).then(refund).otherwise(as_stated)
 
 
 def origin_of(value: Value) -> pl.Expr:
     """The text that a value is made from, before it is understood as a number."""
     if value.column is None:
         return pl.lit(value.literal, pl.String)
-    return _at_path(pl.col(value.column), value.path)
+    return _at_path(field(value.column), value.path)
+
+
+def states_another_currency(amount: Value, currency: pl.Expr) -> pl.Expr:
+    """Whether the text of an amount states a currency that is not that of its row; never null.
+
+    Then the number alone would mean something else (`4.99 EUR` beside USD).
+    """
+    text = origin_of(amount)
+    stated = each_text(text, lambda written: ",".join(sorted(stated_currencies(written))))
+    own = currency.str.strip_chars().str.to_uppercase().fill_null("")
+    return (stated.fill_null("") != "") & ~stated.str.split(",").list.contains(own).fill_null(
+        value=False
+    )
 
 
 def holds(when: When) -> pl.Expr:
     """Whether a condition holds; never null."""
-    column = pl.col(when.column)
+    column = field(when.column)
     if when.equals:
         return column.is_in(list(when.equals)).fill_null(value=False)
     return (~column.str.strip_chars().str.to_lowercase().is_in(_NO)).fill_null(value=False)
 
 
-def instant_of(time: Time) -> pl.Expr:
+def instant_of(time: Time, column: pl.Expr | None = None) -> pl.Expr:
     """The UTC instant of a mapped time, or null if the text is none.
 
+    `column`: its text; unless given, the column that is called as the source calls it.
     A local time that the clock shows twice is the later of both, one that it skips is none.
     """
-    text = _at_path(pl.col(time.column), time.path).str.strip_chars()
+    own = pl.col(time.column) if column is None else column
+    text = _at_path(own, time.path).str.strip_chars()
     if time.unit in EPOCH_PER_SECOND:
         return _epoch(text, EPOCH_PER_SECOND[time.unit])
     if time.format is None:
@@ -80,10 +139,7 @@ def instant_of(time: Time) -> pl.Expr:
 
 
 def _at_path(text: pl.Expr, path: Sequence[str]) -> pl.Expr:
-    if not path:
-        return text
-    steps = "".join(f"[{json.dumps(step, ensure_ascii=False)}]" for step in path)
-    return text.str.json_path_match(f"${steps}")
+    return each_text(text, lambda whole: text_at(whole, path)) if path else text
 
 
 def _epoch(text: pl.Expr, per_second: int) -> pl.Expr:
@@ -103,32 +159,57 @@ def _epoch(text: pl.Expr, per_second: int) -> pl.Expr:
 
 
 def _iso(text: pl.Expr, zone: str) -> pl.Expr:
-    """ISO 8601: a date, with a time of day or without, with an offset of its own or without."""
-    rest = text.str.slice(10)
-    clock = rest.str.extract(_CLOCK)
-    has_seconds = clock.str.len_bytes() == 8
-    whole = (
-        pl.when(rest == "")
-        .then(pl.lit("00:00:00"))
-        .when(has_seconds)
-        .then(clock)
-        .otherwise(pl.concat_str(clock, pl.lit(":00")))
-    )
-    seconds = pl.concat_str(text.str.head(10), pl.lit("T"), whole).str.to_datetime(
-        "%Y-%m-%dT%H:%M:%S", strict=False, time_unit="us"
-    )
-    digits = rest.str.extract(r"[.,]([0-9]+)").fill_null("").str.head(6).str.pad_end(6, "0")
+    """ISO 8601: a date, with a time of day or without, with an offset of its own or without.
+
+    Nothing else may stand behind it but `AM` or `PM` and a zone's unmistakable abbreviation.
+    """
+
+    def read(texts: pl.Series) -> pl.Series:
+        # Taken apart once: each use of a struct's field would take it apart again.
+        parts = texts.alias("text").str.extract_groups(_MOMENT).struct.unnest()
+        return parts.select(_of_parts(zone)).to_series().alias(texts.name)
+
+    return text.map_batches(read, return_dtype=UTC, is_elementwise=True)
+
+
+def _of_parts(zone: str) -> pl.Expr:
+    """The instant of the columns that `_MOMENT` names."""
+    seconds = pl.concat_str(
+        "day",
+        pl.lit("T"),
+        _hour_of_day(pl.col("hour"), pl.col("half")),
+        pl.lit(":"),
+        pl.col("minute").fill_null("00"),
+        pl.lit(":"),
+        pl.col("second").fill_null("00"),
+    ).str.to_datetime("%Y-%m-%dT%H:%M:%S", strict=False, time_unit="us")
+    digits = pl.col("fraction").fill_null("").str.head(6).str.pad_end(6, "0")
     naive = seconds + pl.duration(microseconds=digits.cast(pl.Int64))
-    offset = rest.str.extract(_OFFSET)
-    parts = offset.str.extract_groups(r"([+-])([0-9]{2}):?([0-9]{2})?$").struct
-    hours, minutes = (parts.field(name).cast(pl.Int64) for name in ("2", "3"))
-    away = (hours * 3600 + minutes.fill_null(0) * 60).fill_null(0)
-    utc = naive - pl.duration(seconds=pl.when(parts.field("1") == "-").then(-away).otherwise(away))
-    return (
-        pl.when(offset.is_not_null())
-        .then(utc.dt.replace_time_zone("UTC"))
-        .otherwise(_localised(naive, zone))
+    named = pl.col("zone").str.to_uppercase()
+    offset = pl.coalesce(
+        named.replace_strict(_ZONES, default=None, return_dtype=pl.String), pl.col("offset")
     )
+    sign = offset.str.extract(_OFFSET, 1)
+    hours, minutes = (offset.str.extract(_OFFSET, place).cast(pl.Int64) for place in (2, 3))
+    away = (hours * 3600 + minutes.fill_null(0) * 60).fill_null(0)
+    utc = naive - pl.duration(seconds=pl.when(sign == "-").then(-away).otherwise(away))
+    return (
+        pl.when(offset.is_not_null() & hours.is_not_null())
+        .then(utc.dt.replace_time_zone("UTC"))
+        .when(offset.is_null() & named.is_null())
+        .then(_localised(naive, zone))
+    )
+
+
+def _hour_of_day(hour: pl.Expr, half: pl.Expr) -> pl.Expr:
+    """Two digits; null where the hour is none of the clock that its `AM` or `PM` makes it."""
+    number = hour.cast(pl.Int64, strict=False)
+    afternoon = half.str.to_lowercase() == "p"
+    twelve = pl.when(number.is_between(1, 12)).then(
+        number % 12 + pl.when(afternoon).then(12).otherwise(0)
+    )
+    of_day = pl.when(half.is_null()).then(number.fill_null(0)).otherwise(twelve)
+    return of_day.cast(pl.String).str.zfill(2)
 
 
 def _localised(naive: pl.Expr, zone: str) -> pl.Expr:
@@ -136,5 +217,8 @@ def _localised(naive: pl.Expr, zone: str) -> pl.Expr:
     return local.dt.convert_time_zone("UTC").cast(UTC)
 
 
-# Attributes that are numbers, however a studio writes them.
-NUMBERS = ("Amount", "DurationSeconds")
+# Attributes that are numbers, however a studio writes them, and what they measure.
+NUMBERS: dict[str, Literal["amount", "seconds"]] = {
+    "Amount": "amount",
+    "DurationSeconds": "seconds",
+}

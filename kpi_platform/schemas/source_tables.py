@@ -37,6 +37,7 @@ def _as_folder(name: str) -> str:
 
 
 Folder = Annotated[str, AfterValidator(_as_folder)]
+RowsAre = Literal["wholes", "parts", "samples"]
 _VALUES = ("event", "player_id", "session_id", "transaction_id", "platform", "service_name")
 
 
@@ -164,9 +165,15 @@ class ConsoleFeed(_Feed, EventMapping):
 
 
 class StreamFeed(_Feed):
-    """A stream platform's figures per game and hour."""
+    """A stream platform's figures per game and hour.
+
+    `rows_are`: what several rows about one game and hour are. `wholes`: each tells the whole hour,
+    so that rows that differ contradict each other; `parts` (channels, countries) are added;
+    `samples` (every ten minutes) are averaged, of their peaks the greatest counts.
+    """
 
     kind: Literal["stream"]
+    rows_are: RowsAre = "wholes"
     hour: ColumnTime
     average_viewers: ColumnValue
     peak_viewers: ColumnValue | None = None

@@ -48,7 +48,7 @@ class Value(Strict):
     """A value: of a column (or a path into the JSON it holds), or always the same literal.
 
     `names` renames values found; `scale` multiplies a number exactly (cents: 0.01), and
-    `negative_when` turns its sign, as for refunds that are kept as positive amounts.
+    `negative_when` makes it negative, as for refunds, whichever sign these are kept with.
     """
 
     column: Name | None = None

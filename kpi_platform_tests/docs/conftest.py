@@ -1,5 +1,5 @@
 """Fixtures of the tests of docs."""
 
-from kpi_platform_tests.arrivals.studios.conftest import memory_path
+from kpi_platform_tests.arrivals.conftest import memory_path
 
 __all__ = ["memory_path"]

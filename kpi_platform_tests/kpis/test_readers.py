@@ -68,6 +68,7 @@ def server(
     server = postgres_server.create_database("readers")
     _run(server, "create schema marts")
     _run(server, "create table marts.kpi_daily as select 1 as dau")
+    _run(server, "create table marts.fact_version as select 'p' as player_id, 1 as sightings")
     _build(server, folder)
     _build(server, folder)
     _run(server, "create table marts.made_later as select 2 as x")
@@ -105,11 +106,30 @@ def test_a_tool_reads_every_mart(cursor: "psycopg2.extensions.cursor", table: st
         "drop table marts.kpi_daily",
         "create table marts.mine (x int)",
         "select * from staging.kpi_definitions",
+        "select * from marts.fact_version",
+        "select sightings from marts.fact_version",
+        "create temporary table mine (x int)",
+        "select lo_create(0)",
+        "select lo_creat(-1)",
+        "select lo_from_bytea(0, 'x')",
     ],
 )
 def test_a_tool_does_nothing_else(cursor: "psycopg2.extensions.cursor", sql: str) -> None:
     with pytest.raises(psycopg2.errors.InsufficientPrivilege):
         cursor.execute(sql)
+
+
+def test_player_ids_are_for_a_role_of_their_own(server: PostgresServer) -> None:
+    _run(server, f"create role analyst login password '{PASSWORD}' in role kpi_player_readers")
+    address = f"host={server.host} port={server.port} dbname={server.database} user=analyst"
+    with (
+        closing(psycopg2.connect(f"{address} password={PASSWORD}")) as connection,
+        connection.cursor() as cursor,
+    ):
+        cursor.execute("select player_id from marts.fact_version")
+        assert cursor.fetchall() == [("p",)]
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            cursor.execute("select * from marts.kpi_daily")
 
 
 def test_a_build_without_the_right_to_create_roles_still_ends_well(

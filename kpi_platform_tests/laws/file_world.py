@@ -23,7 +23,8 @@ from kpi_platform.schemas.sources import Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
-from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, run_step, steps
+from kpi_platform_tests.colours import worked
+from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, steps
 from kpi_platform_tests.reference import Event
 
 LIMITS = ArrivalLimits(late=timedelta(days=30), future=timedelta(hours=24))
@@ -63,7 +64,7 @@ class FileWorld:
     ) -> dict[str, list[HourReport]]:
         """Run every step for the hours: per table what became of each."""
         used = lake or Lake(self.lake_uri)
-        return {step.table: run_step(used, step, hours) for step in self.steps(used)}
+        return {step.table: worked(used, step, hours) for step in self.steps(used)}
 
     def steps(self, lake: Lake) -> list[HourStep]:
         """Every step from files to history."""

@@ -57,6 +57,13 @@ class OrderLaw(RuleBasedStateMachine):
         self._make(Move(tuple(sorted(self.world.contents)), chunk_limit=chunk_limit))
         assert self.world.versions() == before, "an unchanged hour wrote something"
 
+    @rule(hour=HOURS, chunk_limit=CHUNKS, data=st.data())
+    def a_range_is_mended(self, hour: datetime, chunk_limit: int, data: st.DataObject) -> None:
+        """One hour is late or corrected, and a run over all hours brings it up to date."""
+        put = {hour: data.draw(contents(hour))}
+        hours = tuple(sorted({hour, *self.world.contents}))
+        self._make(Move(hours, put, chunk_limit))
+
     @precondition(lambda self: any(self.world.contents.values()))
     @rule(hour=HOURS, data=st.data())
     def events_are_resent(self, hour: datetime, data: st.DataObject) -> None:

@@ -4,7 +4,7 @@ Each engine is broken in one way that a reader of the code would hardly notice, 
 the case that was made for it. A case fails only if the engine is broken: it passes first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -13,8 +13,12 @@ import polars as pl
 import pytest
 
 from kpi_platform.cleaned import session_reach, sessions, sessions_step
-from kpi_platform.engine import hour_steps
-from kpi_platform.history import history_step, spans, timeline
+from kpi_platform.engine import checked_hours, hour_steps
+from kpi_platform.engine.history_queue import waiting
+from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.hour_steps import HourReport, HourStep
+from kpi_platform.history import checks, history_step, spans, timeline
+from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.laws.lake_world import Fault, Move, World
 from kpi_platform_tests.reference import Event
 
@@ -53,6 +57,16 @@ A_SIGHTING_VANISHES = [
 A_LATE_SIGN_IN = [
     come((EARLY, [sighting(EARLY, 2, "1.0")])),
     come((LATE, [sign_in(LATE, 3, "p1")])),
+]
+A_LATE_SIGN_IN_IN_A_RANGE = [
+    come((EARLY, [sighting(EARLY, 2, "1.0")])),
+    Move((EARLY, LATE), {LATE: [sign_in(LATE, 3, "p1")]}),
+]
+# The run of the late sign-in is killed after its session is changed; then the other hour is run.
+A_KILLED_FOLD_MEETS_AN_UNCHANGED_HOUR = [
+    come((EARLY, [sighting(EARLY, 2, "1.0")])),
+    replace(come((LATE, [sign_in(LATE, 3, "p1")])), fault=Fault(7)),
+    Move((EARLY,)),
 ]
 A_LONG_PART_COVERS_A_SHORT_ONE = [
     come(
@@ -196,6 +210,34 @@ def leave_no_ghosts(patch: pytest.MonkeyPatch) -> None:
 
 def let_the_queue_wait(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(sessions_step, "forget_consumed", lambda lake, table, hours: None)
+    patch.setattr(history_step.HistoryStep, "fold_waiting", lambda step: None)
+
+
+def check_unchanged_hours_first(patch: pytest.MonkeyPatch) -> None:
+    def unchanged_first(
+        lake: Lake, step: HourStep, hours: Sequence[datetime], limit: int
+    ) -> Iterator[Sequence[HourReport]]:
+        parts = work(lake, step, hours, limit)
+        consumed = read_consumed(lake, step.table, hours)
+        inputs = step.inputs(hours)
+        same = [hour for hour in consumed if consumed[hour].input == inputs.get(hour)]
+        yield [HourReport(hour, "unchanged") for hour in same]
+        for part in parts:
+            yield [report for report in part if report.hour not in same]
+
+    work = checked_hours.work_through
+    patch.setattr(checked_hours, "work_through", unchanged_first)
+    patch.setattr(history_step.HistoryStep, "hours_stand_alone", True)
+    check_players_who_wait(patch)
+
+
+def leave_the_waiting_to_the_next_change(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(history_step.HistoryStep, "fold_waiting", lambda step: None)
+    check_players_who_wait(patch)
+
+
+def check_players_who_wait(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(checks, "waiting", lambda lake: waiting(lake).clear())
 
 
 def take_every_sighting_for_the_latest(patch: pytest.MonkeyPatch) -> None:
@@ -246,6 +288,8 @@ BROKEN: list[tuple[Break, list[Move]]] = [
     (forget_old_parts, A_SESSION_VANISHES),
     (forget_old_sightings, A_SIGHTING_VANISHES),
     (forget_sign_ins, A_LATE_SIGN_IN),
+    (check_unchanged_hours_first, A_LATE_SIGN_IN_IN_A_RANGE),
+    (leave_the_waiting_to_the_next_change, A_KILLED_FOLD_MEETS_AN_UNCHANGED_HOUR),
     (chain_to_the_last_part_only, A_LONG_PART_COVERS_A_SHORT_ONE),
     (look_no_further_than_the_change, A_SESSION_GOES_ON_LATE),
     (keep_fingerprints_while_working, A_KILLED_HOUR_IS_AS_BEFORE),

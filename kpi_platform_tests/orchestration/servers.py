@@ -79,6 +79,26 @@ class Webserver:
         )
         return str(self.ask(query, id=backfill_id)["partitionBackfillOrError"]["status"])
 
+    def assets(self) -> dict[str, bool]:
+        """Every asset that can be materialised, and whether it is partitioned."""
+        nodes = self.ask("{ assetNodes { assetKey { path } isPartitioned isExecutable } }")
+        return {
+            node["assetKey"]["path"][0]: node["isPartitioned"]
+            for node in nodes["assetNodes"]
+            if node["isExecutable"]
+        }
+
+    def reexecute_from_failure(self, run_id: str) -> str:
+        """Click "Re-execute from failure" on a run; returns the new run's id."""
+        answer = self.ask(
+            "mutation($p: ReexecutionParams!) { launchRunReexecution(reexecutionParams: $p) {"
+            " __typename ... on LaunchRunSuccess { run { runId } }"
+            " ... on PythonError { message } } }",
+            p={"parentRunId": run_id, "strategy": "FROM_FAILURE"},
+        )["launchRunReexecution"]
+        assert answer["__typename"] == "LaunchRunSuccess", answer
+        return str(answer["run"]["runId"])
+
     def start_sensor(self, name: str) -> None:
         """Turn a sensor on."""
         answer = self.ask(

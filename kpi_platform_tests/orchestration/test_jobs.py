@@ -23,6 +23,7 @@ def test_jobs_that_only_look_run_their_checks_and_no_asset() -> None:
         "landing_listing": set(LISTING_CHECKS),
         "freshness": {
             dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "newest_hour_is_recent"),
+            dg.AssetCheckKey(dg.AssetKey("cleaned_events"), "services_send_what_they_sent"),
             dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_opens"),
             dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_is_recent"),
         },
@@ -32,16 +33,14 @@ def test_jobs_that_only_look_run_their_checks_and_no_asset() -> None:
         assert set(layer.asset_graph.asset_check_keys) == expected, name
 
 
-def test_what_runs_by_itself_is_turned_on_by_people() -> None:
+def test_what_runs_by_itself_is_turned_on_by_people_but_for_upkeep() -> None:
     repository = defs.get_repository_def()
     schedules = {schedule.name: schedule.default_status for schedule in repository.schedule_defs}
-    assert schedules == dict.fromkeys(
-        [
-            *("hourly_schedule", "landing_listing_schedule"),
-            *("freshness_schedule", "maintenance_schedule"),
-        ],
-        dg.DefaultScheduleStatus.STOPPED,
-    )
+    people = ("hourly_schedule", "landing_listing_schedule", "freshness_schedule")
+    assert schedules == {
+        **dict.fromkeys(people, dg.DefaultScheduleStatus.STOPPED),
+        "maintenance_schedule": dg.DefaultScheduleStatus.RUNNING,
+    }
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors["telemetry_arrivals_sensor"] == dg.DefaultSensorStatus.STOPPED
     # It does nothing until somebody runs, or schedules, landing_listing.

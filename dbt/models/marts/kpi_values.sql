@@ -15,8 +15,13 @@
     'unattributed_playtime_seconds', 'playtime_per_active_player_seconds', 'session_length_mean_seconds',
     'session_length_median_seconds', 'revenue_usd', 'unattributed_revenue_usd', 'payers', 'first_payers', 'arpdau_usd',
     'arppu_usd', 'conversion_first_purchase_daily', 'conversion_period', 'crash_free_sessions',
-    'crash_free_players',
+    'crash_free_players', 'churn_28',
 ] %}
+{#- What looks beyond its day is complete with all that it looks at. -#}
+{%- set complete_by = {
+    'wau': 'is_wau_complete', 'mau': 'is_mau_complete', 'stickiness': 'is_mau_complete',
+    'churn_28': 'is_churn_complete',
+} %}
 {%- set monthly = [
     'new_players', 'sessions', 'unattributed_sessions', 'playtime_seconds',
     'unattributed_playtime_seconds', 'session_length_mean_seconds', 'sessions_per_active_player',
@@ -52,23 +57,12 @@ retention as (select * from {{ ref('kpi_retention') }}),
 -- Feeds tell of games, not of platforms.
 console as (select *, 'all'::varchar as platform from {{ ref('kpi_console_daily') }}),
 stream as (select *, 'all'::varchar as platform from {{ ref('kpi_stream_daily') }}),
--- Churn is complete when all its 28 days are; a grain has a row for every date.
-churn as (
-    select
-        date, studio, game, platform, churn_28,
-        min(case when is_complete then 1 else 0 end) over (
-            partition by studio, game, platform
-            order by date rows between current row and 28 following
-        ) = 1 as is_complete
-    from days
-),
 long as (
     {% for kpi in daily -%}
-    select {{ value_of(kpi, 'date', 'kpi_daily', kpi) }}, is_complete from days
+    select {{ value_of(kpi, 'date', 'kpi_daily', kpi) }}, {{ complete_by.get(kpi, 'is_complete') }} as is_complete
+    from days
     union all
     {% endfor -%}
-    select {{ value_of('churn_28', 'date', 'kpi_daily', 'churn_28') }}, is_complete from churn
-    union all
     -- Somebody may always come back.
     {% for n in [1, 7, 30] -%}
     select {{ value_of('retention_rolling_d' ~ n, 'cohort_date', 'kpi_retention', 'retention_rolling') }}, false

@@ -10,8 +10,6 @@ from kpi_platform.arrivals.feeds.feed_step import NO_BAD, FeedStep
 from kpi_platform.schemas.sources import Source
 from kpi_platform.schemas.tables import TABLES
 
-VERSION = "1"
-
 
 class ConsoleStep(FeedStep):
     """Every readable row, with the source it is of; rows are understood when they are cleaned."""

@@ -1,29 +1,30 @@
 """Hourly files of a platform's feed -> rows of texts, and the lines that are no rows.
 
-Belongs here: CSV, JSONL and Parquet, in pieces, however dirty. Does not: what the columns mean,
-and which game a row is of.
+Belongs here: which reader a file needs, frames of bounded size, what a file's reading amounts to.
+Does not: lines (`text_lines.py`), CSV (`csv_records.py`), Parquet (`parquet_rows.py`), what the
+columns mean, and which game a row is of.
 """
 
-import csv
-import io
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
-from polars.exceptions import PolarsError
 
-from kpi_platform.arrivals.studios.text_rows import row_texts
+from kpi_platform.arrivals.feeds.csv_records import CsvRecords, Record
+from kpi_platform.arrivals.feeds.parquet_rows import parquet_rows
+from kpi_platform.arrivals.feeds.text_lines import Line, kept_text, physical_lines
 from kpi_platform.arrivals.telemetry.decompress import FileRead
+from kpi_platform.schemas.json_text import read_json, scalar_text, without_halves, write_json
+from kpi_platform.schemas.row_faults import FAULTS
 
 READABLE = re.compile(r"(?i)\.(?:(csv|jsonl)(?:\.(?:gz|zst))?|parquet)$")
 ROWS_AT_A_TIME = 50_000
-KEPT_BYTES = 64 * 1024
-LONGEST_LINE = 1 << 20
+# Of rows and lines that are held as Python's texts.
+_BYTES_AT_A_TIME = 32 << 20
 BAD = pl.Schema({"reason": pl.String, "raw_line": pl.String, "line_number": pl.Int64})
 ROWS = pl.Schema({"row": pl.String, "line_number": pl.Int64})
-_BOM = "\ufeff"
+_UNWRITABLE = "a row whose values cannot be written as text"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,9 @@ class TextForm:
 class FeedRead:
     """The rows of a file, to be iterated once; then says how reading ended.
 
-    Iteration gives pairs of frames: `ROWS` and `BAD`. `lines`: rows and bad lines together.
+    Iteration gives pairs of frames: `ROWS` and `BAD`. `lines`: rows and bad lines together; a
+    record over several lines is one. `unreadable`: it could not be opened as what its name says,
+    or its header is of no use. What the store raises is the caller's.
     """
 
     content: Iterable[bytes]
@@ -57,42 +60,62 @@ class FeedRead:
         match = READABLE.search(self.file_name)
         kind = match[1].lower() if match and match[1] else "parquet"
         if kind == "parquet":
-            yield from self._parquet()
+            yield from self._parquet(b"".join(self.content))
             return
         read = FileRead(self.content, self.file_name)
-        text = _text_lines(read, self.form.encoding)
-        parse = _csv_rows if kind == "csv" else _jsonl_rows
-        yield from _framed(parse(text, self.form.separator))
-        self.truncated, self.unreadable = read.truncated, read.unreadable
+        lines = physical_lines(read, self.form.encoding)
+        if kind == "csv":
+            records = CsvRecords(lines, self.form.separator)
+            yield from _framed(records)
+            self.unreadable = records.has_wrong_header
+        else:
+            yield from _framed(_jsonl_record(line) for line in lines if not line.is_blank)
+        self.truncated = read.truncated
+        self.unreadable = self.unreadable or read.unreadable
 
-    def _parquet(self) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-        try:
-            table = pl.read_parquet(io.BytesIO(b"".join(self.content)))
-        except (PolarsError, OSError):
-            self.unreadable = True
-            return
-        for start in range(0, table.height, ROWS_AT_A_TIME):
-            part = row_texts(table.slice(start, ROWS_AT_A_TIME))
-            numbers = pl.int_range(start + 1, start + 1 + part.len(), eager=True)
-            rows = pl.DataFrame({"row": part, "line_number": numbers}).cast(ROWS)
-            yield rows, BAD.to_frame()
+    def _parquet(self, data: bytes) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+        done = 0
+        pieces = parquet_rows(data)
+        while True:
+            try:
+                texts, reasons = next(pieces)
+            except StopIteration:
+                return
+            except FAULTS:
+                self.truncated, self.unreadable = done > 0, not done
+                return
+            yield _of_parquet(texts, reasons, done + 1)
+            done += len(texts)
 
 
-# A line: its number, and either the row's columns or the reason and the text.
-_Line = tuple[int, Mapping[str, str | None] | None, str, str]
+def _of_parquet(
+    texts: pl.Series, reasons: pl.Series, first: int
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    numbers = pl.int_range(first, first + len(texts), dtype=pl.Int64, eager=True)
+    every = pl.DataFrame({"row": texts, "line_number": numbers, "reason": reasons})
+    bad = every.filter(pl.col("reason").is_not_null())
+    kept = [_UNWRITABLE if text is None else kept_text(text) for text in bad["row"]]
+    return (
+        every.filter(pl.col("reason").is_null()).select(list(ROWS)),
+        bad.with_columns(raw_line=pl.Series(kept, dtype=pl.String)).select(list(BAD)),
+    )
 
 
-def _framed(lines: Iterable[_Line]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+def _framed(records: Iterable[Record]) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     good: list[tuple[str, int]] = []
     bad: list[tuple[str, str, int]] = []
-    for number, row, reason, text in lines:
-        if row is None:
-            bad.append((reason, _kept(text), number))
+    size = 0
+    for record in records:
+        if record.row is None:
+            text = kept_text(record.text)
+            bad.append((record.reason, text, record.line_number))
         else:
-            good.append((json.dumps(row, ensure_ascii=False, separators=(",", ":")), number))
-        if len(good) + len(bad) >= ROWS_AT_A_TIME:
+            text = write_json(record.row)
+            good.append((text, record.line_number))
+        size += len(text)
+        if len(good) + len(bad) >= ROWS_AT_A_TIME or size >= _BYTES_AT_A_TIME:
             yield _frames(good, bad)
-            good, bad = [], []
+            good, bad, size = [], [], 0
     if good or bad:
         yield _frames(good, bad)
 
@@ -103,95 +126,16 @@ def _frames(
     return pl.DataFrame(good, ROWS, orient="row"), pl.DataFrame(bad, BAD, orient="row")
 
 
-def _text_lines(blocks: Iterable[bytes], encoding: str) -> Iterator[str]:
-    """Lines with their ends; bytes that are no text of the encoding as lone surrogates."""
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + block).split(b"\n")
-        for line in whole:
-            yield line.decode(encoding, "surrogateescape") + "\n"
-    if rest:
-        yield rest.decode(encoding, "surrogateescape")
-
-
-def _csv_rows(lines: Iterator[str], separator: str) -> Iterator[_Line]:
-    """Records below a header; a record may span lines, and has the number of its last."""
-    reader = csv.reader(lines, delimiter=separator)
-    header: list[str] | None = None
-    while True:
-        try:
-            record = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield reader.line_num, None, "bad_body", str(error)
-            continue
-        if not any(cell.strip() for cell in record):
-            continue
-        if header is None:
-            header = [name.strip().removeprefix(_BOM).strip('"') for name in record]
-            continue
-        if record == header:
-            # Files put together from several repeat their header.
-            continue
-        yield _csv_row(reader.line_num, header, record, separator)
-
-
-def _csv_row(number: int, header: list[str], record: list[str], separator: str) -> _Line:
-    text = separator.join(record)
-    reason = _text_reason(text)
-    if reason is None and len(record) != len(header):
-        reason = "wrong_field_count"
-    if reason is not None:
-        return number, None, reason, text
-    cells = {name: cell if cell != "" else None for name, cell in zip(header, record, strict=True)}
-    return number, cells, "", ""
-
-
-def _jsonl_rows(lines: Iterator[str], _: str) -> Iterator[_Line]:
-    for number, line in enumerate(lines, start=1):
-        text = line.removeprefix(_BOM).strip()
-        if not text:
-            continue
-        reason = _text_reason(text)
-        row = None if reason else _object(text)
-        yield number, row, reason or "bad_body", text
-
-
-def _text_reason(text: str) -> str | None:
-    if len(text) > LONGEST_LINE:
-        return "line_too_long"
+def _jsonl_record(line: Line) -> Record:
+    text = line.text.removeprefix("\ufeff").strip()
+    if line.reason is not None:
+        return Record(line.number, None, line.reason, text)
     try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "not_utf8"
-    return None
-
-
-def _object(text: str) -> dict[str, str | None] | None:
-    """A JSON object with its scalars as texts, numbers as they are written; None if it is none."""
-    try:
-        found = json.loads(text, parse_int=str, parse_float=str, parse_constant=str)
-    except (ValueError, RecursionError):
-        return None
+        found = read_json(text)
+    except ValueError:
+        found = None
     if not isinstance(found, dict):
-        return None
-    return {str(name): _scalar(value) for name, value in found.items()}
-
-
-_SCALARS: dict[object, Callable[[object], str | None]] = {
-    str: lambda value: str(value),
-    bool: lambda value: str(value).lower(),
-    type(None): lambda _: None,
-}
-
-
-def _scalar(value: object) -> str | None:
-    known = _SCALARS.get(type(value))
-    return known(value) if known else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-
-
-def _kept(text: str) -> str:
-    """At most 64 KiB, with bytes that are no text escaped."""
-    shown = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return shown.encode()[:KEPT_BYTES].decode("utf-8", "ignore")
+        return Record(line.number, None, "bad_body", text)
+    return Record(
+        line.number, {without_halves(name): scalar_text(value) for name, value in found.items()}
+    )

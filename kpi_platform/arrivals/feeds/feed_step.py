@@ -21,13 +21,14 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.file_names import writers_reason
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.mapped_values import decode_rows, holds
+from kpi_platform.schemas.row_faults import FAULTS, kept_row
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in, hours_of
 from kpi_platform.storage.landing.landing import Landing, LandingError, LandingFile
 
-VERSION = "1"
+VERSION = "2"
 # What a store that cannot be reached raises: the sources of a folder fail with it, nobody else.
 _UNREADABLE = (LandingError, BaseError, OSError)
 # A row of a shared folder that no source's `only` takes.
@@ -89,11 +90,21 @@ class HourRead:
         """What was read of a source so far; nothing yet if it is new."""
         return self.tallies.setdefault(source, _Tally())
 
+    def drop_failed(self) -> None:
+        """Leave nothing of sources that failed but their error: half an hour is no hour."""
+        failed = {key: tally.error for key, tally in self.tallies.items() if tally.error}
+        if failed:
+            others = ~pl.col("source").is_in(list(failed))
+            self.good = [part.filter(others) for part in self.good]
+            self.bad = [part.filter(others) for part in self.bad]
+            self.tallies |= {key: _Tally(error=error) for key, error in failed.items()}
+
 
 class FeedStep(ABC):
     """The hourly work of one kind of feed."""
 
     table: str
+    hours_stand_alone = True
     kind: Literal["console", "stream"]
     stage: str
 
@@ -189,7 +200,9 @@ class FeedStep(ABC):
             part = HourRead()
             try:
                 self._read_folder(hour, folder, part)
-            except _UNREADABLE as error:
+                part.drop_failed()
+            except FAULTS as error:
+                # Whatever reading a folder raises is its sources' own: the others are read.
                 part = HourRead()
                 for _, _, source in folder.sources:
                     part.tally(source.key).error = error_line(error)
@@ -240,23 +253,36 @@ class FeedStep(ABC):
         hour: datetime,
         into: HourRead,
     ) -> None:
-        """Part the rows among the folder's sources; the first answers for what nobody takes."""
+        """Part the rows among the folder's sources; the first answers for what nobody takes.
+
+        What a source's mapping raises fails that source. Then nobody can tell which of the other
+        rows it would have taken: they are not held against the first.
+        """
         for owner in folder.sources:
-            source = owner[2]
-            only = getattr(source.feed, "only", None)
-            fields = decode_rows(rows["row"], {only.column} if only else set())
-            mine = pl.repeat(value=True, n=rows.height, eager=True)
-            if only is not None and rows.height:
-                mine = fields.select(holds(only)).to_series()
-            made, useless = self._made(
-                rows.filter(mine).with_columns(source=pl.lit(source.key)), owner
-            )
-            self._count(into, source.key, hour, made, useless)
-            rows = rows.filter(~mine)
-        lost = rows.select("line_number", "file_name", reason=pl.lit(NO_SOURCE), raw_line="row")
+            try:
+                rows = self._take_own(rows, owner, hour, into)
+            except FAULTS as error:
+                into.tally(owner[2].key).error = error_line(error)
         columns = ["reason", "raw_line", "line_number", "file_name"]
+        lost = rows.with_columns(reason=pl.lit(NO_SOURCE), raw_line=kept_row(pl.col("row")))
+        if any(into.tally(source.key).error for *_, source in folder.sources):
+            lost = lost.clear()
         rest = pl.concat([bad.select(columns), lost.select(columns)])
-        self._count(into, folder.sources[0][2].key, hour, made.clear(), rest)
+        empty = pl.DataFrame(schema=TABLES[self.table].polars_schema)
+        self._count(into, folder.sources[0][2].key, hour, empty, rest)
+
+    def _take_own(
+        self, rows: pl.DataFrame, owner: tuple[str, str, Source], hour: datetime, into: HourRead
+    ) -> pl.DataFrame:
+        """Take the rows that are one source's, and give back the others."""
+        source = owner[2]
+        only = getattr(source.feed, "only", None)
+        mine = pl.repeat(value=True, n=rows.height, eager=True)
+        if only is not None and rows.height:
+            mine = decode_rows(rows["row"], {only.column}).select(holds(only)).to_series()
+        own = rows.filter(mine).with_columns(source=pl.lit(source.key))
+        self._count(into, source.key, hour, *self._made(own, owner))
+        return rows.filter(~mine)
 
     def _count(
         self, into: HourRead, source: str, hour: datetime, made: pl.DataFrame, bad: pl.DataFrame

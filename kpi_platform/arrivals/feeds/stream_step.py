@@ -14,7 +14,7 @@ import polars as pl
 
 from kpi_platform.arrivals.feeds.feed_files import ROWS_AT_A_TIME
 from kpi_platform.arrivals.feeds.feed_step import FeedStep, HourRead
-from kpi_platform.arrivals.feeds.stream_stats import stream_stats
+from kpi_platform.arrivals.feeds.stream_stats import Statements, stream_stats
 from kpi_platform.engine.current_rows import TABLE as CAPTURED
 from kpi_platform.engine.current_rows import current_rows
 from kpi_platform.engine.hour_fingerprints import read_consumed
@@ -23,6 +23,7 @@ from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.row_faults import FAULTS
 from kpi_platform.schemas.source_tables import StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.stream_figures import captured_stream_rows, stream_rows
@@ -31,7 +32,6 @@ from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 from kpi_platform.storage.landing.landing import Landing
 
-VERSION = "1"
 STATS = "stream_stats"
 
 
@@ -51,6 +51,7 @@ class StreamStep(FeedStep):
     ) -> None:
         super().__init__(lake, open_feeds, sources)
         self._future_limit = future_limit
+        self._statements = Statements.of(sources)
         self._tables = {
             source.key: (studio, game, source.feed)
             for studio, game, source in sources.walk()
@@ -86,16 +87,29 @@ class StreamStep(FeedStep):
             self._fold_waiting()
         return done
 
+    def fold_waiting(self) -> None:
+        """Fold the hours that a run which was killed, or an hour that failed, left in the queue."""
+        if waiting_hours(self._lake, STATS)[1]:
+            with lake_lock(self._lake.uri, STATS):
+                self._fold_waiting()
+
     def _read(self, hour: datetime) -> HourRead:
         """As of files, and the rows of tables; these are accounted for when events are made."""
         done = super()._read(hour)
         if self._tables:
             for part in current_rows(self._lake, [hour], self._tables).parts(ROWS_AT_A_TIME):
                 for (source,), rows in part.partition_by("source", as_dict=True).items():
-                    studio, game, feed = self._tables[source]
-                    good, *_ = captured_stream_rows(rows, feed, studio, game, self._future_limit)
-                    done.good.append(good)
+                    done.good.append(self._captured(rows, str(source)))
         return done
+
+    def _captured(self, rows: pl.DataFrame, source: str) -> pl.DataFrame:
+        """The figures of one source's rows. What its mapping raises is its own: the ledger says
+        it when the rows are accounted for."""
+        studio, game, feed = self._tables[source]
+        try:
+            return captured_stream_rows(rows, feed, studio, game, self._future_limit)[0]
+        except FAULTS:
+            return pl.DataFrame(schema=TABLES[self.table].polars_schema)
 
     def _made(
         self, rows: pl.DataFrame, owner: tuple[str, str, Source]
@@ -121,7 +135,8 @@ class StreamStep(FeedStep):
                 pl.col("hour").is_in(hours),
             )
             keys = [*TABLES[STATS].keys, "p_date_utc"]
-            self._lake.apply_changes(STATS, *diff_rows(known.collect(), stream_stats(rows), keys))
+            stats = stream_stats(rows, self._statements)
+            self._lake.apply_changes(STATS, *diff_rows(known.collect(), stats, keys))
         dequeue_hours(self._lake, STATS, batches)
 
     def _known_rows(self, rows: pl.Series) -> pl.Series:

@@ -38,6 +38,7 @@ class CaptureStep:
     """One step for all studios; an hour in which one cannot be read goes on without it."""
 
     table = TABLE
+    hours_stand_alone = False
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 Belongs here: what runs by the clock. Does not: what runs because files arrived (sensors.py).
 
-Everything that starts runs by itself is stopped after installation. It is turned on in the UI
+Everything that runs hours by itself is stopped after installation. It is turned on in the UI
 (Automation), or by `dagster schedule start hourly_schedule` and
 `dagster sensor start telemetry_arrivals_sensor`; the daemon must run.
 """
@@ -10,10 +10,11 @@ Everything that starts runs by itself is stopped after installation. It is turne
 import dagster as dg
 
 from kpi_platform.arrivals.watching.landing_checks import LISTING_CHECKS
+from kpi_platform.orchestration.resources import EVERYTHING
 
 # The listing checks read the names of all files there are: once a day, not with every hour.
 everything = dg.define_asset_job(
-    "everything",
+    EVERYTHING,
     selection=dg.AssetSelection.all() - dg.AssetSelection.checks(*LISTING_CHECKS),
     description="All assets for one hour, or for a range of hours in one run.",
 )

@@ -29,15 +29,15 @@ from kpi_platform.arrivals.watching.landing_checks import unread_ranges
 from kpi_platform.arrivals.watching.schedules import everything, landing_listing
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.dagster_internals import RANGE_END, RANGE_START
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.storage.lake.lake import LakeError
 from kpi_platform.storage.landing.landing import LandingError, LandingFile
 
 # Dagster ends a tick after 60 s, and with it everything the tick found out.
 LISTING_SECONDS = 30.0
-_RANGE_START = "dagster/asset_partition_range_start"
-_RANGE_END = "dagster/asset_partition_range_end"
 
 
 @dg.sensor(
@@ -49,7 +49,7 @@ _RANGE_END = "dagster/asset_partition_range_end"
 )
 def telemetry_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
-) -> dg.SensorResult | dg.SkipReason:
+) -> dg.SensorResult:
     """List the window's hours and request those that changed, neighbours together."""
     return _changed_hours(context, platform, Telemetry)
 
@@ -83,7 +83,7 @@ def landing_listing_sensor(
 )
 def feed_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
-) -> dg.SensorResult | dg.SkipReason:
+) -> dg.SensorResult:
     """List the window's hours of every feed's folder and request those that changed."""
     return _changed_hours(context, platform, Feeds, "feeds:")
 
@@ -93,15 +93,17 @@ def _changed_hours(
     platform: PlatformResource,
     kind: type[Telemetry | Feeds],
     mark: str = "",
-) -> dg.SensorResult | dg.SkipReason:
+) -> dg.SensorResult:
     """Request the window's changed hours; `mark` keeps one sensor's run keys from another's."""
+    # What cannot be read, or is set wrong, is raised: the tick is red, and nobody takes a platform
+    # that sees nothing for one in which nothing arrives.
+    parts = platform.platform
     try:
-        parts = platform.platform
         memory, ranges = watch(
             parts, memory_of(context.cursor), datetime.now(UTC), what=kind(parts)
         )
     except (LandingError, LakeError, SourcesError) as error:
-        return dg.SkipReason(str(error))
+        raise type(error)(hide_secrets(str(error))) from None
     if not ranges:
         return dg.SensorResult(skip_reason="no hour changed", cursor=memory.to_cursor())
     requests = [_request(hours.name, f"{mark}{hours.fingerprint}") for hours in ranges]
@@ -149,4 +151,4 @@ def _request(name: str, mark: str) -> dg.RunRequest:
     run_key = f"{name}:{mark}"
     if not last:
         return dg.RunRequest(run_key=run_key, partition_key=first)
-    return dg.RunRequest(run_key=run_key, tags={_RANGE_START: first, _RANGE_END: last})
+    return dg.RunRequest(run_key=run_key, tags={RANGE_START: first, RANGE_END: last})

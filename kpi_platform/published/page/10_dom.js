@@ -18,6 +18,20 @@ function fill(node, props, children) {
 const h = (tag, props, ...children) => fill(document.createElement(tag), props, children);
 const s = (tag, props, ...children) => fill(document.createElementNS(SVG, tag), props, children);
 
+// Names come from clients: marks that turn a line round are taken out, what is long is cut, and what
+// is not plain Latin is set apart, so that its direction stays its own. The whole name is on hover.
+const NAME_LENGTH = 40, wholeNames = new Map();
+function safe(name) {
+  if (name.length <= NAME_LENGTH && /^[\x20-\x7e]*$/.test(name)) return name;
+  const clean = [...name.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, "")];
+  const shown = "\u2068" + (clean.length > NAME_LENGTH ? clean.slice(0, NAME_LENGTH - 1).join("") + "…" : clean.join("")) + "\u2069";
+  wholeNames.set(shown, clean.join(""));
+  return shown;
+}
+const wholeName = (name) => wholeNames.get(name) || name;
+const named = (name) => h("bdi", { title: wholeNames.get(name) || null }, name);
+const safeRow = (row) => Object.fromEntries(Object.entries(row).map(([k, v]) => [k, typeof v === "string" ? safe(v) : v]));
+
 const DAY = 86400000;
 const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 const parseDay = (text) => Date.parse(text + "T00:00:00Z");

@@ -92,16 +92,17 @@ function rows(table) {
 }
 
 function buildNames() {
-  names = { studio: new Map([["all", "All studios"]]), game: new Map([["all", "All games"]]) };
-  for (const studio of core.studios) {
-    names.studio.set(studio.key, studio.name || studio.key);
-    for (const game of studio.games) names.game.set(game.key, game.name || game.key);
-  }
+  names = { studio: new Map([["all", "All studios"]]), game: new Map() };
+  const games = core.studios.flatMap((x) => x.games.map((g) => [x, g, safe(g.name || g.key)]));
+  const alike = (name) => games.filter(([, , other]) => other === name).length > 1;
+  for (const studio of core.studios) names.studio.set(studio.key, safe(studio.name || studio.key));
+  // Two studios may have games of one key or name: those say whose they are.
+  for (const [studio, game, name] of games) names.game.set(grainKey(studio.key, game.key), alike(name) ? `${name} (${studioName(studio.key)})` : name);
 }
-const studioName = (key) => names.studio.get(key) || key;
-const gameName = (key) => names.game.get(key) || key;
-const platformName = (key) => key === "all" ? "All platforms" : core.platform_names[key] || key;
-const grainName = (studio, game) => game !== "all" ? gameName(game) : studio !== "all" ? studioName(studio) : "All studios";
+const studioName = (key) => names.studio.get(key) || safe(key);
+const gameName = (studio, game) => game === "all" ? "All games" : names.game.get(grainKey(studio, game)) || safe(game);
+const platformName = (key) => key === "all" ? "All platforms" : core.platform_names[key] || safe(key);
+const grainName = (studio, game) => game !== "all" ? gameName(studio, game) : studio !== "all" ? studioName(studio) : "All studios";
 
 // Services of the chosen studio and game; null where services cannot be told apart by studio.
 function chosenServices() {

@@ -10,6 +10,8 @@ function readState() {
   if (!known) state.studio = "all";
   if (state.game !== "all" && !core.studios.some((x) =>
     (state.studio === "all" || x.key === state.studio) && x.games.some((g) => g.key === state.game))) state.game = "all";
+  // A game is a studio's: without one, its key may be another's.
+  if (state.game !== "all" && state.studio === "all") state.studio = core.studios.find((x) => x.games.some((g) => g.key === state.game)).key;
   if (!core.platforms.includes(state.platform)) state.platform = "all";
   if (!VIEWS[state.view]) state.view = "overview";
 }
@@ -17,6 +19,7 @@ function readState() {
 async function choose(changes) {
   const platformWas = state.platform;
   Object.assign(state, changes);
+  if (changes.studio === "all" && !("game" in changes)) state.game = "all";
   if (state.game !== "all" && "studio" in changes && !("game" in changes)) {
     const studio = core.studios.find((x) => x.key === state.studio);
     if (state.studio !== "all" && !studio?.games.some((g) => g.key === state.game)) state.game = "all";
@@ -52,10 +55,14 @@ function select(label, value, options, onChange, props) {
   return h("label", { class: "field" }, h("span", {}, label), box);
 }
 
+// A game's key, with its studio where another studio on offer has one of the same key.
+const gameOption = (studio, game) => state.studio === "all" && core.studios.filter((x) => x.games.some((g) => g.key === game)).length > 1 ? grainKey(studio, game) : game;
+
 function drawFilters() {
   const focused = document.activeElement?.id;
   const games = core.studios.filter((x) => state.studio === "all" || x.key === state.studio)
-    .flatMap((x) => x.games.map((g) => [g.key, gameName(g.key)]));
+    .flatMap((x) => x.games.map((g) => [gameOption(x.key, g.key), gameName(x.key, g.key)]));
+  const left = core.platforms_left_out;
   const [a, b] = period();
   const day = (id, label, i, key) => h("label", { class: "field" }, h("span", {}, label),
     h("input", { id, type: "date", value: isoDay(dayAt(i)), min: core.first_day, max: isoDay(dayAt(core.days - 1)),
@@ -63,8 +70,8 @@ function drawFilters() {
   byId("filters").replaceChildren(...[
     select("Studio", state.studio, [["all", "All studios"], ...core.studios.map((x) => [x.key, studioName(x.key)])],
       (v) => choose({ studio: v }), { id: "f-studio" }),
-    select("Game", state.game, [["all", "All games"], ...games], (v) => choose({ game: v }), { id: "f-game" }),
-    select("Platform", state.platform, core.platforms.map((p) => [p, platformName(p)]), (v) => choose({ platform: v }), { id: "f-platform" }),
+    select("Game", state.game === "all" ? "all" : gameOption(state.studio, state.game), [["all", "All games"], ...games], (v) => choose(v.includes("\u0000") ? { studio: v.split("\u0000")[0], game: v.split("\u0000")[1] } : { game: v }), { id: "f-game" }),
+    select(left ? `Platform (${core.platforms.length - 1} of ${whole.format(core.platforms.length - 1 + left)})` : "Platform", state.platform, core.platforms.map((p) => [p, platformName(p)]), (v) => choose({ platform: v }), { id: "f-platform" }),
     select("Period", state.days, [["7", "Last 7 days"], ["28", "Last 28 days"], ["90", "Last 90 days"], ["365", "Last 365 days"], ["all", "All days"], ["custom", "From – to"]],
       (v) => choose({ days: v, from: v === "custom" ? isoDay(dayAt(a)) : "", to: v === "custom" ? isoDay(dayAt(b)) : "" }), { id: "f-days" }),
     state.days === "custom" ? [day("f-from", "From", a, "from"), day("f-to", "To", b, "to")] : [],

@@ -46,11 +46,11 @@ const nothing = (what) => h("p", { class: "empty" }, what);
 const card = (title, ...children) => h("section", { class: "card" }, h("h3", {}, title), ...children);
 function viewHead(title, sentence) {
   const parts = [studioName(state.studio)];
-  if (state.game !== "all") parts.push(gameName(state.game));
+  if (state.game !== "all") parts.push(gameName(state.studio, state.game));
   parts.push(platformName(state.platform));
   const [a, b] = period(), day = isoDay(dayAt(a)).slice(0, 4) === isoDay(dayAt(b)).slice(0, 4) ? shortDay : yearDay;
   return h("div", { class: "view-head" }, h("h2", {}, title),
-    h("p", { class: "chosen" }, parts.join(" · ") + " · " + day.format(dayAt(a)) + " – " + day.format(dayAt(b)) + (b - a ? ` (${b - a + 1} days)` : "")),
+    h("p", { class: "chosen" }, parts.map((x) => [named(x), " · "]), day.format(dayAt(a)) + " – " + day.format(dayAt(b)) + (b - a ? ` (${b - a + 1} days)` : "")),
     sentence ? h("p", { class: "lead" }, sentence) : "");
 }
 
@@ -74,7 +74,8 @@ function dataTable(table, found, columns, options = {}) {
   const box = h("div", { class: "scroll", id, tabindex: "0", role: "region", "aria-label": options.title || spoken(table) });
   const cell = (r, c) => {
     const unit = typeof c.unit === "function" ? c.unit(r) : c.unit || unitOf(c.name);
-    if (c.cell) return c.cell(r);
+    if (c.cell) return c.cell(safeRow(r));
+    if (typeof r[c.name] === "string") return named(safe(r[c.name]));
     const text = show(r[c.name], unit, true);
     if (!c.interval || r[c.name] === null || r[c.name] === undefined) return text;
     const low = r[c.name + "_low"], high = r[c.name + "_high"];
@@ -92,11 +93,20 @@ function dataTable(table, found, columns, options = {}) {
         columnTerm(table, c.name, c.label), h("button", { type: "button", class: "sorter", "aria-label": "Sort by " + (c.label || spoken(c.name)),
           onclick: () => { sort = { name: c.name, way: sort?.name === c.name ? -sort.way : -1 }; draw(); box.querySelectorAll(".sorter")[columns.indexOf(c)].focus(); } },
         sort?.name === c.name ? (sort.way > 0 ? "▲" : "▼") : "↕"))))),
-      h("tbody", {}, sorted.slice(0, all ? undefined : limit).map((r) => h("tr", { class: options.rowClass?.(r) || "" }, columns.map((c, i) =>
+      h("tbody", {}, sorted.slice(0, all || printing ? undefined : limit).map((r) => h("tr", { class: options.rowClass?.(r) || "" }, columns.map((c, i) =>
         h(i ? "td" : "th", { scope: i ? null : "row", class: [isNumber(c, found) ? "num" : "", c.interval ? "with-interval" : ""].join(" ") }, cell(r, c))))))),
-    found.length > limit ? h("button", { type: "button", class: "tool more", onclick: () => { all = !all; draw(); } }, all ? "Show fewer" : `Show all ${found.length}`) : "");
+    found.length > limit ? h("button", { type: "button", class: "tool more", onclick: () => { all = !all; draw(); box.querySelector(".more").focus(); } }, all ? "Show fewer" : `Show all ${found.length}`) : "",
+      core.tables[table]?.left_out ? h("p", { class: "small" }, `${whole.format(core.tables[table].left_out)} more rows are in the table published/${table}: this page has those with the most players.`) : "");
   };
   draw();
+  redraws.push(draw);
   return box;
+}
+// On paper nobody can ask for the rest of a table.
+let redraws = [], printing = false;
+function forPaper(is) {
+  if (printing === is) return;
+  printing = is;
+  for (const draw of redraws) draw();
 }
 const isNumber = (c, found) => !c.cell && found.some((r) => typeof r[c.name] === "number");

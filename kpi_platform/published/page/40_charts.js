@@ -48,9 +48,7 @@ function lineChart(series, times, options) {
     s("line", { class: "grid", x1: box.left, x2: wide - box.right, y1: y(t), y2: y(t) }),
     s("text", { class: "tick", x: box.left - 6, y: y(t) + 3.5, "text-anchor": "end" }, axis(t, unit)));
   provisionalBands(root, series, x, n, box, height, wide);
-  const every = Math.max(1, Math.ceil(n / (inner / 64)));
-  for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": n < 2 ? "middle" : i === n - 1 && !labelled ? "end" : "middle" },
-    byHour ? hourText(times[i]).slice(11) + (new Date(times[i]).getUTCHours() < every ? " " + shortDay.format(times[i]) : "") : shortDay.format(times[i])));
+  timeAxis(root, times, x, inner, height - 8, byHour);
   series.forEach((one, k) => drawLine(root, one, k, x, y, n));
   if (labelled) endLabels(root, series, y, wide - box.right + 8, height - box.bottom, box.right - 8);
   return walkable(root, { n, x, top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
@@ -92,20 +90,49 @@ function drawLine(root, one, k, x, y, n) {
   }
 }
 
-// The names at the ends of their lines, moved apart where they would lie on each other.
-function endLabels(root, series, y, left, bottom, room = 136) {
-  const most = Math.max(6, Math.floor((room - 8) / 6.4));
-  const found = series.map((one, k) => {
-    const last = [...one.values].reverse().find((v) => v !== null && v !== undefined);
-    return { k: one.color ?? k, name: one.name, y: last === undefined ? bottom : y(last) };
-  }).sort((a, b) => a.y - b.y);
-  for (let i = 1; i < found.length; i++) found[i].y = Math.max(found[i].y, found[i - 1].y + 15);
-  const over = found.length ? found[found.length - 1].y - bottom : 0;
-  for (const label of found) {
-    const at = label.y - Math.max(0, over);
-    root.append(s("path", { d: MARKS[label.k % 4], transform: `translate(${left} ${at})`, style: { fill: color(label.k), stroke: color(label.k) } }),
-      s("text", { class: "label", x: left + 8, y: at + 4 }, label.name.length > most ? label.name.slice(0, most - 1) + "…" : label.name, s("title", {}, label.name)));
+// Days, or hours at whole steps of the clock: midnight is named by its day. A label has room for itself.
+const HOUR_STEPS = [1, 2, 3, 6, 12, 24, 48, 72, 168];
+function timeAxis(root, times, x, inner, at, byHour) {
+  const n = times.length, put = (i, text) => root.append(s("text", { class: "tick", x: x(i), y: at, "text-anchor": "middle" }, text));
+  const most = Math.max(1, Math.floor(inner / 64));
+  if (!byHour) {
+    const every = Math.max(1, Math.ceil(n / most));
+    for (let i = n - 1; i >= 0; i -= every) put(i, shortDay.format(times[i]));
+    return;
   }
+  const every = HOUR_STEPS.find((step) => n / step <= most) || Math.ceil(n / most / 24) * 24;
+  times.forEach((ms, i) => {
+    const hour = Math.round(ms / 3600000);
+    if (hour % every === 0) put(i, hour % 24 === 0 ? shortDay.format(ms) : hourText(ms).slice(11));
+  });
+}
+
+// Places near the wanted ones, in their order, at least `gap` apart and between top and bottom.
+function spread(wanted, top, bottom, gap) {
+  const places = [...wanted];
+  for (let i = 0; i < places.length; i++) places[i] = Math.max(places[i], i ? places[i - 1] + gap : top);
+  for (let i = places.length - 1; i >= 0; i--) places[i] = Math.min(places[i], i < places.length - 1 ? places[i + 1] - gap : bottom);
+  return places;
+}
+
+// The names at the ends of their lines. Names that would lie on each other are moved apart, each with
+// a thread to its line; of more than there is room for, the first (largest) are named.
+const LABEL_GAP = 14;
+function endLabels(root, series, y, left, bottom, room = 136, top = 16) {
+  const most = Math.max(6, Math.floor((room - 18) / 6.4)), fit = Math.floor((bottom - top) / LABEL_GAP) + 1;
+  const all = series.map((one, k) => {
+    const last = [...one.values].reverse().find((v) => v !== null && v !== undefined);
+    return { k: one.color ?? k, name: one.name, y: last === undefined ? null : y(last) };
+  }).filter((label) => label.y !== null);
+  const found = all.slice(0, all.length > fit ? fit - 1 : fit).sort((a, b) => a.y - b.y);
+  const more = all.length - found.length, places = spread(found.map((label) => label.y), top, bottom - (more ? LABEL_GAP : 0), LABEL_GAP);
+  found.forEach((label, i) => {
+    const at = places[i], letters = [...label.name], shown = letters.length > most ? letters.slice(0, most - 1).join("") + "…" : label.name;
+    if (Math.abs(at - label.y) > 1) root.append(s("path", { class: "thread", d: `M${left - 6} ${label.y.toFixed(1)}L${left + 4} ${at.toFixed(1)}`, style: { stroke: color(label.k) } }));
+    root.append(s("path", { d: MARKS[label.k % 4], transform: `translate(${left + 8} ${at})`, style: { fill: color(label.k), stroke: color(label.k) } }),
+      s("text", { class: "label", x: left + 16, y: at + 4 }, shown, s("title", {}, wholeName(label.name))));
+  });
+  if (more) root.append(s("text", { class: "label more-lines", x: left + 16, y: bottom + 4 }, `and ${more} more`));
 }
 
 // Pointer and arrow keys move a cursor; what stands there is shown and said.
@@ -119,7 +146,7 @@ function walkable(root, { n, x, top, bottom, wide, left, right, text }) {
     const [head, ...lines] = text(at);
     const area = root.getBoundingClientRect();
     showTip(h("div", {}, h("strong", {}, head), lines.map((l) => h("div", { class: "tip-line" },
-      h("span", { class: "key", style: { background: l.color || "transparent" } }), h("span", {}, l.name), h("b", {}, l.value), l.note ? h("em", {}, l.note) : ""))),
+      h("span", { class: "key", style: { background: l.color || "transparent" } }), named(l.name), h("b", {}, l.value), l.note ? h("em", {}, l.note) : ""))),
       clientX ?? area.left + (x(at) / wide) * area.width, clientY ?? area.top);
     if (spoken) byId("live").textContent = head + ": " + lines.map((l) => `${l.name} ${l.value} ${l.note || ""}`).join(", ");
   };
@@ -195,13 +222,15 @@ function stackedArea(layers, times, options) {
   for (let i = n - 1; i >= 0; i -= every) root.append(s("text", { class: "tick", x: x(i), y: height - 8, "text-anchor": "middle" }, shortDay.format(times[i])));
   for (const note of notes) root.append(s("line", { class: "release", x1: x(note.at), x2: x(note.at), y1: box.top, y2: height - box.bottom }, s("title", {}, note.text)));
   for (const label of inside) root.append(s("text", { class: "label inside", x: label.x, y: label.y, "text-anchor": "middle" }, label.name));
-  let floor = Infinity;
-  for (const label of labels.filter((l) => l.size > 0.02)) {
-    const at = Math.min(y(label.mid) + 4, floor - 12);
-    floor = at;
+  // The largest layers are named, those that there is room for, from the top of the area down.
+  const fit = Math.floor((height - box.top - box.bottom) / LABEL_GAP);
+  const shownLabels = labels.filter((l) => l.size > 0.02).sort((p, q) => q.size - p.size).slice(0, fit).sort((p, q) => q.mid - p.mid);
+  const places = spread(shownLabels.map((l) => y(l.mid)), box.top + 4, height - box.bottom, LABEL_GAP);
+  shownLabels.forEach((label, i) => {
+    const at = places[i] + 4, letters = [...label.name], shown = letters.length > 12 ? letters.slice(0, 11).join("") + "…" : label.name;
     root.append(s("rect", { x: wide - box.right + 8, y: at - 8, width: 9, height: 9, rx: 2, style: { fill: color(label.color) } }),
-      s("text", { class: "label", x: wide - box.right + 22, y: at }, label.name + " · " + show(label.size, "share")));
-  }
+      s("text", { class: "label", x: wide - box.right + 22, y: at }, shown + " · " + show(label.size, "share"), s("title", {}, wholeName(label.name))));
+  });
   return walkable(root, { n, x, top: box.top, bottom: height - box.bottom, wide, left: box.left, right: wide - box.right,
     text: (i) => [longDay.format(times[i]), ...layers.map((l, k) => ({ color: color(l.color ?? k), name: l.name, value: show(l.values[i], "share") })).reverse().filter((l) => l.value !== "–" && l.value !== "0.0 %")] });
 }

@@ -23,7 +23,7 @@ function kpiCard(found, kpi, a, b) {
   const values = found && !lacks ? found.values(kpi) : null, silent = lacks || state.game !== "all" ? [] : silentGames(kpi);
   return h("article", { class: "kpi", "data-kpi": kpi }, h("h3", {}, term(kpi)),
     h("p", { class: "big" }, show(value, rule.unit)), h("p", { class: "small" }, lacks ? "not told: " + lacks : aggregateText(rule)),
-    lacks ? "" : changeText(kpi, change(found, kpi, a, b), true), silent.length ? h("p", { class: "small silent", title: silent.map(([, game]) => gameName(game)).join(", ") }, of(silent.length, "game does", "games do") + " not tell it") : "", values ? sparkline(values.slice(a, b + 1), found.complete.slice(a, b + 1)) : "");
+    lacks ? "" : changeText(kpi, change(found, kpi, a, b), true), silent.length ? h("p", { class: "small silent", title: silent.map(([studio, game]) => gameName(studio, game)).join(", ") }, of(silent.length, "game does", "games do") + " not tell it") : "", values ? sparkline(values.slice(a, b + 1), found.complete.slice(a, b + 1)) : "");
 }
 
 function retentionCard(day, a, b) {
@@ -32,7 +32,13 @@ function retentionCard(day, a, b) {
     h("p", { class: "small" }, found ? `${whole.format(found.size)} new players whose day ${day} is over` : retention ? `no cohort of the period has reached day ${day}` : "not available yet"));
 }
 
+// What an installation says that has no figures yet.
+const firstSteps = () => h("section", { class: "card" }, h("h3", {}, "There are no figures yet"),
+  h("p", {}, core.now ? "Hours were processed, and no KPI was published yet: materialise the assets after cleaned_events, or all of them."
+    : "No hour has been processed: put telemetry files into the landing zone and materialise its hours in Dagster, or run make demo to see the platform with a small world of its own."));
+
 function overviewView() {
+  if (!daily) return [viewHead("Overview"), firstSteps()];
   const [a, b] = period(), found = grain(daily, state.studio, state.game);
   const provisional = found ? [...found.complete.slice(a, b + 1)].filter((c) => c === "0").length : 0;
   const kpis = CARDS.filter((k) => core.kpis[k]);
@@ -73,9 +79,9 @@ function compareTable(a, b, data = daily, columns = COMPARED, first = "dau") {
   const tops = Object.fromEntries(kpis.map((k) => [k, [1, most(k, 1), most(k, 2)]]));
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Studios and games" }, h("table", { class: "compare" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Studio, game"), h("th", { scope: "col" }, "Trend"), kpis.map((k) => h("th", { scope: "col", class: "num", "aria-sort": k === by ? "descending" : null }, term(k, core.kpis[k].short),
-      h("button", { type: "button", class: "sorter", "aria-label": "Sort by " + core.kpis[k].label, onclick: () => choose({ sort: k }) }, k === by ? "▼" : "↕"))))),
+      h("button", { type: "button", class: "sorter", id: `s-${first}-${k}`, "aria-label": "Sort by " + core.kpis[k].label, onclick: () => choose({ sort: k }) }, k === by ? "▼" : "↕"))))),
     h("tbody", {}, lines.map((l) => h("tr", { class: "level" + l.level },
-      h("th", { scope: "row" }, h("button", { type: "button", class: "pick", onclick: () => choose({ studio: l.studio, game: l.game }) }, l.name)),
+      h("th", { scope: "row" }, h("button", { type: "button", class: "pick", id: `p-${first}-${l.studio}/${l.game}`, onclick: () => choose({ studio: l.studio, game: l.game }) }, named(l.name))),
       h("td", { class: "trend" }, l.found ? sparkline((l.found.values(by) || []).slice(a, b + 1), l.found.complete.slice(a, b + 1)) : ""),
       kpis.map((k) => h("td", { class: "num", title: missing(k, l.studio, l.game) ? "not told: " + missing(k, l.studio, l.game) : null }, h("span", { class: "value" }, show(l.values[k], core.kpis[k].unit)),
         l.level && core.kpis[k].unit !== "share" ? h("span", { class: "bar", "aria-hidden": "true", style: { width: Math.max(0, (l.values[k] || 0) / tops[k][l.level] * 100) + "%" } }) : "",

@@ -51,7 +51,7 @@ function asTable(series, times, rule, byHour) {
   box.addEventListener("toggle", () => {
     if (box.children.length > 1) return;
     box.append(h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Figures" }, h("table", {},
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, byHour ? "Hour (UTC)" : "Day (UTC)"), series.map((x) => h("th", { scope: "col", class: "num" }, x.name)))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, byHour ? "Hour (UTC)" : "Day (UTC)"), series.map((x) => h("th", { scope: "col", class: "num" }, named(x.name))))),
       h("tbody", {}, times.map((t, i) => h("tr", {}, h("th", { scope: "row" }, byHour ? hourText(t) : isoDay(t)), series.map((x) => h("td", { class: "num" }, show(x.values[i], rule.unit, true), x.complete[i] === "0" ? h("em", { class: "small" }, " provisional") : "")))).reverse()))));
   });
   return box;

@@ -80,7 +80,7 @@ function question(i, table, title, answer, columns, by, only) {
   const sorted = !by ? listed : by[0] === "-" ? [...listed].sort((p, q) => (q.is_newest === true) - (p.is_newest === true) || p[by.slice(1)] - q[by.slice(1)]) : [...listed].sort((p, q) => (q[by] > p[by] ? 1 : q[by] < p[by] ? -1 : 0));
   const there = new Set(Object.keys(core.tables[table].columns));
   const used = columns.map((c) => (typeof c === "string" ? { name: c } : c)).filter((c) => there.has(c.name));
-  return fill(box, {}, [h("p", { class: "answer" }, guarded(() => answer(found))), dataTable(table, sorted, used, { title, rowClass: enough, limit: 8 }),
+  return fill(box, {}, [h("p", { class: "answer" }, guarded(() => answer(found.map(safeRow)))), dataTable(table, sorted, used, { title, rowClass: enough, limit: 8 }),
     h("details", { class: "how" }, h("summary", {}, "How to read it"), h("p", {}, core.descriptions[table] || ""), h("p", { class: "small" }, "Table: published/" + table))]);
 }
 

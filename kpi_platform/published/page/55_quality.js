@@ -33,8 +33,8 @@ function hoursOverview(mine, a, b) {
   };
   return card((step > 1 ? "Weeks" : "Days") + " by studio and source", h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Days by studio and source" }, h("table", { class: "days" },
     h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Source"), days.map((i) => h("th", { scope: "col" }, ((b - i) / step) % every === 0 ? h("span", {}, shortDay.format(ledgerDay(i))) : "")))),
-    [...studios].map(([studio, sources]) => h("tbody", {}, h("tr", { class: "level1" }, h("th", { scope: "row" }, studioName(studio)), days.map((i) => cell(sources, i))),
-      sources.map((x) => h("tr", { class: "level2" }, h("th", { scope: "row" }, h("button", { type: "button", class: "pick", onclick: () => choose({ source: x.source }) }, x.source)), days.map((i) => cell([x], i)))))))));
+    [...studios].map(([studio, sources]) => h("tbody", {}, h("tr", { class: "level1" }, h("th", { scope: "row" }, named(studioName(studio))), days.map((i) => cell(sources, i))),
+      sources.map((x) => h("tr", { class: "level2" }, h("th", { scope: "row" }, h("button", { type: "button", class: "pick", id: "source-" + x.source, onclick: () => choose({ source: x.source }) }, named(safe(x.source)))), days.map((i) => cell([x], i)))))))));
 }
 
 function hoursDetail(mine, a, b) {
@@ -42,8 +42,8 @@ function hoursDetail(mine, a, b) {
   const chosen = mine.find((x) => x.source === state.source), alone = state.studio !== "all" || mine.length < 4;
   const shown = chosen ? [chosen] : alone ? mine.slice(0, 12) : byStudio(mine).slice(0, 12);
   return card("Hours by day", h("p", { class: "small" }, chosen ? "" : alone ? "By source. " : "By studio: an hour has arrived when it has from every source. Choose a source above, or a studio, to see which. ", "Stronger colour: more lines in the hour."),
-    chosen ? h("button", { type: "button", class: "tool", onclick: () => choose({ source: "" }) }, "All sources") : "",
-    h("div", { class: "hours-grid" }, shown.map((x) => h("figure", {}, h("figcaption", {}, x.name || x.source, " ", h("span", { class: "small" }, x.note || gameName(x.game))), hourCanvas(x, a, b)))));
+    chosen ? h("button", { type: "button", class: "tool", id: "all-sources", onclick: () => choose({ source: "" }) }, "All sources") : "",
+    h("div", { class: "hours-grid" }, shown.map((x) => h("figure", {}, h("figcaption", {}, named(x.name || safe(x.source)), " ", h("span", { class: "small" }, x.note || named(gameName(x.studio, x.game)))), hourCanvas(x, a, b)))));
 }
 
 // The sources of a studio as one: the worst state of an hour, the digits of its largest number of lines.
@@ -99,7 +99,7 @@ function hourCanvas(source, a, b) {
 
 function accounting(mine, a, b) {
   const sum = (v) => v.slice(a, b + 1).reduce((t, x) => t + (x || 0), 0);
-  const found = mine.map((x) => ({ source: x.source, studio: studioName(x.studio), lines: sum(x.lines), rows: sum(x.rows), quarantined: sum(x.quarantined), duplicates: sum(x.duplicates), suppressed: sum(x.suppressed) })).map((r) => ({ ...r, quarantined_share: r.lines ? r.quarantined / r.lines : null }));
+  const found = mine.map((x) => ({ source: x.source, studio: wholeName(studioName(x.studio)), lines: sum(x.lines), rows: sum(x.rows), quarantined: sum(x.quarantined), duplicates: sum(x.duplicates), suppressed: sum(x.suppressed) })).map((r) => ({ ...r, quarantined_share: r.lines ? r.quarantined / r.lines : null }));
   return dataTable("hour_ledger", found, [{ name: "source" }, { name: "studio" }, { name: "lines" }, { name: "rows" }, { name: "quarantined" }, { name: "quarantined_share", unit: "share" }, { name: "duplicates" }, { name: "suppressed" }], { limit: 12 });
 }
 
@@ -117,7 +117,8 @@ function restatements() {
   const mine = found.filter((r) => (state.studio === "all" || r.studio === state.studio) && (state.game === "all" || r.game === state.game) && r.platform === state.platform);
   if (!mine.length) return nothing("No figure that had been published as complete was changed in this selection.");
   const unit = (r) => core.kpis[r.kpi]?.unit || "number";
-  return dataTable("kpi_restatements", mine, [{ name: "restated_at" }, { name: "kpi", cell: (r) => core.kpis[r.kpi] ? term(r.kpi) : r.kpi }, { name: "period" }, { name: "studio", cell: (r) => grainName(r.studio, r.game) }, { name: "old_value", cell: (r) => show(r.old_value, unit(r), true) }, { name: "new_value", cell: (r) => show(r.new_value, unit(r), true) }, { name: "caused_by_hours" }], { limit: 10 });
+  const told = mine.map((r) => ({ ...r, studio: wholeName(grainName(r.studio, r.game)) }));
+  return dataTable("kpi_restatements", told, [{ name: "restated_at" }, { name: "kpi", cell: (r) => core.kpis[r.kpi] ? term(r.kpi) : r.kpi }, { name: "period" }, { name: "studio" }, { name: "old_value", cell: (r) => show(r.old_value, unit(r), true) }, { name: "new_value", cell: (r) => show(r.new_value, unit(r), true) }, { name: "caused_by_hours" }], { limit: 10 });
 }
 
 function coverage() {
@@ -128,7 +129,7 @@ function coverage() {
   const at = new Map(mine.map((r) => [r.kpi + "\u0000" + grainKey(r.studio, r.game), r]));
   if (!games.length) return nothing("No game in this selection.");
   return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Coverage" }, h("table", { class: "coverage" },
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "KPI"), games.map((g) => h("th", { scope: "col" }, gameName(g.split("\u0000")[1]))))),
+    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "KPI"), games.map((g) => h("th", { scope: "col" }, named(gameName(...g.split("\u0000"))))))),
     h("tbody", {}, kpis.map((k) => h("tr", {}, h("th", { scope: "row" }, core.kpis[k] ? term(k) : k), games.map((g) => {
       const r = at.get(k + "\u0000" + g);
       return !r ? h("td", {}, "") : h("td", { class: r.is_available ? "yes" : "no", title: r.is_available ? "since " + r.available_since : "missing: " + r.missing }, r.is_available ? "✓" : "– " + r.missing);

@@ -5,13 +5,15 @@ const VIEWS = { overview: ["Overview", overviewView], trends: ["Trends", trendsV
 function render() {
   const focused = document.activeElement?.id;
   hideTip();
+  redraws = [];
   byId("views").replaceChildren(...Object.entries(VIEWS).map(([key, [name]]) => h("button", { type: "button", role: "tab", id: "view-" + key, "aria-selected": String(key === state.view), "aria-controls": "main", tabindex: key === state.view ? "0" : "-1",
     onclick: () => choose({ view: key }), onkeydown: (e) => moveView(e, key) }, name)));
   drawFilters();
   byId("main").replaceChildren(...[drawn(VIEWS[state.view])].flat(Infinity).filter(Boolean));
   byId("main").setAttribute("aria-busy", "false");
   byId("main").dataset.view = state.view;
-  if (focused) byId(focused)?.focus({ preventScroll: true });
+  // What was chosen may be gone: the keyboard then goes on from the view, not from the page's top.
+  if (focused) (byId(focused) || byId("main")).focus({ preventScroll: true });
 }
 
 // A fault in one view must not take the others with it; the console has the whole of it.
@@ -63,5 +65,8 @@ async function start() {
   render();
   addEventListener("hashchange", async () => { const was = state.platform; readState(); if (state.platform !== was) await loadPlatform(state.platform); render(); });
   addEventListener("scroll", hideTip, { passive: true });
+  addEventListener("beforeprint", () => forPaper(true));
+  addEventListener("afterprint", () => forPaper(false));
+  matchMedia("print").addEventListener("change", (e) => forPaper(e.matches));
 }
 start();

@@ -1,11 +1,16 @@
 """How rows become files of a Delta table, and writes that another writer's commit overtakes.
 
-Belongs here: encodings, the MERGE of changed rows, the columns that a contract has gained, trying
-again. Does not: which rows of which table are written (lake.py).
+Belongs here: types and encodings of files, the columns that a contract has gained, trying again.
+Does not: which rows of which table are written (lake.py), rows changed by key (keyed_changes.py).
+
+**Texts are Arrow's `string` in every file.** A Parquet file keeps the Arrow types that it was
+written from, and pyarrow cannot filter, sort or join `string_view`, which Polars hands out without
+a copy and which deltalake's MERGE, DELETE and UPDATE write whatever they are given. So frames pass
+`arrow_stream`, and neither of the three is used.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 import polars as pl
@@ -20,12 +25,35 @@ T = TypeVar("T")
 
 ROW_GROUP_ROWS = 250_000
 _TRIES = 12
-_OPERATION = "_operation"
+# Rows converted at a time. Offsets of `string` count to 2 GiB: 16,384 rows of the longest texts
+# that we keep (64 KiB a raw line) stay below it.
+_BATCH_ROWS = 16_384
 
 
-def to_arrow_table(frame: pl.DataFrame) -> pa.Table:
-    """A frame as Arrow without copying its texts, which is most of the work of converting it."""
-    return frame.to_arrow(compat_level=pl.CompatLevel.newest())
+def arrow_schema(schema: pl.Schema) -> pa.Schema:
+    """The types that files have: those of the frame, texts as `string`, bytes as `binary`."""
+    fields = pl.DataFrame(schema=schema).to_arrow().schema
+    return pa.schema([field.with_type(_type_in_files(field.type)) for field in fields])
+
+
+def arrow_stream(schema: pl.Schema, frames: Iterable[pl.DataFrame]) -> pa.RecordBatchReader:
+    """Frames of this schema as a stream of Arrow, converted some rows at a time when it is read."""
+    types = arrow_schema(schema)
+    parts = (part for frame in frames for part in frame.iter_slices(_BATCH_ROWS))
+    batches = (batch for part in parts for batch in part.to_arrow().cast(types).to_batches())
+    return pa.RecordBatchReader.from_batches(types, batches)
+
+
+def _type_in_files(of: pa.DataType) -> pa.DataType:
+    if pa.types.is_large_string(of):
+        return pa.string()
+    if pa.types.is_large_binary(of):
+        return pa.binary()
+    if pa.types.is_large_list(of):
+        return pa.list_(pa.field("element", _type_in_files(of.value_type)))
+    if pa.types.is_struct(of):
+        return pa.struct([field.with_type(_type_in_files(field.type)) for field in of])
+    return of
 
 
 def writer_properties(contract: Table) -> WriterProperties:
@@ -68,85 +96,11 @@ def _paths(schema: pl.Schema) -> Iterator[tuple[str, pl.DataType]]:
 
 def add_missing_columns(target: DeltaTable, contract: Table) -> None:
     """Give a table of an earlier release the columns that its contract has gained since."""
-    wanted = Schema.from_arrow(pl.DataFrame(schema=contract.polars_schema).to_arrow().schema)
+    wanted = Schema.from_arrow(arrow_schema(contract.polars_schema))
     known = {field.name for field in target.schema().fields}
     missing = [field for field in wanted.fields if field.name not in known]
     if missing:
         target.alter.add_columns(missing)
-
-
-def changes_of(contract: Table, upserts: pl.DataFrame, deletes: pl.DataFrame) -> pl.DataFrame:
-    """What `merge` is to do: rows to insert or update, and keys to delete, in one frame.
-
-    A row that is deleted from one partition and inserted into another moves: it is looked for
-    where it was (`_in_<partition column>`), and inserted only as the row found there.
-    """
-    columns = contract.polars_schema.names()
-    found_in = {_found_in(name): name for name in contract.partition_by}
-    held = deletes.select(*contract.keys, **found_in)
-    rows = upserts.select(columns).join(held, on=contract.keys, how="left")
-    is_move = pl.col(next(iter(found_in))).is_not_null()
-    moves_or_stays = pl.when(is_move).then(pl.lit("move")).otherwise(pl.lit("upsert"))
-    stays_in = {new: pl.coalesce(new, name) for new, name in found_in.items()}
-    gone = held.join(upserts, on=contract.keys, how="anti")
-    return pl.concat(
-        [
-            rows.with_columns(moves_or_stays.alias(_OPERATION), **stays_in),
-            gone.with_columns(pl.lit("delete").alias(_OPERATION)),
-        ],
-        how="diagonal",
-    ).select(*columns, *found_in, _OPERATION)
-
-
-def merge(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
-    """Insert, update, move and delete rows by key in one commit; `changes` as `changes_of` gives
-    them. Repeated, it leaves the same rows: a commit may have been made and its answer lost.
-    """
-    values = {name: f"s.{name}" for name in contract.polars_schema.names()}
-    same = [f"t.{name} = s.{name}" for name in contract.keys]
-    there = [f"t.{name} = s.{_found_in(name)}" for name in contract.partition_by]
-    (
-        target.merge(
-            changes,
-            " AND ".join([_partitions_to_search(contract, changes), *there, *same]),
-            source_alias="s",
-            target_alias="t",
-            writer_properties=writer_properties(contract),
-        )
-        .when_matched_delete(f"s.{_OPERATION} = 'delete'")
-        .when_matched_update(values)
-        .when_not_matched_insert(values, predicate=f"s.{_OPERATION} = 'upsert'")
-        .execute()
-    )
-
-
-def _found_in(partition_column: str) -> str:
-    return f"_in_{partition_column}"
-
-
-def _partitions_to_search(contract: Table, changes: pl.DataFrame) -> str:
-    """The partitions in which a row may have to be changed, as SQL.
-
-    Those to which rows only move are neither read nor copied. Named as values, partitions are left
-    out before their files are read; as columns, after.
-    """
-    found_in = [_found_in(name) for name in contract.partition_by]
-    partitions = changes.select(
-        pl.col(found_in).name.map(lambda n: n.removeprefix("_in_"))
-    ).unique()
-    *outer, _ = contract.partition_by
-    alike = partitions.partition_by(outer) if outer else [partitions]
-    named = (
-        " AND ".join(f"t.{name} IN ({_literals(some[name])})" for name in contract.partition_by)
-        for some in alike
-    )
-    return "(" + " OR ".join(f"({some})" for some in named) + ")"
-
-
-def _literals(values: pl.Series) -> str:
-    """The distinct values (texts, dates or whole numbers) as SQL."""
-    texts = (str(value).replace("'", "''") for value in values.unique().sort())
-    return ", ".join(texts if values.dtype.is_integer() else (f"'{text}'" for text in texts))
 
 
 def retried(write: Callable[[], T]) -> T:

@@ -4,35 +4,30 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
-import obstore
 import polars as pl
-import pyarrow as pa
-from deltalake import DeltaTable, write_deltalake
-from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake.exceptions import TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore, ObjectStore, from_url
 
-from kpi_platform.schemas.addresses import AddressError, parse_place
-from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.lake.delta_tables import PlainTable, check_place
+from kpi_platform.storage.lake.delta_tables import PlainTable
 from kpi_platform.storage.lake.delta_writes import (
     add_missing_columns,
-    changes_of,
-    merge,
+    arrow_schema,
+    arrow_stream,
     retried,
     table_properties,
-    to_arrow_table,
     writer_properties,
 )
+from kpi_platform.storage.lake.keyed_changes import changes_of, merge
 from kpi_platform.storage.lake.lake_files import (
     Span,
     files_of,
@@ -41,19 +36,25 @@ from kpi_platform.storage.lake.lake_files import (
     meets,
     scan_files,
 )
-from kpi_platform.storage.lake.snapshots import Snapshots
-from kpi_platform.storage.landing.landing import RETRIES, first_line
+from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot, open_store
+from kpi_platform.storage.landing.landing import first_line
 
 if TYPE_CHECKING:
     from obstore import Attributes
 
+__all__ = [
+    "Lake",
+    "LakeError",
+    "Partitions",
+    "hours_expression",
+    "hours_in",
+    "hours_of",
+    "hours_predicate",
+    "open_store",
+]
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
-
-
-class LakeError(SafeError, ValueError):
-    """The lake cannot be used; the message is one line that names the setting."""
 
 
 def hours_predicate(hours: Iterable[datetime]) -> str:
@@ -128,29 +129,8 @@ def _alike_days(hours: Iterable[datetime]) -> Iterator[tuple[date, date, tuple[i
         yield first, last, numbers
 
 
-def open_store(uri: str) -> ObjectStore:
-    """The objects below a folder (a path or `file://`) or `s3://bucket/prefix`."""
-    if "://" in uri:
-        return from_url(uri, retry_config=RETRIES)
-    return LocalStore(str(Path(uri).resolve()))
-
-
-class Lake:
+class Lake(LakeRoot):
     """Delta tables at `<uri>/<table>`; `uri` is a folder or `s3://bucket/prefix`."""
-
-    def __init__(self, uri: str) -> None:
-        """Raises LakeError for an address that is neither a folder nor in S3."""
-        try:
-            self.uri = parse_place(uri).rstrip("/")
-            check_place(self.uri)
-        except AddressError as error:
-            raise LakeError(f"KPI_LAKE_URI: {error}") from None
-        self._is_local = "://" not in self.uri
-        self._snapshots = Snapshots(open_store)
-
-    def path(self, table: str) -> str:
-        """Where a table lives."""
-        return f"{self.uri}/{table}"
 
     def open(self, table: str) -> DeltaTable | None:
         """The table's current snapshot, or None if it was never written.
@@ -158,12 +138,9 @@ class Lake:
         To be held as long as anything made of it is in use, as every lazy frame does. Raises
         LakeError if it cannot be read, or if an earlier release laid it out in another way.
         """
-        try:
-            snapshot = self._snapshots.open(self.path(table))
-        except TableNotFoundError:
+        snapshot = super().open(table)
+        if snapshot is None:
             return None
-        except (DeltaError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
         laid_out = tuple(snapshot.metadata().partition_columns)
         if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
             raise LakeError(
@@ -171,25 +148,6 @@ class Lake:
                 f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
             )
         return snapshot
-
-    def tables(self) -> list[str]:
-        """Every table there is, `published/...` included, sorted."""
-        names = [*self._folders(""), *(f"published/{name}" for name in self._folders("published"))]
-        return sorted(name for name in names if DeltaTable.is_deltatable(self.path(name)))
-
-    def require(self) -> None:
-        """Raises LakeError if no table was ever written: most likely the address is another's."""
-        if not self.tables():
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: holds no tables (yet)")
-
-    def _folders(self, below: str) -> list[str]:
-        if self._is_local and not Path(self.path(below)).is_dir():
-            return []
-        try:
-            store = open_store(self.path(below).rstrip("/"))
-            return list(obstore.list_with_delimiter(store)["common_prefixes"])
-        except (BaseError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
 
     def version(self, table: str) -> int | None:
         """The table's current version, or None if it was never written."""
@@ -304,32 +262,32 @@ class Lake:
 
         `frames` is called again if another writer came between and the write is repeated.
         """
-        schema = to_arrow_table(pl.DataFrame(schema=TABLES[table].polars_schema)).schema
-
-        def reader() -> pa.RecordBatchReader:
-            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
-            return pa.RecordBatchReader.from_batches(schema, batches)
-
-        self._overwrite(table, reader, _and(hours_predicate(hours), where))
+        self._overwrite(table, frames, _and(hours_predicate(hours), where))
 
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
-        self._overwrite(table, lambda: frame, predicate)
+        self._overwrite(table, lambda: [frame], predicate)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
-        frame = rows.select(TABLES[table].polars_schema.names())
-        properties = writer_properties(TABLES[table])
+        schema = TABLES[table].polars_schema
+        frame = rows.select(schema.names())
         retried(
             lambda: write_deltalake(
-                self._create(table), frame, mode="append", writer_properties=properties
+                self._create(table),
+                arrow_stream(schema, [frame]),
+                mode="append",
+                writer_properties=writer_properties(TABLES[table]),
             )
         )
 
     def delete(self, table: str, predicate: str) -> None:
-        """Delete the rows that `predicate` (SQL) names."""
-        retried(lambda: self._create(table).delete(predicate))
+        """Delete the rows that `predicate` (SQL) names; if there are none, nothing is written."""
+        one = f"SELECT 1 FROM rows_of_it WHERE {predicate} LIMIT 1"  # noqa: S608 (our predicates)
+        query = QueryBuilder().register("rows_of_it", self._create(table))
+        if pl.DataFrame(query.execute(one)).height:
+            self._overwrite(table, list, predicate)
 
     def apply_changes(self, table: str, upserts: pl.DataFrame, deletes: pl.DataFrame) -> int:
         """Insert or update `upserts` and remove the keys in `deletes`, in one commit.
@@ -340,14 +298,23 @@ class Lake:
         changed = upserts.height + deletes.height
         if changed:
             changes = changes_of(TABLES[table], upserts, deletes)
-            retried(lambda: merge(self._create(table), TABLES[table], changes))
+            contract, root = TABLES[table], self.path(table)
+            retried(lambda: merge(root, self._create(table), contract, changes))
         return changed
 
-    def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
+    def publish(
+        self,
+        name: str,
+        rows: pl.DataFrame,
+        predicate: str | None,
+        stamps: Mapping[str, int] | None = None,
+    ) -> int:
         """Replace the rows of `published/<name>` that `predicate` (SQL) names, or all of them.
 
-        Returns the table's new version. Other columns than before replace the table whole.
+        `stamps` are kept with the commit, the newest of each name, for `published_stamp`. Returns
+        the table's new version. Other columns than before replace the table whole.
         """
+        named = [Transaction(*stamp) for stamp in (stamps or {}).items()]
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
@@ -355,10 +322,11 @@ class Lake:
         def write() -> None:
             write_deltalake(
                 path,
-                rows,
+                arrow_stream(rows.schema, [rows]),
                 mode="overwrite",
                 predicate=predicate,
                 schema_mode=None if predicate else "overwrite",
+                commit_properties=CommitProperties(app_transactions=named) if named else None,
             )
 
         retried(write)
@@ -369,12 +337,19 @@ class Lake:
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
-        retried(lambda: write_deltalake(path, rows, mode="append"))
+        retried(lambda: write_deltalake(path, arrow_stream(rows.schema, [rows]), mode="append"))
 
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
             return pl.scan_delta(PlainTable(self.path(f"published/{name}")))
+        except TableNotFoundError:
+            return None
+
+    def published_stamp(self, name: str, stamp: str) -> int | None:
+        """What the newest commit of `published/<name>` with such a stamp says, or None."""
+        try:
+            return DeltaTable(self.path(f"published/{name}")).transaction_version(stamp)
         except TableNotFoundError:
             return None
 
@@ -428,7 +403,7 @@ class Lake:
         return retried(
             lambda: DeltaTable.create(
                 self.path(table),
-                schema=pl.DataFrame(schema=contract.polars_schema).to_arrow().schema,
+                schema=arrow_schema(contract.polars_schema),
                 mode="ignore",
                 partition_by=list(contract.partition_by),
                 configuration=table_properties(contract),
@@ -436,12 +411,13 @@ class Lake:
         )
 
     def _overwrite(
-        self, table: str, data: Callable[[], pl.DataFrame | pa.RecordBatchReader], predicate: str
+        self, table: str, frames: Callable[[], Iterable[pl.DataFrame]], predicate: str
     ) -> None:
+        schema = TABLES[table].polars_schema
         retried(
             lambda: write_deltalake(
                 self._create(table),
-                data(),
+                arrow_stream(schema, frames()),
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=writer_properties(TABLES[table]),

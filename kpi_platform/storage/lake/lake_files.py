@@ -79,12 +79,15 @@ def may_meet(files: pl.DataFrame, span: Span, times: pl.DataFrame) -> pl.Expr:
     return within.fill_null(value=True)
 
 
-def scan_files(root: str, contract: Table, files: pl.DataFrame) -> pl.LazyFrame:
+def scan_files(
+    root: str, contract: Table, files: pl.DataFrame, path_column: str | None = None
+) -> pl.LazyFrame:
     """A lazy reader of these files (rows of `files_of`) of the table at `root`, with the columns
-    of its contract; those that the table lacks are null."""
+    of its contract; those that the table lacks are null. `path_column` adds each row's file."""
     schema = contract.polars_schema
+    named = [path_column] if path_column else []
     if files.is_empty():
-        return pl.LazyFrame(schema=schema)
+        return pl.LazyFrame(schema={**schema, **dict.fromkeys(named, pl.String)})
     parts = {name: schema[name] for name in contract.partition_by}
     return pl.scan_parquet(
         [f"{root}/{unquote(path)}" for path in files["path"]],
@@ -95,4 +98,5 @@ def scan_files(root: str, contract: Table, files: pl.DataFrame) -> pl.LazyFrame:
         cast_options=_CASTS,
         missing_columns="insert",
         extra_columns="ignore",
-    ).select(list(schema))
+        include_file_paths=path_column,
+    ).select(*schema, *named)

@@ -10,7 +10,9 @@ are not opened at all.
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Timer
 from typing import Literal
 from urllib.parse import unquote
 
@@ -46,6 +48,17 @@ class QueryError(ValueError):
     """The query cannot be answered; the message is one line."""
 
 
+@dataclass(frozen=True)
+class Bounds:
+    """What one query may take: `memory` as DuckDB writes it (2GB, 500MiB), and `seconds`."""
+
+    memory: str = "2GB"
+    seconds: float = 300
+
+
+DEFAULT_BOUNDS = Bounds()
+
+
 def lake_tables(lake: Lake) -> dict[str, list[str]]:
     """The names of the tables there are, by schema (`published`, `lake`), each list sorted."""
     found = {"published": _folders(lake, "published"), "lake": _folders(lake, "")}
@@ -70,27 +83,48 @@ def _folders(lake: Lake, below: str) -> list[str]:
 
 
 @contextmanager
-def run_query(lake: Lake, sql: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def run_query(
+    lake: Lake, sql: str, bounds: Bounds = DEFAULT_BOUNDS
+) -> Iterator[duckdb.DuckDBPyConnection]:
     """Answer one SELECT (or EXPLAIN, DESCRIBE, SUMMARIZE, PIVOT): yields the open result.
 
     Tables are named with or without their schema; `published` goes before `lake`. Times are UTC.
     Reads only the lake, of a CompleteLake only what is complete, and writes nothing. Raises
-    QueryError for anything that DuckDB refuses, LakeError if the lake cannot be read.
+    QueryError for anything that DuckDB refuses and for what goes beyond the bounds, LakeError if
+    the lake cannot be read.
     """
-    con = _connect(lake)
+    con = _connect(lake, bounds)
+    clock = Timer(bounds.seconds, con.interrupt)
+    clock.daemon = True
+    clock.start()
     try:
         _refuse_writes(con, sql)
         yield _answer(con, lake, sql)
+    except duckdb.InterruptException:
+        raise QueryError(
+            f"stopped after {bounds.seconds:g} seconds: ask for fewer days or rows, or raise"
+            " KPI_QUERY_SECONDS"
+        ) from None
+    except duckdb.OutOfMemoryException:
+        raise QueryError(
+            f"needs more than {bounds.memory} of memory: ask for fewer columns, days or rows, or"
+            " raise KPI_QUERY_MEMORY"
+        ) from None
     except duckdb.Error as error:
         raise QueryError(_in_one_line(error)) from None
     finally:
+        clock.cancel()
         con.close()
 
 
-def _connect(lake: Lake) -> duckdb.DuckDBPyConnection:
+def _connect(lake: Lake, bounds: Bounds) -> duckdb.DuckDBPyConnection:
     """A database in memory that can read below the lake's root and nowhere else."""
     con = duckdb.connect(
-        config={"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+        config={
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "memory_limit": bounds.memory,
+        }
     )
     if "://" in lake.uri:
         # DuckDB's own S3 reader is an extension that would have to be downloaded.

@@ -14,7 +14,7 @@ from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.sources import SourcesError, parse_sources
 from kpi_platform.storage.lake.lake import Lake
@@ -22,6 +22,7 @@ from kpi_platform.storage.landing.landing import Landing
 from kpi_platform.storage.studio_databases import TransientWarehouseError
 from kpi_platform_tests.arrivals.studios.memory_warehouse import MemoryWarehouse
 from kpi_platform_tests.arrivals.studios.studio_world import START, hour
+from kpi_platform_tests.colours import worked
 
 TEXT = """
 studios:
@@ -86,10 +87,7 @@ class Tables:
             StreamStep(self.lake, lambda: landing, SOURCES, timedelta(hours=24)),
             EventsStep(self.lake, SOURCES),
         )
-        return {
-            step.table: [r for part in work_through(self.lake, step, hours, 10**9) for r in part]
-            for step in steps
-        }
+        return {step.table: worked(self.lake, step, hours, 10**9) for step in steps}
 
     def stats(self) -> list[tuple[object, ...]]:
         """The figures of every hour."""

@@ -12,12 +12,13 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources import Sources, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.arrivals.studios.studio_world import START, hour
+from kpi_platform_tests.colours import worked
 
 SOURCES = parse_sources(
     """
@@ -67,8 +68,9 @@ LIMIT = timedelta(hours=24)
 class Feeds:
     """A folder of feeds and a lake."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, sources: Sources = SOURCES) -> None:
         self.folder = folder
+        self.sources = sources
         self.lake = Lake(str(folder / "lake"))
         for name in ("landing", "feeds"):
             (folder / name).mkdir()
@@ -83,20 +85,17 @@ class Feeds:
             return Landing(str(self.folder / "feeds"), "KPI_FEEDS_URI")
 
         limits = ArrivalLimits(timedelta(days=30), LIMIT)
-        console = ConsoleStep(self.lake, feeds, SOURCES)
-        stream = StreamStep(self.lake, feeds, SOURCES, LIMIT)
+        console = ConsoleStep(self.lake, feeds, self.sources)
+        stream = StreamStep(self.lake, feeds, self.sources, LIMIT)
         for step in (console, stream):
             step.request_failed_hours()
         steps = (
-            RawStep(self.lake, Landing(str(self.folder / "landing")), SOURCES, limits),
+            RawStep(self.lake, Landing(str(self.folder / "landing")), self.sources, limits),
             console,
             stream,
-            EventsStep(self.lake, SOURCES),
+            EventsStep(self.lake, self.sources),
         )
-        return {
-            step.table: [r for part in work_through(self.lake, step, hours, 10**9) for r in part]
-            for step in steps
-        }
+        return {step.table: worked(self.lake, step, hours, 10**9) for step in steps}
 
     def ledger(self, at: datetime) -> dict[str, tuple[int, ...]]:
         rows = self.lake.read_hours("hour_ledger", [at])

@@ -14,13 +14,14 @@ from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.hour_steps import HourReport, work_through
+from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.sources import Sources, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.arrivals.studios.memory_warehouse import MemoryWarehouse
+from kpi_platform_tests.colours import worked
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 SOURCES = """
@@ -137,10 +138,7 @@ class StudioWorld:
             SessionsStep(used, rules, timedelta(hours=24)),
             HistoryStep(used, rules),
         )
-        return {
-            step.table: [r for part in work_through(used, step, hours, chunk) for r in part]
-            for step in steps
-        }
+        return {step.table: worked(used, step, hours, chunk) for step in steps}
 
     def versions_of_tables(self) -> dict[str, int | None]:
         """Every lake table's version: equal if nothing was written."""

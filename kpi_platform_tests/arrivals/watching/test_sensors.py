@@ -1,5 +1,6 @@
 """The arrival sensor on a real landing folder and lake: which hours it asks for, and when not."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,19 +17,23 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     Memory,
     changed_hours,
     memory_of,
+    read_fingerprints,
     remembered,
     requested,
 )
 from kpi_platform.arrivals.watching.landing_checks import list_landing
+from kpi_platform.arrivals.watching.landing_listing import judge_listing, unread_hours
 from kpi_platform.arrivals.watching.schedules import everything, hourly_schedule
 from kpi_platform.arrivals.watching.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
-from kpi_platform.arrivals.watching.watched_files import Feeds
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import Settings
+from kpi_platform.storage.landing.landing import LandingError
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)
 NEWEST = datetime(2026, 3, 10, 11, tzinfo=UTC)
@@ -126,6 +131,33 @@ def test_hidden_files_and_unknown_endings_change_no_hour(parts: Platform) -> Non
     assert watch(parts, memory, NOW)[1] == []
 
 
+def test_an_hour_that_its_writer_closes_is_asked_for_once_more(parts: Platform) -> None:
+    running = SOURCES.replace("rails-folder}", "rails-folder, delivery: running}")
+    (parts.settings.home / "sources.yaml").write_text(running)
+    path = put(parts, NEWEST)
+    memory, ranges = watch(parts, Memory(), NOW)
+    run_hours(parts, NEWEST)
+    assert parts.lake.scan("hour_ledger").collect()["is_closed"].to_list() == [None]
+    (path.parent / "_SUCCESS").touch()
+
+    memory, ranges = watch(parts, memory, NOW)
+    assert names(ranges) == ["2026-03-10-11:00"]
+    run_hours(parts, NEWEST)
+
+    what = Telemetry(parts)
+    ledger = parts.lake.scan("hour_ledger").collect()
+    start = parts.settings.start_hour
+    listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, NOW)
+    assert (ledger["is_closed"].to_list(), ledger["rows"].to_list()) == ([True], [0])
+    assert unread_hours(listing, read_fingerprints(ledger), [NEWEST], []) == []
+    assert watch(parts, Memory(), NOW)[1] == []
+    # Once seen, it counts, whatever is read anew.
+    (path.parent / "_SUCCESS").unlink()
+    path.write_text("other contents\n")
+    run_hours(parts, NEWEST)
+    assert parts.lake.scan("hour_ledger").collect()["is_closed"].to_list() == [True]
+
+
 def test_what_was_read_is_not_asked_for_at_first_start(parts: Platform) -> None:
     put(parts, NEWEST)
     put(parts, NEWEST, name="a-folder-nobody-named")
@@ -199,12 +231,21 @@ def test_the_sensor_asks_dagster_for_partitions_and_ranges(
     assert tick(parts, monkeypatch, result.cursor).run_requests == []
 
 
-def test_a_landing_that_is_not_there_is_one_line_and_no_error(
+def test_a_tick_without_a_landing_is_red_and_names_the_setting(
     parts: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path(parts.settings.landing).rmdir()
-    skipped = tick(parts, monkeypatch, None)
-    assert skipped.skip_message == f"KPI_LANDING_URI: {parts.settings.landing}: no such folder"
+    line = f"KPI_LANDING_URI: {parts.settings.landing}: no such folder"
+    with pytest.raises(LandingError, match=f"^{re.escape(line)}$"):
+        tick(parts, monkeypatch, None)
+
+
+def test_a_tick_with_wrong_sources_is_red_and_names_the_setting(
+    parts: Platform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path(parts.settings.sources_file).write_text("studios: 1\n")
+    with pytest.raises(SourcesError, match=re.escape(str(parts.settings.sources_file))):
+        tick(parts, monkeypatch, None)
 
 
 def tick(

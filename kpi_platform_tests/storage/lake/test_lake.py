@@ -10,7 +10,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from kpi_platform.schemas.tables import TABLES, Table
 from kpi_platform.storage.lake import lake as lake_module
-from kpi_platform.storage.lake.delta_writes import merge
+from kpi_platform.storage.lake.keyed_changes import changes_of, merge
 from kpi_platform.storage.lake.lake import Lake, LakeError, hours_of
 from kpi_platform.storage.lake.lake_files import files_of
 
@@ -120,6 +120,39 @@ def test_a_row_that_moves_copies_nothing_where_it_goes(lake: Lake) -> None:
     ]
 
 
+def test_rows_change_in_partitions_whose_names_are_percent_encoded(lake: Lake) -> None:
+    table, odd = "hour_queue", "a b/%20 \u00fc"
+    assert TABLES[table].partition_by == ("table_name",)
+    schema = TABLES[table].polars_schema
+    row = pl.DataFrame({name: [None] for name in schema}, schema=schema).with_columns(
+        table_name=pl.lit(odd), batch_id=pl.lit("b"), p_ingest_date_utc=FIVE.date()
+    )
+    row = row.with_columns(p_ingest_hour_utc=pl.lit(5, pl.Int32))
+    for _ in range(2):
+        lake.apply_changes(table, row, row.clear())
+    snapshot = lake.open(table)
+    assert snapshot is not None
+    assert files_of(snapshot).select("table_name", "num_records").rows() == [(odd, 1)]
+    assert lake.read_hours(table, [FIVE]).equals(row)
+    lake.apply_changes(table, row.clear(), row)
+    assert lake.partitions(table).signatures == {}
+
+
+def test_of_two_changes_at_once_the_second_is_made_on_the_first(lake: Lake) -> None:
+    """Two that only insert the same key would both be let through by Delta alone."""
+    lake.apply_changes("sessions", _session("a", FIVE), _session("a", FIVE).clear())
+    stale = DeltaTable(lake.path("sessions"))
+    contract, new = TABLES["sessions"], _session("b", FIVE)
+    changes = changes_of(contract, new, new.clear())
+    lake.apply_changes("sessions", new, new.clear())
+    with pytest.raises(CommitFailedError):
+        merge(lake.path("sessions"), stale, contract, changes)
+    assert lake.scan("sessions").select("session_id").sort("session_id").collect().rows() == [
+        ("a",),
+        ("b",),
+    ]
+
+
 def test_changes_whose_answer_was_lost_are_made_once(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,8 +161,8 @@ def test_changes_whose_answer_was_lost_are_made_once(
     lake.apply_changes("sessions", rows, rows.clear())
     commits = []
 
-    def unanswered(target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
-        merge(target, contract, changes)
+    def unanswered(root: str, target: DeltaTable, contract: Table, changes: pl.DataFrame) -> None:
+        merge(root, target, contract, changes)
         commits.append(target.version())
         if len(commits) == 1:
             raise CommitFailedError("412 Precondition Failed")

@@ -1,5 +1,6 @@
 """SQL over the lake reads what it names and no more, writes nothing, and says what it refuses."""
 
+import time
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ from deltalake import write_deltalake
 
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.lake.lake_query import QueryError, lake_tables, run_query
+from kpi_platform.storage.lake.lake_query import Bounds, QueryError, lake_tables, run_query
 from kpi_platform.storage.local_servers.local_s3 import S3Server
 
 DAY = pl.DataFrame({"date": [date(2026, 1, 1), date(2026, 1, 2)], "dau": [5, 6]})
@@ -166,3 +167,26 @@ def test_the_same_on_s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) ->
         ask(lake, "from nope")
     with pytest.raises(QueryError, match="Permission"):
         ask(lake, "from read_parquet('s3://another/x.parquet')")
+
+
+@pytest.mark.parametrize(
+    ("sql", "bounds", "setting"),
+    [
+        ("select count(*) from range(10000000000000) a", Bounds("1GB", 0.3), "KPI_QUERY_SECONDS"),
+        (
+            "select a.range, b.range from range(10000000) a, range(100000) b order by all",
+            Bounds("60MB", 60),
+            "KPI_QUERY_MEMORY",
+        ),
+    ],
+)
+def test_a_query_is_stopped_at_its_bounds(
+    tmp_path: Path, sql: str, bounds: Bounds, setting: str
+) -> None:
+    started = time.monotonic()
+    with (
+        pytest.raises(QueryError, match=setting),
+        run_query(Lake(str(tmp_path)), sql, bounds) as rows,
+    ):
+        rows.fetchall()
+    assert time.monotonic() - started < 30

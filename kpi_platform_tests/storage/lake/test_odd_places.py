@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, LakeError
 from kpi_platform.storage.lake.lake_query import run_query
+from kpi_platform_tests.storage.lake.test_lake import _session
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
 NAMES = st.text("ab c#%?+&'\"-*{}<>:;,~$@!()éß日ü.", min_size=1, max_size=8).filter(
@@ -59,6 +60,12 @@ def test_every_way_of_reading_finds_what_was_written(
     assert [parts.read(key).height for key in parts.signatures] == [1]
     assert (_count(lake, "sightings"), _count(lake, "kpi_daily")) == (1, 1)
     assert lake.tables() == ["published/kpi_daily", "sightings"]
+    lake.delete("sightings", "event_id = 'b'")
+    assert lake.read_hours("sightings", [FIVE]).is_empty()
+    session = _session("a", FIVE)
+    lake.apply_changes("sessions", session, session.clear())
+    lake.apply_changes("sessions", session, session)
+    assert lake.scan("sessions").collect()["session_id"].to_list() == ["a"]
 
 
 @pytest.mark.parametrize("name", ["[x]", "a%20b", "a|b", "a^b", "a\\b", "a\nb", "env=prod"])
