@@ -5,10 +5,12 @@ and what is recorded.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import dagster as dg
@@ -45,7 +47,11 @@ class DbtRun:
         """Build everything anew, or the affected periods. Raises if a model fails."""
         how, environment = extent(full_refresh=full_refresh)
         # dbt runs in its project's folder, where a relative path would mean another file.
-        environment["KPI_WAREHOUSE_PATH"] = str(self._warehouse.resolve())
+        with plain_path(self._warehouse.resolve()) as database:
+            environment["KPI_WAREHOUSE_PATH"] = str(database)
+            self._build(how, environment)
+
+    def _build(self, how: Sequence[str], environment: dict[str, str]) -> None:
         environment["DBT_TARGET_PATH"] = str(self._target.resolve())
         with _environment(environment):
             invocation = self._dbt.cli(
@@ -60,6 +66,21 @@ class DbtRun:
         _keep_what_was_parsed(invocation.target_path)
         # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
         shutil.rmtree(invocation.target_path)
+
+
+@contextmanager
+def plain_path(database: Path) -> Iterator[Path]:
+    """A path by which dbt finds the database: it reads paths as addresses, which `#` and `?` end.
+
+    Its folder is linked to, never the file: DuckDB keeps its log of changes beside what it opens.
+    """
+    if not re.search("[#?]", str(database.parent)):
+        yield database
+        return
+    with TemporaryDirectory(prefix="kpi-") as folder:
+        link = Path(folder, "database")
+        link.symlink_to(database.parent)
+        yield link / database.name
 
 
 def _keep_what_was_parsed(target: Path) -> None:

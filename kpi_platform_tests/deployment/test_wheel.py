@@ -51,7 +51,7 @@ def test_the_sources_stay_where_they_are_when_installed_editable(tmp_path: Path)
 def test_the_project_in_it_is_parsed_without_a_word_beside_the_code(
     wheel: Path, tmp_path: Path
 ) -> None:
-    code, home = tmp_path / "code", tmp_path / "a home"
+    code, home = tmp_path / "cöde #1 50% &", tmp_path / "a home?"
     zipfile.ZipFile(wheel).extractall(code)
     before = sorted(code.rglob("*"))
     program = (
