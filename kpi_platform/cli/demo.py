@@ -24,6 +24,7 @@ from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings, mak
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing_upload import upload
+from kpi_platform.storage.local_servers.local_process import ending_with_us
 from kpi_platform.storage.local_servers.local_s3 import local_s3
 
 _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
@@ -91,11 +92,12 @@ def _materialise(settings: Settings, environment: Mapping[str, str], hours: int)
             encoding="utf-8",
             errors="replace",
         )
-        for line in process.stdout or ():
-            kept.write(line)
-            progress = _PROGRESS.search(line)
-            if progress:
-                say_lines(f"  {progress[1]}")
+        with ending_with_us(process):
+            for line in process.stdout or ():
+                kept.write(line)
+                progress = _PROGRESS.search(line)
+                if progress:
+                    say_lines(f"  {progress[1]}")
     code = process.wait()
     if code:
         say_lines(f"the run failed: see {log}")

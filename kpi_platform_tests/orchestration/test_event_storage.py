@@ -147,7 +147,7 @@ def test_a_full_disk_is_said_with_its_place(instance: dg.DagsterInstance) -> Non
         connection.exec_driver_sql("create table more as select zeroblob(1000000)")
     wrong = pytest.raises(OperationalError, match="no such table")
     with wrong, storage._connect("some") as connection:
-        connection.exec_driver_sql("select * from nothing")
+        connection.exec_driver_sql("select * from missing")
 
 
 def test_a_process_that_ends_without_asking_loses_nothing(tmp_path: Path) -> None:
