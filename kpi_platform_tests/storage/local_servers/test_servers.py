@@ -31,6 +31,7 @@ from kpi_platform.storage.local_servers.local_process import (
     ending_with_us,
     first_that_starts,
     free_ports,
+    installed_program,
     running_server,
     wait_until_ready,
 )
@@ -240,6 +241,23 @@ def test_what_an_exception_leaves_running_is_ended() -> None:
     with pytest.raises(KeyError), ending_with_us(child):
         raise KeyError
     assert child.returncode == -signal.SIGKILL
+
+
+def test_a_program_is_taken_from_beside_python_then_from_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, elsewhere = tmp_path / "beside", tmp_path / "elsewhere"
+    for folder in (beside, elsewhere):
+        folder.mkdir()
+        (folder / "thing").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(beside / "python"))
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert installed_program("thing") == str(beside / "thing")
+    (beside / "thing").unlink()
+    assert installed_program("thing") == str(elsewhere / "thing")
+    (elsewhere / "thing").unlink()
+    with pytest.raises(FileNotFoundError, match="neither beside"):
+        installed_program("thing")
 
 
 def test_a_server_that_nobody_can_watch_does_not_start(
