@@ -6,6 +6,7 @@ Belongs here: names, defaults and validation of settings. Does not: what the val
 import io
 import os
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -216,6 +217,24 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     os.umask(int(settings.umask, 8))
     return settings
+
+
+def make_home(settings: Settings) -> Path:
+    """The home as an absolute path, made if it is missing.
+
+    Raises SettingsError if nothing can be written there, whatever the reason.
+    """
+    home = settings.home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as probe:
+            probe.write(b"full?")
+    except OSError as error:
+        raise SettingsError(
+            f"KPI_HOME: {home}: nothing can be written there ({error.strerror or error}): make"
+            " room, give its user the right, or name another folder"
+        ) from None
+    return home
 
 
 def env_file() -> Path | None:

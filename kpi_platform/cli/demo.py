@@ -20,10 +20,11 @@ from kpi_platform.cli.terminal import say_lines
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
-from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings
+from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings, make_home
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing_upload import upload
+from kpi_platform.storage.local_servers.local_process import ending_with_us
 from kpi_platform.storage.local_servers.local_s3 import local_s3
 
 _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
@@ -31,7 +32,7 @@ _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
 
 def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
     """Run the tour; returns the exit code of the Dagster run."""
-    world = settings.home / "world"
+    world = make_home(settings) / "world"
     started = time.monotonic()
     with ExitStack() as stack:
         environment = _place(settings, world, stack, on_s3=on_s3)
@@ -82,19 +83,21 @@ def _materialise(settings: Settings, environment: Mapping[str, str], hours: int)
     command += ["--partition-range", f"{first}...{last}"]
     say_lines(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
     log = settings.home / "demo.log"
-    with log.open("w") as kept:
+    with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(  # noqa: S603 (fixed command, no shell)
             [sys.executable, "-m", *command],
             env={**os.environ, **environment, "DAGSTER_MODULE_NAME": "kpi_platform.definitions"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        for line in process.stdout or ():
-            kept.write(line)
-            progress = _PROGRESS.search(line)
-            if progress:
-                say_lines(f"  {progress[1]}")
+        with ending_with_us(process):
+            for line in process.stdout or ():
+                kept.write(line)
+                progress = _PROGRESS.search(line)
+                if progress:
+                    say_lines(f"  {progress[1]}")
     code = process.wait()
     if code:
         say_lines(f"the run failed: see {log}")

@@ -30,8 +30,10 @@ from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import SettingsError
+from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError
 from kpi_platform.storage.kpi_database.embedded import WarehouseError
 from kpi_platform.storage.lake.lake import Lake, LakeError
+from kpi_platform.storage.lake.locks import LockError
 from kpi_platform.storage.landing.landing import LandingError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
@@ -46,7 +48,10 @@ _UP_TO_THE_LEDGER = (
     "cleaned_events",
 )
 
-SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
+SETTINGS_MISTAKES = (
+    *(SettingsError, SourcesError, LandingError, LakeError, LockError),
+    *(WarehouseError, DbtProjectError),
+)
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:

@@ -5,11 +5,13 @@ import os
 import sys
 from pathlib import Path
 
+import duckdb
 import pytest
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
-from kpi_platform.kpis.dbt_run import DbtRun
+from kpi_platform.kpis.dbt_run import DbtRun, plain_path
 
 PROJECT = """name: small
 profile: small
@@ -39,7 +41,9 @@ def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
     )
     dbt.cli(["parse"], target_path=folder / "target").wait()
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    return DbtRun(dbt, manifest, DagsterDbtTranslator(), folder / "warehouse.duckdb")
+    monkeypatch.delenv("DBT_TARGET_PATH")
+    places = (folder / "warehouse.duckdb", folder / "target")
+    return DbtRun(dbt, manifest, DagsterDbtTranslator(), *places)
 
 
 def _left(folder: Path) -> list[Path]:
@@ -63,6 +67,22 @@ def test_a_run_that_failed_leaves_its_log_and_its_sql(
         _run(tmp_path, "select * from no_such_table", monkeypatch)(full_refresh=False)
     (left,) = _left(tmp_path)
     assert list(left.rglob("compiled/**/one.sql"))
+
+
+def test_a_database_in_a_folder_of_any_name_is_the_one_that_is_built(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "a #1 ? é 'x'"
+    home.mkdir()
+    with plain_path(home / "warehouse.duckdb") as path:
+        assert DuckDBCredentials.path_derived_database_name(str(path)) == "warehouse"
+        with duckdb.connect(str(path)) as con:
+            con.execute("create table one as select 1 as n")
+    assert not path.exists()
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        assert con.execute("from one").fetchall() == [(1,)]
+    with plain_path(tmp_path / "warehouse.duckdb") as path:
+        assert path == tmp_path / "warehouse.duckdb"
 
 
 def test_the_project_is_parsed_for_a_warehouse_once(

@@ -24,9 +24,13 @@ from deltalake import (
     Transaction,
     WriterProperties,
 )
-from deltalake.exceptions import CommitFailedError
+from deltalake.exceptions import CommitFailedError, DeltaError
+from obstore.exceptions import BaseError
 
 from kpi_platform.schemas.tables import Table
+from kpi_platform.storage.lake.lake_root import LakeError
+from kpi_platform.storage.lake.leases import LeaseLostError, check_leases
+from kpi_platform.storage.landing.s3_words import said_of_s3
 
 T = TypeVar("T")
 
@@ -122,12 +126,21 @@ def about_hours(hours: Iterable[datetime]) -> CommitProperties:
 
 
 def retried(write: Callable[[], T]) -> T:
-    """Repeat a write that another writer's commit overtook; any other error is raised at once."""
+    """Repeat a write that another writer's commit overtook; any other error is raised at once.
+
+    Raises LakeError where S3 fails, and LeaseLostError instead of writing under a lease that may be
+    another run's by now.
+    """
     for attempt in range(_TRIES):
+        check_leases()
         try:
             return write()
         except CommitFailedError:
             if attempt == _TRIES - 1:
                 raise
             time.sleep(min(0.05 * 2**attempt, 2.0))
+        except (DeltaError, BaseError, OSError) as error:
+            if isinstance(error, LeaseLostError) or (said := said_of_s3(error)) is None:
+                raise
+            raise LakeError(f"KPI_LAKE_URI: {said}") from None
     raise AssertionError("unreachable: the last attempt returns or raises")

@@ -18,6 +18,7 @@ from obstore import get_range, put
 from obstore.exceptions import BaseError
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.lake.delta_tables import PlainTable
 from kpi_platform.storage.lake.delta_writes import (
     about_hours,
     add_missing_columns,
@@ -394,7 +395,7 @@ class Lake(LakeRoot):
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
-            return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+            return pl.scan_delta(PlainTable(self.path(f"published/{name}")))
         except TableNotFoundError:
             return None
 
@@ -442,7 +443,7 @@ class Lake(LakeRoot):
 
     def partitions(self, table: str) -> "Partitions":
         """The table's partitions as they are now; none if it was never written."""
-        return Partitions(table, self.open(table))
+        return Partitions(table, self.path(table), self.open(table))
 
     def _create(self, table: str) -> DeltaTable:
         contract = TABLES[table]
@@ -488,12 +489,11 @@ class Partitions:
     `signatures`: partition (its values as text) -> a hash of its data files, equal if untouched.
     """
 
-    def __init__(self, table: str, snapshot: DeltaTable | None) -> None:
+    def __init__(self, table: str, root: str, snapshot: DeltaTable | None) -> None:
         self._contract = TABLES[table]
+        self._root = root
         self._files: dict[tuple[str, ...], list[str]] = {}
-        self._root = ""
         if snapshot is not None:
-            self._root = snapshot.table_uri.rstrip("/")
             files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
             keys = [f"partition.{column}" for column in self._contract.partition_by]
             for *values, path in files.select(*keys, "path").iter_rows():

@@ -19,6 +19,7 @@ from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.storage.landing import odd_names
+from kpi_platform.storage.landing.s3_words import said_of_s3
 
 # What a folder above or of an hour is called, the landing zone's own included.
 _FOLDER = re.compile(r"^(?:[^/]+(?:/\d{4}(?:/\d{2}){0,3})?)?$")
@@ -199,8 +200,11 @@ def _read(path: Path) -> Iterator[bytes]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message: the rest is the driver's own debug text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message: the rest is the driver's own debug text.
+
+    What S3 is the matter with is said in words that name the setting.
+    """
+    return said_of_s3(error) or (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _open(uri: str, setting: str) -> ObjectStore:
