@@ -20,6 +20,7 @@ MANIFEST: dict[str, Any] = {
             "unique_id": "model.m",
             "resource_type": "model",
             "checksum": {"checksum": "1"},
+            "name": "m",
             "config": {"materialized": "table"},
             "description": "",
         },
