@@ -35,7 +35,7 @@ group by player_id;
 create or replace temp view ledger as
 select
     hour::date as p_ingest_date_utc, hour(hour)::integer as p_ingest_hour_utc,
-    source, 'processed' as status, 1000::bigint as lines
+    source, 'processed' as status, 1::bigint as files, 1000::bigint as lines, 1000::bigint as rows
 from range(timestamp '2026-01-01', getvariable('through') + interval 1 hour, interval 1 hour) as hours (hour),
     (select source from lake.sources) as sources;
 

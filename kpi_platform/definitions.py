@@ -26,7 +26,12 @@ from kpi_platform.arrivals.watching.sensors import (
 from kpi_platform.cleaned.assets import cleaned_events, sessions
 from kpi_platform.history.assets import user_version_history
 from kpi_platform.kpis.assets import dbt_command, kpis
-from kpi_platform.monitoring.checks import freshness, freshness_schedule, newest_hour_is_recent
+from kpi_platform.monitoring.checks import (
+    freshness,
+    freshness_schedule,
+    newest_hour_is_recent,
+    services_send_what_they_sent,
+)
 from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
 from kpi_platform.orchestration.dagster_internals import EXECUTOR
 from kpi_platform.orchestration.log_text import escape_log_records
@@ -55,7 +60,13 @@ defs = dg.Definitions(
         kpi_dashboard,
         daily_report,
     ],
-    asset_checks=[list_landing, newest_hour_is_recent, dashboard_opens, dashboard_is_recent],
+    asset_checks=[
+        list_landing,
+        newest_hour_is_recent,
+        services_send_what_they_sent,
+        dashboard_opens,
+        dashboard_is_recent,
+    ],
     jobs=[everything, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
     sensors=[telemetry_arrivals_sensor, feed_arrivals_sensor, landing_listing_sensor],

@@ -25,7 +25,7 @@
 {%- endmacro %}
 
 {# Every value of kpi_values, of the tables [(model, rows, period)], as its entry says: `in_values` with the
-   `name` there, and where they hold `day_n`, `looks_ahead_days` and `stays_provisional`. #}
+   `name` there, and where they hold `day_n`, `complete_by` and `stays_provisional`. #}
 {% macro values_in(tables) -%}
     {%- set found = [] -%}
     {%- if execute -%}
@@ -44,16 +44,7 @@
     {{ return(found) }}
 {%- endmacro %}
 
-{# Whether a value is complete: its row is, and with it the rows of the days that it looks ahead. #}
+{# Whether a value is complete: what looks beyond its period is with all that it looks at. #}
 {% macro is_value_complete(value) -%}
-    {%- if value.stays_provisional -%}
-        false
-    {%- elif value.looks_ahead_days -%}
-        min(case when is_complete then 1 else 0 end) over (
-            partition by studio, game, platform
-            order by {{ value.period }} rows between current row and {{ value.looks_ahead_days }} following
-        ) = 1
-    {%- else -%}
-        is_complete
-    {%- endif -%}
+    {{ 'false' if value.stays_provisional else value.get('complete_by', 'is_complete') }}
 {%- endmacro %}

@@ -14,13 +14,16 @@ import polars as pl
 import polars_hash as plh
 
 from kpi_platform.cleaned.bodies import decode_trimmed
+from kpi_platform.cleaned.carried_attributes import count_carried, summed
 from kpi_platform.schemas.body_text import BLANKS, NUL, REPLACEMENT
-from kpi_platform.schemas.tables import INGEST_HOUR, CleanedEvents, QuarantinedEvents
+from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, CleanedEvents, QuarantinedEvents
 
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024
 # Rows decoded at a time.
 SLICE_ROWS = 100_000
+# Up to so many events at a time all are asked what they carry, of more one of so many.
+COUNTED_WHOLE, ONE_OF = 5_000, 16
 
 # Digits of pi, made odd: numbers that nobody chose.
 _WEIGHTS = (
@@ -88,6 +91,7 @@ class EventCleaner:
         self._good = [pl.DataFrame(schema=_HELD)]
         self._bad = [_QUARANTINED.to_frame()]
         self._sums: list[pl.DataFrame] = []
+        self._carried: list[pl.DataFrame] = []
         self._distinct: pl.Series | None = None
 
     def add(self, raw: pl.DataFrame) -> None:
@@ -111,6 +115,7 @@ class EventCleaner:
         self._good.append(decoded.good)
         self._bad.append(decoded.bad)
         self._sums.append(decoded.sums)
+        self._carried.append(decoded.carried)
         self._distinct = None
 
     def add_quarantined(self, bad: pl.DataFrame) -> None:
@@ -162,6 +167,15 @@ class EventCleaner:
             .sort(_SOURCE)
         )
 
+    def carried(self) -> pl.DataFrame:
+        """Say how many events of each service carry what is read of them: the columns of
+        `event_attributes`."""
+        counts = summed(self._carried).with_columns(*_ingest_hour())
+        return counts.select(
+            pl.col(name).cast(dtype)
+            for name, dtype in TABLES["event_attributes"].polars_schema.items()
+        )
+
     def _with_masks(self) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
         """The held parts, and which of their rows are given out: of copies, which share hour and
         id, the first; they are all alike."""
@@ -202,11 +216,13 @@ def _sums(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 class _Decoded(NamedTuple):
-    """The events of lines, copies included, the lines without, and the sums of the events."""
+    """The events of lines, copies included, the lines without, the sums of the events, and what
+    they carry."""
 
     good: pl.DataFrame
     bad: pl.DataFrame
     sums: pl.DataFrame
+    carried: pl.DataFrame
 
 
 def _decode(raw: pl.DataFrame) -> _Decoded:
@@ -232,7 +248,15 @@ def _decode(raw: pl.DataFrame) -> _Decoded:
         event_id=_identity(),
     )
     held = events.select(list(_HELD))
-    return _Decoded(held, _quarantined(bad), _sums([held]))
+    return _Decoded(held, _quarantined(bad), _sums([held]), count_carried(_sampled(held)))
+
+
+def _sampled(held: pl.DataFrame) -> pl.DataFrame:
+    """The events of which attributes are counted: of many, those of some ids, which tell the shares
+    as well and cost a part of the time."""
+    if held.height <= COUNTED_WHOLE:
+        return held
+    return held.filter(_low(pl.col("event_id")) % ONE_OF == 0)
 
 
 def _ingest_hour() -> tuple[pl.Expr, pl.Expr]:

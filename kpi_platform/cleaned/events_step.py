@@ -112,6 +112,7 @@ class EventsStep:
         accounts = cleaner.accounts()
         self._complete_ledger(accounts, account, hours)
         self._write_table_ledger(account, hours)
+        self._replace_some("event_attributes", cleaner.carried(), hours)
         by_hour = hours_of(accounts.join(self._sources, on="source", how="left"), hours)
         return {
             hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
@@ -135,7 +136,10 @@ class EventsStep:
         write_ledger(self._lake, completed_ledger(ledger, accounts, account), hours)
 
     def _write_table_ledger(self, account: RowAccount, hours: Sequence[datetime]) -> None:
-        known = self._lake.read_hours("table_ledger", hours)
-        rows = table_ledger(account)
-        if known.height or rows.height:
-            self._lake.replace_hours("table_ledger", rows, hours)
+        self._replace_some("table_ledger", table_ledger(account), hours)
+
+    def _replace_some(self, table: str, rows: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        """Replace the hours of a table that holds nothing of most; without rows, nothing is
+        written."""
+        if rows.height or self._lake.read_hours(table, hours).height:
+            self._lake.replace_hours(table, rows, hours)

@@ -121,4 +121,5 @@ def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry")
         pl.lit(None, pl.String).alias("error"),
         pl.lit(kind).alias("kind"),
         pl.lit(None, pl.String).alias("source_error"),
+        pl.lit(None, pl.Boolean).alias("is_closed"),
     )

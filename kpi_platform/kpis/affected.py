@@ -198,109 +198,57 @@ STREAMS = (
 SERVICES = (
     """
     insert into lake.affected_dates
-    select $load_id, max(p_ingest_date_utc), 'versions' from lake.hour_ledger
+    select $load_id, (max(end_hour) - interval 1 hour)::date, 'versions'
+    from lake.source_hours where state = 'ran'
     having count(*) > 0
     """,
 )
 
-# How far each source has arrived: the newest processed ingest hour in which it had lines. A source
-# that only the ledger knows is unassigned and counts as active at any time. An hour in which a
-# source failed has not arrived, whatever came after it: it has a stand-in of its own, active in
-# that hour alone, that never delivers.
-_HOUR = "p_ingest_date_utc + to_hours(p_ingest_hour_utc)"
-ARRIVALS = f"""
-    create or replace temp table {{side}}_arrivals as
-    with ledger as (
-        select source, {_HOUR} as hour, status = 'processed' and lines > 0 as has_data,
-            status = 'failed' as is_failed
-        from lake.hour_ledger
-    ),
-    known as (
-        from lake.sources
-        union all
-        select distinct source, 'unassigned', source, null::timestamp, null::timestamp, 'telemetry'
-        from ledger where source not in (select source from lake.sources)
-    )
-    select k.*, max(l.hour) filter (where l.has_data) as newest_hour
-    from known k left join ledger l using (source)
-    group by all
+# The sources that are known before and after a load, and how far hours had run. A source that only
+# its data knows is unassigned.
+SOURCES = """
+    create or replace temp table {side}_sources as
+    select source, studio, game, kind from lake.sources
     union all
-    select k.source, k.studio, k.game, l.hour, l.hour + interval 1 hour, k.kind, null
-    from known k join ledger l using (source) where l.is_failed
+    select distinct source, 'unassigned', source, 'telemetry' from lake.source_hours
+    where source <> '' and source not in (select source from lake.sources)
 """
-NOW = f"""
-    create or replace temp table {{side}}_now as
-    select
-        max({_HOUR}) filter (where status = 'processed') + interval 1 hour as now_at,
-        least(
-            min({_HOUR}),
-            (select date_trunc('day', min(event_at)) from lake.cleaned_events)
-        ) as first_at
-    from lake.hour_ledger
+NOW = """
+    create or replace temp table {side}_now as
+    select max(end_hour) as now_at from lake.source_hours where state = 'ran'
 """
-MEASURED = (ARRIVALS, NOW)
+MEASURED = (SOURCES, NOW)
 
-# The hours and dates whose rows wait for a source: it is active, and its last ingest hour of the
-# period has not arrived.
-_WAITING_HOURS = """
-    create or replace temp table {side}_waiting_hours as
-    with horizon as (
-        select min(first_at) as first_at, max(now_at) as now_at
-        from (from old_now union all from new_now)
-    ),
-    hours as (
-        select source, studio, game, since, until,
-            unnest(generate_series(
-                greatest(first_at, newest_hour + interval 1 hour, date_trunc('hour', since)),
-                least(now_at, until), interval 1 hour
-            )) as hour
-        from {side}_arrivals cross join horizon
-    )
-    select source, studio, game, hour from hours
-    where (since is null or since <= hour) and (until is null or hour < until)
-"""
-_WAITING_DATES = """
-    create or replace temp table {side}_waiting_dates as
-    with horizon as (
-        select min(first_at) as first_at, max(now_at) as now_at
-        from (from old_now union all from new_now)
-    ),
-    dates as (
-        select *,
-            unnest(generate_series(
-                date_trunc('day', greatest(first_at, newest_hour, since)),
-                least(now_at, until), interval 1 day
-            )) as date
-        from {side}_arrivals cross join horizon
-    ),
-    waits as (
-        select *, least(
-            date + interval 23 hour, date_trunc('hour', until - interval 1 microsecond)
-        ) as last_hour
-        from dates
-    )
-    select source, studio, game, date::date as date from waits
-    where last_hour >= date and (since is null or last_hour >= since)
-        and (newest_hour is null or newest_hour < last_hour)
-"""
-
-# A row's flag turns where a source is no longer waited for, or newly; where its period ends as now
-# moves on; and a new date has rows even if nothing happened on it.
-_TURNED = """
-    insert into lake.affected_{period}s
-    select distinct $load_id, {period}, 'progress' from (
-        (from old_waiting_{period}s except from new_waiting_{period}s)
-        union all
-        (from new_waiting_{period}s except from old_waiting_{period}s)
-    )
-"""
+# Hours that are waited for no longer, or newly, turn the flags of every period that meets them, and
+# of the trailing windows of dates that were over before: the temporary table `turned` has them as
+# ranges.
 PROGRESS = (
-    *(
-        text.format(side=side)
-        for side in ("old", "new")
-        for text in (_WAITING_HOURS, _WAITING_DATES)
-    ),
-    *(_TURNED.format(period=period) for period in ("hour", "date")),
+    """
+    insert into lake.affected_hours
+    select distinct $load_id, unnest(generate_series(
+        first_hour, end_hour - interval 1 microsecond, interval 1 hour
+    )), 'progress'
+    from turned
+    """,
+    """
+    insert into lake.affected_dates
+    select distinct $load_id, date::date, 'progress'
+    from (
+        select unnest(generate_series(
+            date_trunc('day', first_hour), end_hour - interval 1 microsecond, interval 1 day
+        )) as date
+        from turned
+    )
+    cross join old_now o cross join new_now n
+    -- What is not over is provisional anyway.
+    where date + interval 1 day <= greatest(o.now_at, n.now_at)
+    """,
+    """
+    insert into lake.affected_dates
+    select distinct load_id, date, 'arrivals'
+    from lake.affected_dates cross join old_now
+    where load_id = $load_id and reason = 'progress' and date + 1 <= now_at
+    """,
     """
     insert into lake.affected_hours
     select $load_id, unnest(generate_series(
@@ -323,14 +271,14 @@ PROGRESS = (
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', e.event_at), 'events'
     from lake.cleaned_events e
-    join old_arrivals o using (source) join new_arrivals n using (source)
+    join old_sources o using (source) join new_sources n using (source)
     where o.kind != n.kind
     """,
     """
     insert into lake.affected_events
     select distinct $load_id, date_trunc('hour', e.event_at), null
     from lake.cleaned_events e
-    join old_arrivals o using (source) join new_arrivals n using (source)
+    join old_sources o using (source) join new_sources n using (source)
     where o.kind != n.kind
     """,
     # A source that changed its studio or game takes its sessions along; its events come again.
@@ -338,7 +286,7 @@ PROGRESS = (
     insert into lake.affected_hours
     select distinct $load_id, date_trunc('hour', s.started_at), 'sessions'
     from lake.sessions s
-    join old_arrivals o using (source) join new_arrivals n using (source)
+    join old_sources o using (source) join new_sources n using (source)
     where o.studio != n.studio or o.game != n.game
     """,
     """
@@ -347,7 +295,7 @@ PROGRESS = (
         date_trunc('hour', s.started_at), date_trunc('hour', s.ended_at), interval 1 hour
     )), 'running'
     from lake.sessions s
-    join old_arrivals o using (source) join new_arrivals n using (source)
+    join old_sources o using (source) join new_sources n using (source)
     where o.studio != n.studio or o.game != n.game
     """,
 )

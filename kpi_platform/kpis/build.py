@@ -10,8 +10,9 @@ from datetime import datetime
 
 from kpi_platform.engine.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
-from kpi_platform.kpis.load import LOADED, LakeTable, LoadReport, load
+from kpi_platform.kpis.load import LEDGER, LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
+from kpi_platform.kpis.unread_files import UnreadFiles
 from kpi_platform.storage.kpi_database.embedded import (
     connect,
     mark_built,
@@ -56,6 +57,8 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
                 lake_tables(platform),
                 platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
+                start_hour=platform.settings.start_hour,
+                files_in=UnreadFiles(platform).hours,
                 services=platform.sources.services(),
             )
             full_refresh = needs_full_refresh(con, built)
@@ -94,4 +97,4 @@ def lake_tables(platform: Platform) -> list[LakeTable]:
             signatures = {key: value for key, value in signatures.items() if key not in failed}
         return LakeTable(name, signatures, found.read)
 
-    return [table(name) for name in LOADED]
+    return [table(name) for name in (LEDGER, *LOADED)]

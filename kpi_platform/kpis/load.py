@@ -9,21 +9,34 @@ on with the others. The caller holds the warehouse lock.
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 import duckdb
 import polars as pl
 
 from kpi_platform.kpis import affected
+from kpi_platform.kpis.arrival_books import (
+    hours_that_ran,
+    record_days,
+    record_unread,
+    replace_waits,
+    source_books,
+    stored_waits,
+    waits_now,
+)
 from kpi_platform.schemas.attributes import attribute
+from kpi_platform.schemas.completeness import EVER, Wait, order_of_waits, turned_hours
+from kpi_platform.schemas.hour_ranges import hours_within, intersected
 from kpi_platform.schemas.nobody import somebody
 from kpi_platform.schemas.players import player_id
 from kpi_platform.schemas.sources import NO_SERVICES, UNASSIGNED
-from kpi_platform.schemas.tables import SESSION
+from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.schemas.version_keys import sighted_version, version_sort_keys
 from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
     count,
+    known_sources,
     loaded_partitions,
     naive_utc,
     open_load,
@@ -37,6 +50,8 @@ from kpi_platform.storage.kpi_database.embedded import (
 )
 
 Key = tuple[str, ...]
+# Of a source and some hours, those in which files of it lie.
+FilesIn = Callable[[str, Sequence[datetime]], Sequence[datetime]]
 
 # Small partitions are loaded together up to about this many rows: a transaction each would cost
 # more than their rows.
@@ -45,12 +60,6 @@ BATCH_ROWS = 500_000
 LOADED: dict[str, LoadedTable] = {
     table.name: table
     for table in (
-        LoadedTable(
-            "hour_ledger",
-            ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines"),
-            ("p_ingest_date_utc", "p_ingest_hour_utc", "source"),
-            ("p_ingest_date_utc", "p_ingest_hour_utc"),
-        ),
         LoadedTable(
             "cleaned_events",
             (
@@ -106,8 +115,19 @@ _NOTED: dict[str, tuple[str, ...]] = {
     "user_version_intervals": affected.INTERVALS,
     "stream_stats": affected.STREAMS,
 }
+LEDGER = "hour_ledger"
+LEDGER_SCHEMA = pl.Schema(
+    {
+        name: TABLES[LEDGER].polars_schema[name]
+        for name in (
+            *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+            *("files", "lines", "rows", "is_closed"),
+        )
+    }
+)
 _SOURCE_COLUMNS = ("source", "studio", "game", "since", "until", "kind")
-_TELEMETRY = "telemetry"
+# What a source is of which less is said.
+_USUAL = {"kind": "telemetry", "is_running": False}
 
 
 @dataclass(frozen=True)
@@ -148,6 +168,8 @@ def load(
     batch_rows: int = BATCH_ROWS,
     listed_events: int = affected.LISTED_EVENTS,
     services: pl.DataFrame | None = None,
+    start_hour: datetime | None = None,
+    files_in: FilesIn | None = None,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
@@ -155,15 +177,19 @@ def load(
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. `services`: one row per configured service with `service_name` and
     `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
-    to `listed_events` differing events are noted one by one. Raises ValueError for a table that the
-    warehouse has no copy of.
+    to `listed_events` differing events are noted one by one. `start_hour` is the first partition
+    (UTC), by default the first hour that ran. `files_in` says of a source in which of some hours
+    (UTC, naive) files of it lie; it is asked of a source that is new, for hours that ran before.
+
+    Raises ValueError for a table that the warehouse has no copy of.
     """
     given = {table.name: table for table in tables}
+    ledger = given.pop(LEDGER, None)
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
     step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
     step.services(NO_SERVICES if services is None else services)
-    step.progress(given.pop("hour_ledger", None))
+    step.progress(ledger, start_hour, files_in or (lambda *_: []))
     for name in (name for name in LOADED if name in given):
         step.table(given[name])
     return step.report
@@ -215,9 +241,10 @@ class _Load:
         self._con = con
         # An unassigned source is known by its ledger rows alone: configuration says nothing of it.
         assigned = sources.filter(pl.col("studio") != UNASSIGNED)
-        if "kind" not in assigned.columns:
-            assigned = assigned.with_columns(kind=pl.lit(_TELEMETRY))
+        unsaid = {name: pl.lit(usual) for name, usual in _USUAL.items() if name not in assigned}
+        assigned = assigned.with_columns(**unsaid)
         self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
+        self._known = naive_utc(assigned.select(*_SOURCE_COLUMNS, "is_running"))
         self._attributes = player_id_attributes
         self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
         self._batch_rows = batch_rows
@@ -232,18 +259,57 @@ class _Load:
             replace_services(self._con, services)
             self._note(affected.SERVICES)
 
-    def progress(self, ledger: LakeTable | None) -> None:
-        """Replace ledger and sources in one transaction: together they say what is complete."""
+    def progress(
+        self, ledger: LakeTable | None, start_hour: datetime | None, files_in: FilesIn
+    ) -> None:
+        """Bring ledger, sources and waits along in one transaction: together they say what is
+        complete, and where they say otherwise than before, periods are affected."""
+        start = None if start_hour is None else start_hour.astimezone(UTC).replace(tzinfo=None)
         changes = self._changes(ledger) if ledger else []
-        if not changes and sources_equal(self._con, self._sources):
+        is_same = not changes and sources_equal(self._con, self._sources)
+        if is_same and waits_now(self._con, self._known, start) == self._waits():
             return
         with transaction(self._con):
             self._run(affected.MEASURED, side="old")
+            known = known_sources(self._con)
             replace_sources(self._con, self._sources)
             if ledger:
-                self._replace(ledger.name, changes, list(_frames(ledger, changes)))
+                self._record_ledger(ledger, changes)
+            self._look_for_files(known, files_in)
+            self._turn(waits_now(self._con, self._known, start))
             self._run(affected.MEASURED, side="new")
             self._note(affected.PROGRESS)
+
+    def _waits(self) -> list[Wait]:
+        return sorted(stored_waits(self._con), key=order_of_waits)
+
+    def _record_ledger(self, ledger: LakeTable, changes: Sequence[_Change]) -> None:
+        frames = list(_frames(ledger, changes))
+        record_partitions(self._con, LEDGER, {each.key: each.signature for each in changes})
+        rows = pl.concat([pl.DataFrame(schema=LEDGER_SCHEMA), *map(_ledger_rows, frames)])
+        record_days(self._con, [date.fromisoformat(each.key) for each in changes], rows)
+        self._count(LEDGER, len(changes), rows.height)
+
+    def _look_for_files(self, known: Collection[str], files_in: FilesIn) -> None:
+        """The runs there were stand for a new source, but for hours where files of it lie."""
+        runs = hours_that_ran(self._con)
+        for book in source_books(self._con, self._known):
+            first = book.since or min((start for start, _ in runs), default=EVER)
+            before = intersected(runs, first, min(book.ends_at, book.first_hour or book.ends_at))
+            if book.is_named and book.source not in known and before:
+                hours = files_in(book.source, hours_within(before))
+                record_unread(self._con, book.source, hours)
+
+    def _turn(self, waits: list[Wait]) -> None:
+        """Replace the waits, and leave the hours of which they say otherwise in `turned`."""
+        ran = [end for _, end in hours_that_ran(self._con)]
+        turned = turned_hours(self._waits(), waits, max(ran, default=None))
+        replace_waits(self._con, waits)
+        self._con.execute(
+            "create or replace temp table turned (first_hour timestamp, end_hour timestamp)"
+        )
+        if turned:
+            self._con.executemany("insert into turned values (?, ?)", turned)
 
     def table(self, table: LakeTable) -> None:
         """Replace the changed partitions of a table, a bounded batch in each transaction."""
@@ -319,6 +385,14 @@ class _Load:
         done = self.report
         done.partitions[name] = done.partitions.get(name, 0) + partitions
         done.rows_changed[name] = done.rows_changed.get(name, 0) + rows
+
+
+def _ledger_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    """The columns of the ledger that say what has arrived; what a lake of an earlier release, or a
+    test, does not have is null."""
+    missing = {name: pl.lit(None, dtype) for name, dtype in LEDGER_SCHEMA.items()}
+    kept = {name: pl.col(name) if name in rows.columns else text for name, text in missing.items()}
+    return rows.select(**kept).cast(LEDGER_SCHEMA)
 
 
 def _frames(table: LakeTable, changes: Sequence[_Change]) -> Iterator[pl.DataFrame]:

@@ -13,7 +13,16 @@ from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, tran
 
 # What the models read besides the copies: small, and replaced whole.
 _BOOKS = (
-    *("sources", "services", "loads", "affected_hours", "affected_dates", "affected_players"),
+    *(
+        "sources",
+        "services",
+        "source_hours",
+        "waits",
+        "loads",
+        "affected_hours",
+        "affected_dates",
+        "affected_players",
+    ),
     *("affected_events", "affected_versions"),
 )
 
@@ -52,7 +61,8 @@ def _partitions(con: duckdb.DuckDBPyConnection) -> list[Partition]:
         "select table_name, partition_key, partition_id, signature from lake.loaded_partitions"
         " order by all"
     ).fetchall()
-    return [Partition(*row) for row in rows]
+    # Of the ledger only its books are copied.
+    return [Partition(*row) for row in rows if row[0] in LOADED]
 
 
 def _numbers_differ(here: list[Partition], there: list[Partition]) -> bool:

@@ -7,31 +7,70 @@ which run with the hour, and the judgement (freshness.py).
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
+import polars as pl
 
+from kpi_platform.monitoring.attribute_drift import MOST_NAMED, USUAL_DAYS, Drift, drifts
 from kpi_platform.monitoring.freshness import judge_freshness
 from kpi_platform.orchestration.resources import PlatformResource
+
+# The columns of the ledger that say what has arrived.
+_JUDGED = (
+    *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+    *("files", "lines", "rows", "is_closed"),
+)
 
 
 @dg.asset_check(
     asset="hour_ledger",
     name="newest_hour_is_recent",
-    description="The newest complete hour (processed, with all of its sources arrived) ended no "
-    "longer ago than KPI_FRESHNESS_LIMIT_HOURS.",
+    description="The newest complete hour (run, with all of its sources arrived) ended no longer "
+    "ago than KPI_FRESHNESS_LIMIT_HOURS; late sources are named, and what to set if one ended.",
 )
 def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     """Compare the newest complete hour of the ledger with the clock."""
     limit = platform.platform.settings.freshness_limit_hours
-    ledger = platform.platform.lake.scan("hour_ledger").collect()
-    found = judge_freshness(ledger, datetime.now(UTC))
+    ledger = platform.platform.lake.scan("hour_ledger").select(_JUDGED).collect()
+    sources = platform.platform.sources
+    known = sources.frame().join(sources.kinds(), on="source")
+    found = judge_freshness(ledger, known, datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=found.is_within(timedelta(hours=limit)),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "newest_complete_hour": str(found.complete or "none"),
             "newest_processed_hour": str(found.processed or "none"),
-            "late_sources": ", ".join(found.late),
+            "late_sources": ", ".join(sorted(found.late)),
+            "advice": found.advice(),
             "age_hours": -1.0 if found.age is None else round(found.age / timedelta(hours=1), 2),
             "limit_hours": limit,
+        },
+    )
+
+
+@dg.asset_check(
+    asset="cleaned_events",
+    name="services_send_what_they_sent",
+    description="No service stopped sending an event that the platform understands, or an "
+    "attribute of it, compared with its last eight days; small numbers say nothing.",
+)
+def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Compare what each service's events carry with what they carried before."""
+    lake = platform.platform.lake
+    table = lake.scan("event_attributes")
+    newest = table.select(pl.col("p_ingest_date_utc").max()).collect().item()
+    found: list[Drift] = []
+    if newest is not None:
+        days = pl.col("p_ingest_date_utc") >= newest - timedelta(days=USUAL_DAYS)
+        hour = pl.col("p_ingest_date_utc").cast(pl.Datetime("us")) + pl.duration(
+            hours=pl.col("p_ingest_hour_utc")
+        )
+        found = drifts(table.filter(days).with_columns(hour=hour).collect())
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "fallen": len(found),
+            "what": "\n".join(each.words() for each in found[:MOST_NAMED]),
         },
     )
 
@@ -44,8 +83,11 @@ _DASHBOARD = [
 
 freshness = dg.define_asset_job(
     "freshness",
-    selection=dg.AssetSelection.checks(newest_hour_is_recent, *_DASHBOARD),
-    description="Judges how recent data and dashboard are, whether or not anything ran.",
+    selection=dg.AssetSelection.checks(
+        newest_hour_is_recent, services_send_what_they_sent, *_DASHBOARD
+    ),
+    description="Judges how recent data and dashboard are, whether or not anything ran, and "
+    "whether services still send what they sent.",
 )
 
 freshness_schedule = dg.ScheduleDefinition(

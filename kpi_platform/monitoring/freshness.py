@@ -1,73 +1,104 @@
-"""How old the newest complete hour is, from the ledger alone.
+"""How old the newest complete hour is, from ledger and sources alone.
 
-Belongs here: the pure judgement, with the clock as an argument. Does not: when it is made.
+Belongs here: the pure judgement, with the clock as an argument. Does not: when it is made, and what
+complete means (schemas/completeness.py).
 
 Dagster's own freshness is per asset, and running an old hour again makes an asset fresh.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-HOUR = timedelta(hours=1)
+from kpi_platform.schemas.completeness import SourceBook, awaited_hours, waits
+from kpi_platform.schemas.hour_ranges import HOUR, hours_within, ranges_of, subtracted
+from kpi_platform.schemas.ledger_hours import (
+    CLOSED,
+    DATA,
+    NOT_READ,
+    OF_THE_HOUR,
+    RAN,
+    hours_by_state,
+)
 
 
 @dataclass(frozen=True)
 class Freshness:
     """What the ledger says at `now`; hours are None where there is none yet.
 
-    `processed`: newest hour that no source failed in. `complete`: newest such hour whose sources
-    have all arrived, that is, had lines in it or in a later hour. `late`: the sources that had
-    none since `complete`. `age`: from the end of `complete` to now.
+    `processed`: newest hour that ran. `complete`: newest such hour that no figure waits for.
+    `late`: the sources that have not delivered through it, with the end of the last hour that they
+    have, or None. `age`: from the end of `complete` to now.
     """
 
     processed: datetime | None
     complete: datetime | None
-    late: tuple[str, ...]
+    late: dict[str, datetime | None]
     age: timedelta | None
 
     def is_within(self, limit: timedelta) -> bool:
         """Whether there is a complete hour and it ended no longer ago than `limit`."""
         return self.age is not None and self.age <= limit
 
+    def advice(self) -> str:
+        """What to write into KPI_SOURCES if a late source has ended, a line for each."""
+        return "\n".join(
+            f"{source}: if it has ended, set until: {end:%Y-%m-%dT%H:%M:%SZ} in KPI_SOURCES"
+            if end
+            else f"{source}: never delivered; if it is not there yet, set since in KPI_SOURCES"
+            for source, end in sorted(self.late.items())
+        )
 
-def judge_freshness(ledger: pl.DataFrame, now: datetime) -> Freshness:
-    """Judge rows of `hour_ledger`: `p_ingest_*`, `source`, `status`, `lines`."""
-    hour = pl.datetime(
-        pl.col("p_ingest_date_utc").dt.year(),
-        pl.col("p_ingest_date_utc").dt.month(),
-        pl.col("p_ingest_date_utc").dt.day(),
-        pl.col("p_ingest_hour_utc"),
-        time_zone="UTC",
+
+def judge_freshness(ledger: pl.DataFrame, sources: pl.DataFrame, now: datetime) -> Freshness:
+    """Judge rows of `hour_ledger`.
+
+    `sources`: those configured, with `source`, `studio`, `game`, `since`, `until`, `kind` and
+    `is_running`.
+    """
+    states = hours_by_state(ledger)
+    runs = ranges_of(states.get((RAN, OF_THE_HOUR), ()))
+    if not runs:
+        return Freshness(None, None, {}, None)
+    start, ran_until = runs[0][0], runs[-1][1]
+    books = [_book(row, states) for row in sources.iter_rows(named=True)]
+    total = [(w.first_hour, w.end_hour) for w in waits(start, runs, books) if w.studio is None]
+    complete = max(hours_within(subtracted(runs, total)), default=None)
+    late = {
+        book.source: _zoned(book.arrived_until)
+        for book in books
+        if any(first < ran_until for first, _ in awaited_hours(book, start, ran_until))
+    }
+    age = None if complete is None else now - complete.replace(tzinfo=UTC) - HOUR
+    return Freshness(_zoned(ran_until - HOUR), _zoned(complete), late, age)
+
+
+def _book(row: dict[str, object], states: dict[tuple[str, str], set[datetime]]) -> SourceBook:
+    source = str(row["source"])
+
+    def hours(state: str) -> Collection[datetime]:
+        return states.get((state, source), ())
+
+    return SourceBook(
+        source,
+        str(row["studio"]),
+        str(row["game"]),
+        str(row["kind"]),
+        _naive(row["since"]),
+        _naive(row["until"]),
+        is_running=bool(row["is_running"]),
+        first_hour=min(hours(DATA), default=None),
+        newest_hour=max(hours(DATA), default=None),
+        closed_hour=max(hours(CLOSED), default=None),
+        not_read=tuple(ranges_of(hours(NOT_READ))),
     )
-    is_processed = pl.col("status") == "processed"
-    rows = ledger.select("source", "lines", hour=hour, is_processed=is_processed).with_columns(
-        arrived_until=pl.col("hour")
-        .filter(pl.col("is_processed") & (pl.col("lines") > 0))
-        .max()
-        .over("source")
-    )
-    has_arrived = (pl.col("arrived_until") >= pl.col("hour")).fill_null(value=False)
-    hours = (
-        rows.group_by("hour")
-        .agg(pl.col("is_processed").all(), has_arrived=has_arrived.all())
-        .filter("is_processed")
-    )
-    processed = _newest(hours)
-    complete = _newest(hours.filter("has_arrived"))
-    return Freshness(
-        processed,
-        complete,
-        tuple(sorted(set(rows.filter(~has_arrived & _after(complete))["source"]))),
-        None if complete is None else now - complete - HOUR,
-    )
 
 
-def _newest(hours: pl.DataFrame) -> datetime | None:
-    newest = hours["hour"].max()
-    return newest.astimezone(UTC) if isinstance(newest, datetime) else None
+def _naive(at: object) -> datetime | None:
+    return at.astimezone(UTC).replace(tzinfo=None) if isinstance(at, datetime) else None
 
 
-def _after(hour: datetime | None) -> pl.Expr:
-    return pl.lit(value=True) if hour is None else pl.col("hour") > pl.lit(hour)
+def _zoned(at: datetime | None) -> datetime | None:
+    return None if at is None else at.replace(tzinfo=UTC)

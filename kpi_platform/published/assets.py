@@ -20,15 +20,20 @@ from kpi_platform.orchestration.recording import (
 )
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.publish import (
+    LOADS_STAMP,
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
+    VALUES,
     Published,
     marts_to_publish,
+    moment_of_entries,
     publication_rows,
     publish,
     restate,
+    stamps_of,
 )
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
+from kpi_platform.published.value_books import KPI_VALUE_BOOKS, VALUE_BOOKS_SCHEMA
 from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import (
@@ -36,12 +41,14 @@ from kpi_platform.storage.kpi_database.embedded import (
     changed_ingest_hours,
     clear_published,
     connect,
+    first_awaited,
+    newest_load,
     pending,
 )
 from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 
 _MARTS = marts_to_publish(read_manifest())
-_VALUES = next(mart for mart in _MARTS if mart.table == "kpi_values")
+_VALUES = next(mart for mart in _MARTS if mart.table == VALUES)
 
 
 def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
@@ -74,8 +81,14 @@ def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
         _books(
             KPI_RESTATEMENTS,
             RESTATEMENTS_SCHEMA,
-            "Every value that changed after it had been published as complete, and which ingest "
-            "hours changed it.",
+            "Every value that changed, appeared or went after it had been published as complete, "
+            "why, and which ingest hours changed it.",
+        ),
+        _books(
+            KPI_VALUE_BOOKS,
+            VALUE_BOOKS_SCHEMA,
+            "Since when each value is complete, what it was and under which definition: an entry "
+            "for each change of these.",
         ),
     ],
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -96,6 +109,7 @@ def publications(
     metadata: dict[str, dict[str, int | float | str]] = {
         PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
         KPI_RESTATEMENTS: {"rows": restated},
+        KPI_VALUE_BOOKS: {"tables": tables},
     }
     for key in sorted(context.selected_asset_keys):
         uri = uri_of(platform.platform.lake, f"published/{key.path[-1]}")
@@ -109,10 +123,15 @@ def _publish(parts: Platform) -> tuple[list[Published], int]:
     path = parts.settings.warehouse_file
     with naming_the_setting(), file_lock(warehouse_lock(path)), connect(path) as con:
         changed, marts = affected_periods_to_publish(con), parts.marts(con)
-        hours, now = changed_ingest_hours(con), datetime.now(UTC)
+        newest, told = newest_load(con), parts.lake.published_stamp(VALUES, LOADS_STAMP) or 0
+        # Hours of a load that a killed run published have caused what it entered, and no more; a
+        # database made anew counts its loads anew.
+        hours = changed_ingest_hours(con, told if newest >= told else 0)
+        now = moment_of_entries(parts.lake, VALUES, datetime.now(UTC))
         # First, as afterwards nobody knows what was published before.
         restated = restate(parts.lake, marts, _VALUES, changed, hours, now)
-        done = publish(parts.lake, marts, _MARTS, changed)
+        stamps = stamps_of(now, max(newest, told if not newest else 0))
+        done = publish(parts.lake, marts, _MARTS, changed, first_awaited(con), stamps)
         if done:
             parts.lake.add_published(PUBLICATIONS, publication_rows(done, datetime.now(UTC)))
         if not pending(con):

@@ -84,7 +84,14 @@ _OF_TABLE = {
         "fingerprint": "Hash of what was read: the same hour read again has the same.",
         "error": "Why the hour failed; null where it did not.",
         "kind": "Kind of the source: `telemetry`, `warehouse`, `console` or `stream`.",
+        "is_closed": "Whether a writer that delivers while the hour lasts said that it is done.",
         "source_error": "Why this source alone could not be read, while the hour went on.",
+    },
+    "event_attributes": {
+        "event_name": "Event; blank in the row of its service.",
+        "attribute": "Attribute of the event; blank in the row of the event.",
+        "events": "Events of the hour.",
+        "carrying": "Of these, those that carry the attribute.",
     },
     "session_parts": {
         "first_at": "First event of the stretch (UTC).",
@@ -157,6 +164,17 @@ _OF_TABLE |= {
         "delta_version": "Version of its Delta table.",
         "complete_through": "End (UTC) of the last period up to which every row is complete.",
         "published_at": "When it was published (UTC).",
+    },
+    "kpi_value_books": {
+        "kpi": "Name of the KPI, as in `kpi_values`.",
+        "period": "First date (UTC) of the period, or date of the cohort.",
+        "studio": "Studio; `all` in the portfolio's totals.",
+        "game": "Game; `all` in totals of a studio and of the portfolio.",
+        "platform": "Platform; `all` in totals.",
+        "value": "Value that it had from then on; null where it is complete no longer.",
+        "is_complete": "Whether it was complete from then on.",
+        "definition_version": "Version of the KPI's definition by which it was computed.",
+        "known_since": "When that was published (UTC).",
     },
     "kpi_restatements": {
         "kpi": "Name of the KPI, as in `kpi_values`.",

@@ -31,7 +31,9 @@ class Source(Strict):
     """One source of a game's data, active from `since` until `until` (UTC, half-open).
 
     It is exactly one of: `telemetry`, a landing folder; `schema`, a schema of the studio's
-    warehouse with its `tables`; `feed`, a console or stream platform's data. `reread_hours`: how
+    warehouse with its `tables`; `feed`, a console or stream platform's data. `delivery: running` is
+    what writes while an hour lasts: the hour has arrived with a later one, or with a file
+    `_SUCCESS` in its folder. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
     they can be seen. `format`: how the lines of telemetry files are written whose names do not say
     so; `auto` goes by each file's first character.
@@ -46,6 +48,7 @@ class Source(Strict):
     player_ids: Literal["global", "local"] = "global"
     since: datetime | None = None
     until: datetime | None = None
+    delivery: Literal["whole", "running"] = "whole"
     reread_hours: int = Field(3, ge=3, le=24 * 31)
 
     @field_validator("since", "until")
@@ -158,9 +161,10 @@ class Sources(Strict):
         return pl.DataFrame(rows, NO_SERVICES.schema, orient="row")
 
     def kinds(self) -> pl.DataFrame:
-        """One row per source: `source` and its `kind`."""
-        rows = [(source.key, source.kind) for _, _, source in self.walk()]
-        return pl.DataFrame(rows, {"source": pl.String, "kind": pl.String}, orient="row")
+        """One row per source: `source`, its `kind`, and `is_running`, how it delivers."""
+        rows = [(s.key, s.kind, s.delivery == "running") for _, _, s in self.walk()]
+        schema = {"source": pl.String, "kind": pl.String, "is_running": pl.Boolean}
+        return pl.DataFrame(rows, schema, orient="row")
 
     def source_of_folder(self, folder: str) -> str:
         """The source key of a landing folder; a folder that no source names is its own key.
@@ -181,6 +185,10 @@ class Sources(Strict):
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""
         return {s.key: s.telemetry for _, _, s in self.walk() if s.telemetry is not None}
+
+    def running(self) -> set[str]:
+        """Keys of the sources that deliver while an hour lasts."""
+        return {source.key for _, _, source in self.walk() if source.delivery == "running"}
 
     def active_in(self, hour: datetime, *kinds: Kind) -> list[str]:
         """Keys of the sources (of these kinds, or all) active in the hour that starts at `hour`."""

@@ -181,7 +181,8 @@ class StudioDimensions(Contract):
 class HourLedger(Contract):
     """One row per ingest hour and source: what arrived and where every line went.
 
-    `source_error`: why this source alone could not be read, while the hour went on.
+    `source_error`: why this source alone could not be read, while the hour went on. `is_closed`:
+    whether the writer of a source that delivers while the hour lasts has said that it is done.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -204,6 +205,7 @@ class HourLedger(Contract):
     error = _text(nullable=True)
     kind = dy.String(nullable=True, regex="^(telemetry|warehouse|console|stream)$")
     source_error = _text(nullable=True)
+    is_closed = dy.Bool(nullable=True)
 
 
 class TableLedger(Contract):
@@ -222,6 +224,21 @@ class TableLedger(Contract):
     quarantined = _count()
     duplicates = _count()
     suppressed = _count()
+
+
+class EventAttributes(Contract):
+    """One row per ingest hour, source, service, event and attribute: how many of the `events` were
+    `carrying` it. With a blank attribute a row of the event, with a blank event one of the service.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    service_name = dy.String(nullable=False, primary_key=True)
+    event_name = dy.String(nullable=False, primary_key=True)
+    attribute = dy.String(nullable=False, primary_key=True)
+    events = _count()
+    carrying = _count()
 
 
 class SessionParts(Contract):
@@ -470,6 +487,7 @@ TABLES: dict[str, Table] = {
         CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
     ),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
+    "event_attributes": Table(EventAttributes, ("p_ingest_date_utc",)),
     "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),
     "sessions": Table(Sessions, ("p_started_date_utc",)),
     "sightings": Table(Sightings, INGEST_HOUR, statistics=("event_at", "player_id")),

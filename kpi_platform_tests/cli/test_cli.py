@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.servers import PostgresServer
 
@@ -36,9 +37,39 @@ def kpi(*arguments: str, **settings: str) -> "subprocess.CompletedProcess[str]":
 def home(tmp_path: Path) -> str:
     """A lake with one player on two devices, upgraded once."""
     rows = [
-        (PLAYER, "Client", "deck", "1.9", START, UPGRADE, "closed", UPGRADE.date().replace(day=1)),
-        (PLAYER, "Client", "deck", "1.10", UPGRADE, None, "open", UPGRADE.date().replace(day=1)),
-        (PLAYER, "Client", "phone", "1.9", START, None, "open", START.date().replace(day=1)),
+        (
+            PLAYER,
+            "Client",
+            "deck",
+            "1.9",
+            version_sort_key("1.9"),
+            START,
+            UPGRADE,
+            "closed",
+            UPGRADE.date().replace(day=1),
+        ),
+        (
+            PLAYER,
+            "Client",
+            "deck",
+            "1.10",
+            version_sort_key("1.10"),
+            UPGRADE,
+            None,
+            "open",
+            UPGRADE.date().replace(day=1),
+        ),
+        (
+            PLAYER,
+            "Client",
+            "phone",
+            "1.9",
+            version_sort_key("1.9"),
+            START,
+            None,
+            "open",
+            START.date().replace(day=1),
+        ),
     ]
     schema = TABLES["user_version_intervals"].polars_schema
     lake = Lake(str(tmp_path / "lake"))

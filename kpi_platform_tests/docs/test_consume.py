@@ -15,6 +15,7 @@ import pytest
 import sqlglot
 
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.lake_query import run_query
 from kpi_platform_tests.servers import PostgresServer
@@ -42,8 +43,28 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     """A player who upgraded in hour 5, and sessions before, at and after it."""
     lake = Lake(str(tmp_path_factory.mktemp("lake")))
     intervals = [
-        ("p", "Client", "deck", "1.9", START, START + 5 * HOUR, "closed", START.date()),
-        ("p", "Client", "deck", "1.10", START + 5 * HOUR, None, "open", START.date()),
+        (
+            "p",
+            "Client",
+            "deck",
+            "1.9",
+            version_sort_key("1.9"),
+            START,
+            START + 5 * HOUR,
+            "closed",
+            START.date(),
+        ),
+        (
+            "p",
+            "Client",
+            "deck",
+            "1.10",
+            version_sort_key("1.10"),
+            START + 5 * HOUR,
+            None,
+            "open",
+            START.date(),
+        ),
     ]
     schema = TABLES["user_version_intervals"].polars_schema
     lake.append("user_version_intervals", pl.DataFrame(intervals, schema=schema, orient="row"))

@@ -61,7 +61,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Followed:
     folder = tmp_path_factory.mktemp("recipes")
     copy = folder / "dbt"
     shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("target", "logs"))
-    insert(copy / KPI_FILES[0], fenced("add-a-kpi.md", "sql"), "    is_complete\nfrom measured")
+    insert(copy / KPI_FILES[0], fenced("add-a-kpi.md", "sql"), "    is_complete,\n    is_wau")
     insert(copy / KPI_FILES[1], fenced("add-a-kpi.md", "yaml"), LAST_COLUMN)
     insert(copy / EVENT_FILES[0], fenced("add-an-event.md", "sql"), "    purchase_id,\n")
     columns = "      - name: event_id\n"
@@ -94,7 +94,7 @@ def test_a_kpi_of_two_files_is_in_kpi_values(followed: Followed) -> None:
     )
     assert "date as period" in row and row.endswith("from days")
     assert "weekly_stickiness::double precision as value" in row
-    assert "'1'::varchar as definition_version" in row
+    assert "'1'::varchar as definition_version" in row and "is_mau_complete as is_complete" in row
 
 
 def test_a_kpi_of_two_files_is_in_seeds_and_page(followed: Followed) -> None:

@@ -19,9 +19,9 @@ PAGE = Path(__file__).parents[2] / "docs" / "completeness.md"
 VALUES = Publication("kpi_values", "date", "period", ("kpi_daily",))
 HOURS = hours_from(utc(1), 49)
 LATE = utc(1, 20)
-SHOWN = ("arpdau_usd", "dau", "new_players", "retention_classic_d1", "revenue_usd")
+SHOWN = ("arpdau_usd", "arppu_usd", "dau", "new_players", "retention_classic_d1", "revenue_usd")
 QUERY = (
-    "select kpi, period, old_value, new_value, caused_by_hours from kpi_restatements"
+    "select kpi, period, old_value, new_value, cause, caused_by_hours from kpi_restatements"
     f" where studio = 'all' and kpi in {SHOWN} order by kpi, period"
 )
 
@@ -72,9 +72,9 @@ def _publish(lake: Lake, build: FastBuild, events: list[Event], minute: int) -> 
 def _log(lake: Lake) -> str:
     with run_query(lake, QUERY) as found:
         lines = [",".join(column for column, *_ in found.description or ())]
-        for kpi, period, old, new, hours in found.fetchall():
+        for kpi, period, old, new, cause, hours in found.fetchall():
             caused = " ".join(f"{hour:%Y-%m-%d %H:%M}" for hour in hours)
-            lines.append(f"{kpi},{period},{_text(old)},{_text(new)},{caused}")
+            lines.append(f"{kpi},{period},{_text(old)},{_text(new)},{cause},{caused}")
     return "\n".join(lines) + "\n"
 
 

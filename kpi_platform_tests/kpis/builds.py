@@ -86,13 +86,17 @@ class Lake:
     def _ledger(self) -> pl.DataFrame:
         sources = sorted({event.source for event in self.events} | set(self.studio_of))
         rows = [
-            (hour.date(), hour.hour, source, "processed", sum(e.source == source for e in events))
+            (hour.date(), hour.hour, source, "processed", min(lines, 1), lines, lines)
             for hour, events in self.hours.items()
             for source in sources
+            for lines in [sum(event.source == source for event in events)]
         ]
         schema = {
             name: TABLES["hour_ledger"].polars_schema[name]
-            for name in ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines")
+            for name in (
+                *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+                *("files", "lines", "rows"),
+            )
         }
         return pl.DataFrame(rows, schema=schema, orient="row")
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from statistics import median
 
+from kpi_platform_tests.kpis.reference_completeness import Arrivals, Known
 from kpi_platform_tests.reference import (
     Event,
     Row,
@@ -103,10 +104,22 @@ class World:
             for group in groups
         ]
         self.now = max(self.hours) + HOUR
-        self.newest = {
-            source: max(hour for hour, found in self.hours.items() if has(found, source))
-            for source in {event.source for event in events}
-        }
+        self.arrivals = Arrivals(
+            min(self.hours),
+            set(self.hours),
+            {
+                source: Known(
+                    label(known.studio),
+                    label(known.game),
+                    known.since,
+                    known.until,
+                    is_named=source in self.sources,
+                    data={hour for hour, found in self.hours.items() if has(found, source)},
+                )
+                for source in sorted({*self.sources, *(event.source for event in events)})
+                for known in [self.known(source)]
+            },
+        )
 
     def known(self, source: str) -> KnownSource:
         """The source as configured, else unassigned."""
@@ -131,22 +144,8 @@ class World:
 
     def is_complete(self, grain: Grain, start: datetime, end: datetime) -> bool:
         """Whether the period is over and every ingest hour of it has arrived for all sources."""
-        for source in {*self.sources, *self.newest}:
-            known = self.known(source)
-            if grain[0] not in {label(known.studio), "all"} or grain[1] not in {
-                label(known.game),
-                "all",
-            }:
-                continue
-            hour = start
-            while hour < end:
-                active = (known.since is None or known.since <= hour) and (
-                    known.until is None or hour < known.until
-                )
-                if active and (source not in self.newest or self.newest[source] < hour):
-                    return False
-                hour += HOUR
-        return end <= self.now
+        studio, game = (None if part == "all" else part for part in grain[:2])
+        return self.arrivals.is_complete(studio, game, start, end)
 
     def kpi_hourly(self) -> list[Row]:
         """The table `kpi_hourly`."""
@@ -238,6 +237,9 @@ class World:
             "crash_free_sessions": ratio(sum(not s.has_crash for s in started), len(started)),
             "crash_free_players": ratio(len(dau - crashed(today)), len(dau)),
             "is_complete": self.is_complete(grain, start, start + DAY),
+            "is_wau_complete": self.is_complete(grain, start - 6 * DAY, start + DAY),
+            "is_mau_complete": self.is_complete(grain, start - 29 * DAY, start + DAY),
+            "is_churn_complete": self.is_complete(grain, start, start + 29 * DAY),
         }
 
     def is_over(self, day: date) -> bool:

@@ -57,7 +57,8 @@ def kpi_columns(manifest: dict[str, Any], tables: Sequence[str] = TABLES) -> set
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model" and node["name"] in tables
         for column in node["columns"]
-        if column not in GRAIN | {"is_complete"}
+        # Flags say what a figure may be taken for, and are none.
+        if column not in GRAIN and not column.startswith("is_")
     }
 
 

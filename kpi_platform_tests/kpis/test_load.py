@@ -1,6 +1,7 @@
 """What a load reads, replaces and notes as affected, without dbt."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -8,23 +9,32 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from kpi_platform.kpis.load import LakeTable, load, own_players
+from kpi_platform.kpis.arrival_books import record_days, stored_waits
+from kpi_platform.kpis.load import LEDGER_SCHEMA, LakeTable, load, own_players
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,
     affected_periods_to_publish,
     clear_published,
     connect,
+    count,
     mark_built,
     needs_full_refresh,
     pending,
+    prepare,
 )
 from kpi_platform_tests.kpis.builds import NO_SOURCES, Lake, by_hour, hours_from, utc
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES, Event, cleaned_events
 
 Con = duckdb.DuckDBPyConnection
 HOURS = hours_from(utc(1), 12)
+# The folder as a source that is waited for.
+NAMED = pl.DataFrame(
+    [("folder", "s", "g", "global", utc(1), None)], NO_SOURCES.schema, orient="row"
+)
 
 
 @pytest.fixture
@@ -43,9 +53,9 @@ def lake_of(*events: Event) -> Lake:
     return Lake(by_hour(events, HOURS), {"folder": ("unassigned", "folder")})
 
 
-def load_and_build(con: Con, lake: Lake) -> None:
+def load_and_build(con: Con, lake: Lake, sources: pl.DataFrame = NO_SOURCES) -> None:
     """Load as if dbt and publishing followed."""
-    load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    load(con, lake.tables(), sources, PLAYER_ID_ATTRIBUTES)
     mark_built(con, "project")
     clear_published(con)
 
@@ -82,9 +92,9 @@ def test_an_unchanged_lake_reads_nothing(con: Con) -> None:
 
 def test_an_event_affects_its_hour_and_the_start_of_its_session(con: Con) -> None:
     first = event(utc(1, 5, 10), PlayerId="p1")
-    load_and_build(con, lake_of(first))
+    load_and_build(con, lake_of(first), NAMED)
 
-    found = affected(con, lake_of(first, event(utc(1, 8, 20))))
+    found = affected(con, lake_of(first, event(utc(1, 8, 20))), NAMED)
 
     assert found == {
         "events": [8],
@@ -143,9 +153,9 @@ def test_a_late_sign_in_affects_the_hours_with_events_of_its_session(con: Con) -
 def test_an_emptied_hour_affects_what_it_held(con: Con) -> None:
     kept = event(utc(1, 3), PlayerId="p1")
     gone = event(utc(1, 6), session=" ", UserId="p2")
-    load_and_build(con, lake_of(kept, gone))
+    load_and_build(con, lake_of(kept, gone), NAMED)
 
-    found = affected(con, lake_of(kept))
+    found = affected(con, lake_of(kept), NAMED)
 
     # No later hour had data: the hours 4 to 11 wait again, up to 6 newly.
     assert found == {"events": [6], "players": ["p2"], "progress": [4, 5, 6]}
@@ -166,6 +176,104 @@ def test_arrival_affects_the_hours_and_dates_that_waited_for_it(con: Con) -> Non
     found = affected(con, lake_of(event(utc(1, 11)), late), sources)
 
     assert found == {"events": [6], "running": [6], "sessions": [6], "progress": [4, 5, 6]}
+
+
+def test_days_that_were_over_and_arrive_turn_what_trails_behind_them(con: Con) -> None:
+    """Hours never run, two days before: the day, and the flags of windows that reach to it."""
+    hours = hours_from(utc(1), 96)
+    lake = Lake(by_hour([event(hour) for hour in hours], hours), {"folder": ("s", "g")})
+    whole = dict(lake.hours)
+    lake.hours = {hour: found for hour, found in whole.items() if hour.day != 2 or hour.hour < 20}
+    load_and_build(con, lake, NAMED)
+    assert stored_waits(con)[0].first_hour == datetime(2026, 1, 2, 20)  # noqa: DTZ001
+
+    lake.hours = whole
+    affected(con, lake, NAMED)
+
+    dates = con.execute("select date from lake.affected_dates where reason = 'arrivals'")
+    assert dates.fetchall() == [(date(2026, 1, 2),)]
+    # What is yet to come is all that is waited for, by the game, its studio and the portfolio.
+    assert {wait.first_hour for wait in stored_waits(con)} == {datetime(2026, 1, 5)}  # noqa: DTZ001
+    assert count(con, "select count(*) from lake.source_hours") == 2
+
+
+def test_hours_before_a_source_was_known_stand_for_it_unless_files_of_it_lie_there(
+    con: Con,
+) -> None:
+    """A feed added late, two of whose hours hold files, until a run has looked at them."""
+    late = pl.DataFrame(
+        [*NAMED.rows(), ("late", "s", "h", "global", utc(1), None)], NO_SOURCES.schema, orient="row"
+    )
+    of_late = [Event("s9", utc(1, 11), "Crash", utc(1, 11), source="late")]
+    asked: list[str] = []
+
+    def files_in(source: str, hours: Sequence[datetime]) -> list[datetime]:
+        asked.append(source)
+        return [hour for hour in hours if hour.hour in (4, 6)]
+
+    def waits_of_late(*events: Event) -> list[int]:
+        lake = Lake(by_hour([event(utc(1, 11)), *events], HOURS), {"folder": ("s", "g")})
+        load(con, lake.tables(), late, PLAYER_ID_ATTRIBUTES, files_in=files_in)
+        return [w.first_hour.hour for w in stored_waits(con) if w.game == "h"]
+
+    load_and_build(con, lake_of(event(utc(1, 11))), NAMED)
+
+    assert waits_of_late() == [0, 4, 6]
+    # The runs that read its newest hour looked at all others too; what is yet to come is left.
+    assert waits_of_late(*of_late) == [12]
+    assert asked == ["late"]
+
+
+def test_an_hour_that_was_read_but_not_decoded_has_not_arrived(con: Con) -> None:
+    """It failed between the two, or a run of the raw table alone came before."""
+    lake = lake_of(event(utc(1, 5)), event(utc(1, 11)))
+    [ledger, *others] = lake.tables()
+    undecoded = pl.col("p_ingest_hour_utc") == 5
+    raw = LakeTable(
+        ledger.name,
+        {key: f"raw {signature}" for key, signature in ledger.partitions.items()},
+        lambda key: ledger.read(key).with_columns(
+            rows=pl.when(undecoded).then(None).otherwise("rows")
+        ),
+    )
+
+    load(con, [raw, *others], NAMED, PLAYER_ID_ATTRIBUTES)
+    assert utc(1, 5).replace(tzinfo=None) in {wait.first_hour for wait in stored_waits(con)}
+    load(con, [ledger, *others], NAMED, PLAYER_ID_ATTRIBUTES)
+    assert utc(1, 5).replace(tzinfo=None) not in {wait.first_hour for wait in stored_waits(con)}
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 23), st.integers(0, 4)), max_size=40))
+def test_books_kept_day_by_day_are_those_of_the_whole_ledger(
+    moves: list[tuple[int, int, int]],
+) -> None:
+    """Whatever order hours came in, failed, were emptied or undecoded, and came again."""
+    ledger: dict[tuple[date, int], tuple[str, int, int | None]] = {}
+    states = [("processed", 1, 5), ("processed", 0, 0), ("failed", 1, None), ("processed", 1, None)]
+
+    def rows(days: set[date]) -> pl.DataFrame:
+        found = [
+            (day, hour, "a", status, files, files, decoded, None)
+            for (day, hour), (status, files, decoded) in sorted(ledger.items())
+            if day in days
+        ]
+        return pl.DataFrame(found, LEDGER_SCHEMA, orient="row")
+
+    with closing(duckdb.connect()) as con, closing(duckdb.connect()) as fresh:
+        for each in (con, fresh):
+            prepare(each)
+        for day_number, hour, state in moves:
+            day = date(2026, 1, 1 + day_number)
+            if state == len(states):
+                ledger.pop((day, hour), None)
+            else:
+                ledger[day, hour] = states[state]
+            record_days(con, [day], rows({day}))
+        every = {date(2026, 1, day) for day in range(1, 5)}
+        record_days(fresh, every, rows(every))
+        query = "from lake.source_hours order by all"
+        assert con.execute(query).fetchall() == fresh.execute(query).fetchall()
 
 
 def test_a_new_date_is_affected_though_nothing_happened(con: Con) -> None:

@@ -4,12 +4,13 @@ Belongs here: driving the real steps over real Delta tables, crashes included, a
 tables back. Does not: choosing the moves, and knowing what the tables should hold.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -64,11 +65,9 @@ class FaultyLake(Lake):
         self._count()
         super().replace(table, rows, predicate)
 
-    def stream_hours(
-        self, table: str, frames: Callable[[], Iterator[pl.DataFrame]], hours: Sequence[datetime]
-    ) -> None:
+    def stream_hours(self, *arguments: Any, **options: Any) -> None:
         self._count()
-        super().stream_hours(table, frames, hours)
+        super().stream_hours(*arguments, **options)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         self._count()

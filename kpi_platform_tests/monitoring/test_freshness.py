@@ -1,5 +1,6 @@
 """Freshness from small ledgers: what counts as complete, and who is late."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -16,8 +17,16 @@ LEDGER = TABLES["hour_ledger"].polars_schema
 Row = tuple[int, str, str, int]
 
 
-def judge(*rows: Row, now: datetime = NOW) -> Freshness:
-    """Rows are (hour of the day, source, status, lines)."""
+KNOWN = {
+    **dict.fromkeys(("source", "studio", "game"), pl.String),
+    **dict.fromkeys(("since", "until"), pl.Datetime("us", "UTC")),
+    "kind": pl.String,
+    "is_running": pl.Boolean,
+}
+
+
+def judge(*rows: Row, now: datetime = NOW, ended: Sequence[str] = ()) -> Freshness:
+    """Rows are (hour of the day, source, status, lines); sources are active since the day began."""
     ledger = pl.DataFrame(
         [
             {
@@ -26,17 +35,25 @@ def judge(*rows: Row, now: datetime = NOW) -> Freshness:
                 "source": source,
                 "status": status,
                 "lines": lines,
+                "files": min(lines, 1),
+                "rows": lines if status == "processed" else None,
             }
             for hour, source, status, lines in rows
         ],
         schema={name: LEDGER[name] for name in LEDGER.names()},
     )
-    return judge_freshness(ledger, now)
+    sources = {source: None for _, source, _, _ in rows} | dict.fromkeys(ended, NOW - 3 * HOUR)
+    known = pl.DataFrame(
+        [(name, "s", "g", DAY, until, "telemetry", False) for name, until in sources.items()],
+        KNOWN,
+        orient="row",
+    )
+    return judge_freshness(ledger, known, now)
 
 
 def test_the_age_is_counted_from_the_end_of_the_newest_complete_hour() -> None:
     found = judge((3, "a", "processed", 5), (4, "a", "processed", 5))
-    assert found == Freshness(DAY + 4 * HOUR, DAY + 4 * HOUR, (), timedelta(hours=1, minutes=30))
+    assert found == Freshness(DAY + 4 * HOUR, DAY + 4 * HOUR, {}, timedelta(hours=1, minutes=30))
     assert found.is_within(timedelta(minutes=90))
     assert not found.is_within(timedelta(minutes=89))
 
@@ -54,8 +71,10 @@ def test_empty_hours_do_not_hide_a_source_that_fell_silent() -> None:
     assert (found.processed, found.complete, found.late) == (
         DAY + 4 * HOUR,
         DAY + 2 * HOUR,
-        ("b",),
+        {"b": DAY + 3 * HOUR},
     )
+    assert "b: if it has ended, set until: 2026-03-10T03:00:00Z" in found.advice()
+    assert judge(*rows, ended=["b"]).complete == DAY + 4 * HOUR
 
 
 def test_an_empty_hour_is_complete_as_soon_as_a_later_one_has_data() -> None:

@@ -116,6 +116,25 @@ def test_complete_through_is_the_end_of_the_last_complete_period(
     }
 
 
+def test_no_table_is_complete_through_an_hour_that_is_waited_for(
+    tmp_path: Path, con: duckdb.DuckDBPyConnection
+) -> None:
+    """An hour that never ran has no row that could say so."""
+    con.execute("update marts.kpi_hourly set is_complete = true")
+    stream = Publication("kpi_daily", "date", "date", kind="stream")
+
+    def through(publication: Publication, **awaited: datetime) -> datetime | None:
+        [done] = publish(Lake(str(tmp_path)), EmbeddedMarts(con), [publication], {"*": []}, awaited)
+        return done.complete_through
+
+    day, hour = datetime(2026, 1, 2, 9), datetime(2026, 1, 1, 5)  # noqa: DTZ001
+    assert through(DAILY) == datetime(2026, 1, 3, tzinfo=UTC)
+    assert through(DAILY, telemetry=day) == datetime(2026, 1, 2, tzinfo=UTC)
+    assert through(stream, telemetry=day) == datetime(2026, 1, 3, tzinfo=UTC)
+    assert through(HOURLY, telemetry=hour) is None
+    assert through(HOURLY, telemetry=day) == datetime(2026, 1, 1, 6, tzinfo=UTC)
+
+
 def test_models_say_how_they_are_published() -> None:
     config = {"meta": {"publish": {"period": "date", "column": "date"}}}
     manifest = {

@@ -13,6 +13,7 @@ from kpi_platform.published.restatements import (
     KPI_RESTATEMENTS,
     RESTATEMENTS_SCHEMA,
     restatements,
+    span_of_kpi,
 )
 from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
 from kpi_platform.storage.lake.lake import Lake
@@ -30,7 +31,8 @@ def values(rows: Iterable[tuple[str, date, float, bool]]) -> pl.DataFrame:
         {"kpi": pl.String, "period": pl.Date, "value": pl.Float64, "is_complete": pl.Boolean},
         orient="row",
     )
-    return frame.with_columns(pl.lit("all").alias(name) for name in ("studio", "game", "platform"))
+    named = (pl.lit("all").alias(name) for name in ("studio", "game", "platform"))
+    return frame.with_columns(*named, definition_version=pl.lit("1"))
 
 
 def hours(*rows: tuple[datetime, date]) -> pl.DataFrame:
@@ -49,6 +51,48 @@ def test_only_complete_values_that_differ_or_vanish_are_restated() -> None:
     assert found.select("kpi", "old_value", "new_value", "caused_by_hours").rows() == [
         ("wau", 2.0, None, [])
     ]
+
+
+def test_a_value_that_appears_where_all_was_said_to_be_there_is_restated() -> None:
+    """A refund by late payers, a game heard of late: who read the day read that there is none."""
+    day, month = date(2026, 1, 1), date(2026, 1, 2)
+    old = [("dau", day, 1, True), ("dau", month, 1, True), ("mau_calendar", month, 1, False)]
+    new = [*old, ("arppu_usd", day, 3, True), ("monthly_payers", month, 4, True)]
+    new += [("retention_classic_d7", day, 0.5, True)]
+    game = values([("dau", day, 1, True)]).with_columns(studio=pl.lit("s"), game=pl.lit("g"))
+
+    found = restatements(values(old), pl.concat([values(new), game]), NO_HOURS, AT)
+
+    # The month, and day 7 of the cohort, had not been complete: theirs are the first values.
+    assert found.select("kpi", "studio", "old_value", "new_value").rows() == [
+        ("arppu_usd", "all", None, 3.0),
+        ("dau", "s", None, 1.0),
+    ]
+    # A KPI that a release adds restates nothing.
+    whole = restatements(values(old), values(new), NO_HOURS, AT, is_whole=True)
+    assert whole.height == 0
+
+
+def test_a_cause_is_named() -> None:
+    day = date(2026, 1, 1)
+    old, new = values([("dau", day, 1, True)]), values([("dau", day, 2, True)])
+    otherwise = new.with_columns(definition_version=pl.lit("2"))
+    changed = hours((FIRST, day))
+
+    causes = [
+        restatements(old, rows, changes, AT)["cause"].to_list()
+        for rows, changes in ((new, changed), (new, NO_HOURS), (otherwise, changed))
+    ]
+
+    assert causes == [["hours"], ["settings"], ["definition"]]
+
+
+def test_every_kpi_of_the_table_is_complete_with_its_own_dates() -> None:
+    kpis = pl.DataFrame(
+        {"kpi": ["dau", "wau", "stickiness", "churn_28", "ltv_d30_usd", "installs"]}
+    )
+    spans = kpis.select(span=span_of_kpi())["span"].to_list()
+    assert spans == ["day", "week", "month", "churn", "d30", "console"]
 
 
 def test_a_value_is_due_to_the_hours_with_events_near_its_period() -> None:

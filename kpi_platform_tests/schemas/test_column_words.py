@@ -6,7 +6,7 @@ import pytest
 from kpi_platform.schemas.column_words import _EVERYWHERE, _OF_TABLE, words_of_column, words_of_type
 from kpi_platform.schemas.tables import TABLES
 
-BOOKS = {"publications", "kpi_restatements"}
+BOOKS = {"publications", "kpi_restatements", "kpi_value_books"}
 
 
 @pytest.mark.parametrize("table", TABLES)

@@ -22,6 +22,14 @@ progress as (
     join {{ source('lake', 'loads') }} using (load_id)
     where not is_built and reason = 'progress'
 ),
+-- Dates that were over before and whose hours arrived since, or no longer have: what trails behind
+-- them, or looked ahead at them, has another flag.
+arrived as (
+    select distinct date
+    from {{ source('lake', 'affected_dates') }}
+    join {{ source('lake', 'loads') }} using (load_id)
+    where not is_built and reason = 'arrivals'
+),
 played as (select distinct date from {{ source('lake', 'changed_player_days') }})
 select date from {{ ref('affected_activity_dates') }}
 union
@@ -38,6 +46,12 @@ from played cross join {{ numbers(28) }} r cross join {{ ref('processed_through'
 where date - n - 1 + 28 < now_at::date
 union
 select date - 28 from progress
+union
+select date + n
+from arrived cross join {{ numbers(30) }} r cross join {{ ref('processed_through') }}
+where date + n <= today
+union
+select date - n - 1 from arrived cross join {{ numbers(28) }} r
 union
 select date from {{ ref('affected_play_cohort_dates') }}
 union

@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['date', 'studio', 'game'],
-    meta={'publish': {'period': 'date', 'column': 'date'}}
+    meta={'publish': {'period': 'date', 'column': 'date', 'kind': 'console'}}
 ) }}
 -- The feed is small, and its shares look at everything before: all dates are asked.
 with days as (

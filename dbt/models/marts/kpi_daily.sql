@@ -101,6 +101,9 @@ cohorts as (
 ),
 periods as (select distinct date from spine),
 waiting as ({{ waiting_grains('periods', 'date') }}),
+waiting_7 as ({{ waiting_grains('periods', 'date', days_before=6) }}),
+waiting_30 as ({{ waiting_grains('periods', 'date', days_before=29) }}),
+waiting_churn as ({{ waiting_grains('periods', 'date', days_after=28) }}),
 measured as (
     select
         date, studio, game, platform,
@@ -124,7 +127,10 @@ measured as (
         coalesce(payers, 0)::bigint as payers,
         coalesce(first_payers, 0) as first_payers,
         conversion_cohort_d7, conversion_cohort_d30, ltv_d7_usd, ltv_d30_usd,
-        coalesce(date + 1 <= now_at, false) and w.game is null as is_complete
+        coalesce(date + 1 <= now_at, false) and w.game is null as is_complete,
+        coalesce(date + 1 <= now_at, false) and w7.game is null as is_wau_complete,
+        coalesce(date + 1 <= now_at, false) and w30.game is null as is_mau_complete,
+        coalesce(date + 29 <= now_at, false) and wc.game is null as is_churn_complete
     from spine
     cross join {{ ref('processed_through') }}
     left join trailing_players using (date, studio, game, platform)
@@ -136,6 +142,9 @@ measured as (
     left join revenue using (date, studio, game, platform)
     left join cohorts using (date, studio, game, platform)
     left join waiting w using (date, studio, game)
+    left join waiting_7 w7 using (date, studio, game)
+    left join waiting_30 w30 using (date, studio, game)
+    left join waiting_churn wc using (date, studio, game)
 )
 select
     date, studio, game, platform,
@@ -169,5 +178,8 @@ select
     ltv_d30_usd,
     1 - crashed_sessions / nullif(sessions, 0) as crash_free_sessions,
     1 - crashed_players / nullif(dau, 0) as crash_free_players,
-    is_complete
+    is_complete,
+    is_wau_complete,
+    is_mau_complete,
+    is_churn_complete
 from measured

@@ -2,7 +2,7 @@
     unique_key=['date', 'studio', 'game'],
     meta={
         'window': {'relation': 'affected_stream_dates', 'period': 'date', 'column': 'date'},
-        'publish': {'period': 'date', 'column': 'date'}
+        'publish': {'period': 'date', 'column': 'date', 'kind': 'stream'}
     }
 ) }}
 with games as (

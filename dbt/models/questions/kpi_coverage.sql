@@ -31,9 +31,9 @@ grains as (
     union
     select studio, game, 'all' from feeds
     union
-    select studio, game, 'all' from {{ ref('source_arrivals') }}
+    select {{ grain_label('studio') }}, {{ grain_label('game') }}, 'all' from {{ ref('stg_sources') }}
     union
-    select studio, 'all', 'all' from {{ ref('source_arrivals') }}
+    select {{ grain_label('studio') }}, 'all', 'all' from {{ ref('stg_sources') }}
 ),
 asked as (
     select

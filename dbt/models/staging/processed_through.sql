@@ -1,5 +1,5 @@
 select
-    max(ingest_hour) + interval '1 hour' as now_at,
-    max(ingest_hour)::date as today
-from {{ ref('stg_hour_ledger') }}
-where is_processed
+    max(end_hour) as now_at,
+    (max(end_hour) - interval '1 hour')::date as today
+from {{ ref('stg_source_hours') }}
+where state = 'ran'

@@ -13,6 +13,7 @@ from typing import NamedTuple, Self
 
 import polars as pl
 
+from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
 from kpi_platform.arrivals.telemetry.parse import (
     FileCounts,
     Origin,
@@ -118,6 +119,7 @@ class RawStep:
         self._sources = sources
         self._limits = limits
         self._files: dict[datetime, list[LandingFile]] = {}
+        self._closed: dict[datetime, set[str]] = {}
         self._found: list[str] = []
         self._consumed: Mapping[datetime, Consumed] = {}
 
@@ -132,11 +134,13 @@ class RawStep:
         """Names, sizes and ETags of each hour's files, and the settings that decide about them."""
         self._consumed = read_consumed(self._lake, self.table, hours)
         self._files = {hour: [] for hour in hours}
+        self._closed = {hour: set() for hour in hours}
         folders = self._landing.folders()
         self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
         for folder in folders:
             for hour, files in self._landing.list_hours(folder, hours).items():
                 self._files[hour] += [file for file in files if file.is_readable]
+                self._closed[hour] |= closed_sources(files, self._sources)
         return {hour: self._input(hour) for hour in hours}
 
     def weight(self, hour: datetime) -> int:
@@ -170,7 +174,8 @@ class RawStep:
             new = empty_rows(hour, set(self._expected(hour)) - set(known["source"]))
             rows = pl.concat([known, new.select(known.columns)])
             looks = [self._source_fingerprint(hour, source) for source in rows["source"]]
-            refreshed.append(rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String)))
+            rows = rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String))
+            refreshed.append(self._with_closed(rows, hour, known))
         write_ledger(self._lake, pl.concat(refreshed), hours, "telemetry")
 
     def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
@@ -189,9 +194,28 @@ class RawStep:
         for counts, reading in counted:
             if not reading.content.is_gone:
                 tallies[reading.hour][reading.source].add(counts, reading)
-        rows = pl.concat([self._ledger(hour, tallies[hour]) for hour in hours])
+        known = self._known_closed(hours)
+        rows = pl.concat(
+            [
+                self._with_closed(self._ledger(hour, tallies[hour]), hour, known[hour])
+                for hour in hours
+            ]
+        )
         write_ledger(self._lake, rows, hours, "telemetry")
         return {hour: self._done(tallies[hour]) for hour in hours}
+
+    def _known_closed(self, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
+        """The ledger's rows, by which it knows of closed hours; none where nobody closes any."""
+        if not self._sources.running():
+            return dict.fromkeys(hours, pl.DataFrame(schema=TABLES["hour_ledger"].polars_schema))
+        return hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
+
+    def _with_closed(self, rows: pl.DataFrame, hour: datetime, known: pl.DataFrame) -> pl.DataFrame:
+        """Ledger rows with what is closed: once seen, it counts."""
+        before = known.filter(pl.col("is_closed").fill_null(value=False))["source"].to_list()
+        closed = sorted({*before, *self._closed[hour]})
+        is_closed = pl.col("source").is_in(closed)
+        return rows.with_columns(is_closed=pl.when(is_closed).then(pl.lit(value=True)))
 
     def _rows(
         self,
@@ -260,6 +284,7 @@ class RawStep:
             repr(self._limits),
             repr(self._mapping({file.folder for file in self._files[hour]})),
             repr(self._expected(hour)),
+            *sorted(self._closed[hour]),
             *(f"{file.path} {file.size} {file.etag}" for file in self._files[hour]),
         )
 
@@ -300,10 +325,11 @@ class RawStep:
         return rows if read.is_empty() else rows.update(read, on="source", include_nulls=True)
 
     def _source_fingerprint(self, hour: datetime, source: str) -> str:
-        return fingerprint(
+        looks = fingerprint(
             *(
                 f"{file.path} {file.size} {file.etag}"
                 for file in self._files[hour]
                 if self._sources.source_of_folder(file.folder) == source
             )
         )
+        return looks + CLOSED_MARK if source in self._closed[hour] else looks

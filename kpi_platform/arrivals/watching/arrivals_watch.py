@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
+from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
 from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Kind, Sources
@@ -72,6 +73,12 @@ def window_hours(now: datetime, look_back_hours: int, start: datetime) -> list[d
     return [hour for hour in hours if hour >= start]
 
 
+def hours_due(start: datetime, now: datetime) -> list[datetime]:
+    """The hours since the first partition that are over by `now`."""
+    end = now.replace(minute=0, second=0, microsecond=0)
+    return [start + n * HOUR for n in range(max((end - start) // HOUR, 0))]
+
+
 def days_from(hours: Iterable[datetime], next_day: str) -> list[list[datetime]]:
     """The hours by day, newest day first, beginning with the day at which the last tick stopped."""
     days: dict[str, list[datetime]] = defaultdict(list)
@@ -89,14 +96,21 @@ def files_fingerprint(files: Iterable[LandingFile]) -> str:
 
 def hour_fingerprint(files: Iterable[LandingFile], sources: Sources) -> str:
     """Fingerprint of an hour's readable files over all sources; NO_FILES if there is none."""
+    listed = list(files)
     by_folder: dict[str, list[LandingFile]] = defaultdict(list)
-    for file in files:
+    for file in listed:
         if file.is_readable:
             by_folder[file.folder].append(file)
     by_source: dict[str, list[LandingFile]] = defaultdict(list)
     for folder, found in sorted(by_folder.items()):
         by_source[sources.source_of_folder(folder)] += sorted(found, key=lambda file: file.path)
-    return _over_sources({key: files_fingerprint(group) for key, group in by_source.items()})
+    closed = closed_sources(listed, sources)
+    return _over_sources(
+        {
+            key: files_fingerprint(group) + (CLOSED_MARK if key in closed else "")
+            for key, group in by_source.items()
+        }
+    )
 
 
 def feeds_fingerprint(files: Iterable[LandingFile], sources: Mapping[str, Sequence[str]]) -> str:
@@ -131,6 +145,13 @@ def read_fingerprints(
             unfinished.add(hour)
         hours[hour] |= {source: value} if value else {}
     return {hour: _over_sources(found) for hour, found in hours.items() if hour not in unfinished}
+
+
+def hours_that_ran(ledger: pl.DataFrame) -> set[datetime]:
+    """The hours in which any source was read and decoded, from rows of `hour_ledger`."""
+    ran = ledger.filter((pl.col("status") == "processed") & pl.col("rows").is_not_null())
+    columns = ran.select("p_ingest_date_utc", "p_ingest_hour_utc").unique()
+    return {hour_of(f"{day:%Y-%m-%d}-{number:02d}:00") for day, number in columns.iter_rows()}
 
 
 def _over_sources(by_source: Mapping[str, str]) -> str:

@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from kpi_platform.arrivals.watching.arrivals_watch import (
+    hours_due,
+    hours_that_ran,
     range_name,
     read_fingerprints,
     split_ranges,
-    window_hours,
 )
 from kpi_platform.arrivals.watching.landing_listing import (
     MOST_NAMES,
@@ -41,7 +42,8 @@ _DESCRIPTIONS = {
     "but does no harm.",
     FOLDERS: "Every folder of the landing zone belongs to a source that KPI_SOURCES names, and "
     "every folder that a source names is there.",
-    HOURS: "The files of every hour are those that were read, and no recent hour was skipped.",
+    HOURS: "The files of every hour are those that were read, and every hour since the first "
+    "partition was run, whether files came or not.",
     FEEDS: "The files of console and stream feeds are, in every hour, those that were read; none "
     "lies under no valid hour or in a folder that no feed names.",
 }
@@ -79,9 +81,8 @@ Result = tuple[bool, dict[str, int | str]]
 
 
 def _files_and_hours(parts: Platform, now: datetime) -> dict[dg.AssetCheckKey, Result]:
-    settings = parts.settings
-    window = window_hours(now, settings.sensor_look_back_hours, settings.start_hour)
-    listing, unread = _listed(parts, Telemetry(parts), window, now)
+    due = hours_due(parts.settings.start_hour, now)
+    listing, unread = _listed(parts, Telemetry(parts), due, now)
     return {
         FILES: (not listing.out_of_place, dict(listing.figures())),
         HOURS: (not unread, _hours(unread)),
@@ -90,7 +91,7 @@ def _files_and_hours(parts: Platform, now: datetime) -> dict[dg.AssetCheckKey, R
 
 def _feeds(parts: Platform, now: datetime) -> Result:
     try:
-        # An hour that no feed delivered is nobody's gap: telemetry's window sees it run.
+        # An hour that no feed delivered is nobody's gap: telemetry's listing sees it run.
         listing, unread = _listed(parts, Feeds(parts), [], now)
     except LandingError as error:
         # Feeds that cannot be reached keep nothing from telemetry.
@@ -100,13 +101,14 @@ def _feeds(parts: Platform, now: datetime) -> Result:
 
 
 def _listed(
-    parts: Platform, what: Telemetry | Feeds, window: Sequence[datetime], now: datetime
+    parts: Platform, what: Telemetry | Feeds, due: Sequence[datetime], now: datetime
 ) -> tuple[Listing, list[datetime]]:
     """All files of a place, and the hours that a run should bring up to date."""
     start = parts.settings.start_hour
     listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, now)
-    read = read_fingerprints(parts.lake.scan("hour_ledger").collect(), what.kinds)
-    return listing, unread_hours(listing, read, window)
+    ledger = parts.lake.scan("hour_ledger").collect()
+    read = read_fingerprints(ledger, what.kinds)
+    return listing, unread_hours(listing, read, hours_that_ran(ledger), due)
 
 
 def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:

@@ -4,10 +4,11 @@ Belongs here: pure judgement of listed files. Does not: listing them, and asking
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from kpi_platform.arrivals.closed_hours import SUCCESS
 from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
 from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.schemas.file_names import WRITERS, writers_reason
@@ -63,7 +64,11 @@ def judge_listing(
         reason = _reason(file, hour, why_not, start, now)
         if reason:
             left[file.path] = reason
-        elif hour is not None and hour + HOUR <= now:
+        # It is no data, but it may say that an hour is whole.
+        is_said = reason in {"", *WRITERS} and file.path.endswith(f"/{SUCCESS}")
+        if reason and not is_said:
+            continue
+        if hour is not None and start <= hour and hour + HOUR <= now:
             by_hour[hour].append(file)
     hours = {hour: fingerprint(found) for hour, found in by_hour.items()}
     return Listing(hours, left)
@@ -86,19 +91,23 @@ def _reason(
 
 
 def unread_hours(
-    listing: Listing, read: Mapping[datetime, str], window: Sequence[datetime]
+    listing: Listing,
+    read: Mapping[datetime, str],
+    ran: Collection[datetime],
+    due: Sequence[datetime],
 ) -> list[datetime]:
     """The hours that a run should bring up to date, in order.
 
     Hours whose files are not what was read (new, rewritten, gone, or of a run that failed), and
-    hours of `window` that no run has recorded although it recorded one before and one after.
-    `read`: as `read_fingerprints` gives it.
+    hours that are `due` and not among those that `ran`, with files or without, up to the newest
+    that is known: an hour never run has arrived for nobody. What is newer waits for the schedule.
+    `read`: as `read_fingerprints` gives it; `ran`: of any kind of source.
     """
     changed = {hour for hour, value in listing.hours.items() if value != read.get(hour, NO_FILES)}
     gone = {hour for hour, value in read.items() if value and hour not in listing.hours}
-    known = [hour for hour in window if hour in read]
-    gaps = {hour for hour in window if known and known[0] < hour < known[-1]} - set(known)
-    return sorted(changed | gone | gaps)
+    newest = max({*ran, *listing.hours}, default=None)
+    never_run = {hour for hour in due if newest is not None and hour <= newest}.difference(ran)
+    return sorted(changed | gone | never_run)
 
 
 def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:

@@ -16,7 +16,7 @@ import polars as pl
 from kpi_platform.schemas.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "3"
+LAYOUT = "4"
 EVERY_TABLE = "*"
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
@@ -171,6 +171,11 @@ def sources_equal(con: duckdb.DuckDBPyConnection, sources: pl.DataFrame) -> bool
     return loaded.equals(sources.select(loaded.columns).sort("source"))
 
 
+def known_sources(con: duckdb.DuckDBPyConnection) -> set[str]:
+    """The keys of the sources in `lake.sources`."""
+    return {source for (source,) in con.execute("select source from lake.sources").fetchall()}
+
+
 def services_equal(con: duckdb.DuckDBPyConnection, services: pl.DataFrame) -> bool:
     """Whether `lake.services` holds exactly these rows."""
     loaded = pl.DataFrame(con.sql("from lake.services order by service_name").to_arrow_table())
@@ -302,15 +307,30 @@ def affected_periods_to_publish(con: duckdb.DuckDBPyConnection) -> dict[str, lis
     return periods
 
 
-def changed_ingest_hours(con: duckdb.DuckDBPyConnection) -> pl.DataFrame:
-    """The ingest hours whose events changed since the last publishing.
+def changed_ingest_hours(con: duckdb.DuckDBPyConnection, after: int = 0) -> pl.DataFrame:
+    """The ingest hours whose events changed since the last publishing, by loads `after` that one.
 
     Columns `ingest_hour` (UTC) and `date`, a UTC date of event time with an event that changed.
     """
-    hours = con.execute("select distinct ingest_hour, date from lake.changed_ingest_hours")
+    hours = con.execute(
+        "select distinct ingest_hour, date from lake.changed_ingest_hours where load_id > ?",
+        [after],
+    )
     schema = pl.Schema({"ingest_hour": pl.Datetime("us"), "date": pl.Date()})
     return pl.DataFrame(hours.fetchall(), schema, orient="row").with_columns(
         pl.col("ingest_hour").dt.replace_time_zone("UTC")
+    )
+
+
+def newest_load(con: duckdb.DuckDBPyConnection) -> int:
+    """The number of the newest load that is not published; 0 if there is none."""
+    return count(con, "select coalesce(max(load_id), 0) from lake.loads")
+
+
+def first_awaited(con: duckdb.DuckDBPyConnection) -> dict[str, datetime]:
+    """Per kind of source the first hour (UTC, naive) that any figure waits for."""
+    return dict(
+        con.execute("select kind, min(first_hour) from lake.waits group by kind").fetchall()
     )
 
 

@@ -46,13 +46,22 @@ create table if not exists lake.sessions (
     event_count bigint not null,
     crash_count bigint not null
 );
-create table if not exists lake.hour_ledger (
-    partition_id integer not null,
-    p_ingest_date_utc date not null,
-    p_ingest_hour_utc integer not null,
+-- state: ran (any source was read and decoded; the source is blank), data (a file or a captured row),
+-- closed (the writer of a running source said that it is done), not_read (the hour ran without the
+-- source), unread (files of it lie there that no run has looked at). Hours as ranges, half-open.
+create table if not exists lake.source_hours (
+    state varchar not null,
     source varchar not null,
-    status varchar not null,
-    lines bigint not null
+    first_hour timestamp not null,
+    end_hour timestamp not null
+);
+-- Hours that the figures of a grain wait for; studio and game are null in totals over all of them.
+create table if not exists lake.waits (
+    studio varchar,
+    game varchar,
+    kind varchar not null,
+    first_hour timestamp not null,
+    end_hour timestamp not null
 );
 create table if not exists lake.user_version_history (
     partition_id integer not null,
@@ -99,6 +108,7 @@ create table if not exists lake.stream_stats (
 create table if not exists lake.loads (load_id bigint not null, is_built boolean not null);
 -- reason: events (attributed_events differ), sessions (those started in the hour differ),
 -- running (those that last through the hour differ), progress (is_complete may differ),
+-- arrivals (the same of a date that was over before: its trailing windows too),
 -- streams (what stream platforms say of the date differs).
 create table if not exists lake.affected_hours (
     load_id bigint not null, hour timestamp not null, reason varchar not null

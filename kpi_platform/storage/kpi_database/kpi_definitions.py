@@ -19,7 +19,7 @@ _TEXTS = (
     *("better", "period", "version", "owner", "approved"),
 )
 _MORE = ("name", "short", "denominator", "ratio", "weight", "shown_in")
-_IN_VALUES = ("name", "day_n", "looks_ahead_days", "stays_provisional")
+_IN_VALUES = ("name", "day_n", "complete_by", "stays_provisional")
 
 
 class KpiDefinitionError(ValueError):

@@ -34,8 +34,10 @@ class Marts(Protocol):
         """
         ...
 
-    def last_complete(self, table: str, column: str) -> datetime | date | None:
-        """Start of the last period up to which every row is complete.
+    def last_complete(
+        self, table: str, column: str, before: datetime | None = None
+    ) -> datetime | date | None:
+        """Start of the last period up to which every row is complete, of those that start `before`.
 
         None if no period is, or if the mart does not say.
         """
@@ -64,11 +66,13 @@ class EmbeddedMarts:
             rows = rows.filter(duckdb.ColumnExpression(column).isin(*values))
         return _with_zone(rows.pl())
 
-    def last_complete(self, table: str, column: str) -> datetime | date | None:
-        """Start of the last period up to which every row is complete."""
+    def last_complete(
+        self, table: str, column: str, before: datetime | None = None
+    ) -> datetime | date | None:
+        """Start of the last period up to which every row is complete, of those `before`."""
         if "is_complete" not in self._con.table(f"marts.{table}").columns:
             return None
-        found = self._con.execute(_last_complete(table, column)).fetchall()
+        found = self._con.execute(_last_complete(table, column, before)).fetchall()
         last: datetime | date | None = found[0][0]
         return last
 
@@ -105,14 +109,16 @@ class PostgresMarts:
             schema = {each.name: _TYPES.get(each.type_code, pl.String()) for each in columns}
             return _with_zone(pl.DataFrame(cursor.fetchall(), pl.Schema(schema), orient="row"))
 
-    def last_complete(self, table: str, column: str) -> datetime | date | None:
-        """Start of the last period up to which every row is complete."""
+    def last_complete(
+        self, table: str, column: str, before: datetime | None = None
+    ) -> datetime | date | None:
+        """Start of the last period up to which every row is complete, of those `before`."""
         says = self._rows(
             "select 1 from information_schema.columns where table_schema = 'marts'"
             f" and table_name = '{table}' and column_name = 'is_complete'"
         )
         last: datetime | date | None = (
-            self._rows(_last_complete(table, column))[0][0] if says else None
+            self._rows(_last_complete(table, column, before))[0][0] if says else None
         )
         return last
 
@@ -136,10 +142,12 @@ class PostgresMarts:
             return cursor.fetchall()
 
 
-def _last_complete(table: str, column: str) -> str:
+def _last_complete(table: str, column: str, before: datetime | None) -> str:
+    bound = "" if before is None else f" and {column} < timestamp '{before:%Y-%m-%d %H:%M:%S}'"
     return (
         f"select max({column}) from marts.{table} where {column} < coalesce("
         f"(select min({column}) from marts.{table} where not is_complete), date '9999-12-31')"
+        f"{bound}"
     )
 
 

@@ -4,7 +4,7 @@ Belongs here: every read and write of a Delta table. Does not: what the rows mea
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import polars as pl
-from deltalake import DeltaTable, QueryBuilder, write_deltalake
+from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
 from deltalake.exceptions import TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
@@ -301,11 +301,19 @@ class Lake(LakeRoot):
             retried(lambda: merge(root, self._create(table), contract, changes))
         return changed
 
-    def publish(self, name: str, rows: pl.DataFrame, predicate: str | None) -> int:
+    def publish(
+        self,
+        name: str,
+        rows: pl.DataFrame,
+        predicate: str | None,
+        stamps: Mapping[str, int] | None = None,
+    ) -> int:
         """Replace the rows of `published/<name>` that `predicate` (SQL) names, or all of them.
 
-        Returns the table's new version. Other columns than before replace the table whole.
+        `stamps` are kept with the commit, the newest of each name, for `published_stamp`. Returns
+        the table's new version. Other columns than before replace the table whole.
         """
+        named = [Transaction(*stamp) for stamp in (stamps or {}).items()]
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
@@ -317,6 +325,7 @@ class Lake(LakeRoot):
                 mode="overwrite",
                 predicate=predicate,
                 schema_mode=None if predicate else "overwrite",
+                commit_properties=CommitProperties(app_transactions=named) if named else None,
             )
 
         retried(write)
@@ -333,6 +342,13 @@ class Lake(LakeRoot):
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
             return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+        except TableNotFoundError:
+            return None
+
+    def published_stamp(self, name: str, stamp: str) -> int | None:
+        """What the newest commit of `published/<name>` with such a stamp says, or None."""
+        try:
+            return DeltaTable(self.path(f"published/{name}")).transaction_version(stamp)
         except TableNotFoundError:
             return None
 

@@ -46,7 +46,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("FEEDS_URI", tmp_path / "feeds"),
         ("LAKE_URI", tmp_path / "lake"),
         ("SOURCES", tmp_path / "sources.yaml"),
-        ("START_HOUR", "2026-01-01-00:00"),
+        ("START_HOUR", f"{OLD:%Y-%m-%d-%H:%M}"),
     ):
         monkeypatch.setenv(f"KPI_{name}", str(value))
     return tmp_path
@@ -109,7 +109,8 @@ def test_feeds_that_cannot_be_listed_keep_nothing_from_telemetry(
     put(world, f"landing/rails-folder/{OLD + timedelta(hours=1):%Y/%m/%d/%H}/a.tsv")
     found, ranges = listing()
     assert "KPI_FEEDS_URI" in str(found[FEEDS].metadata["error"].value)
-    assert ranges == ["2026-01-05-08:00"]
+    # No hour since the first partition has run; those without files are asked for too.
+    assert ranges == ["2026-01-05-07:00...2026-01-05-08:00"]
 
 
 def test_a_file_outside_any_folder_is_named_though_there_is_no_folder(world: Path) -> None:

@@ -3,7 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from kpi_platform.arrivals.watching.arrivals_watch import hour_fingerprint, split_ranges
+from kpi_platform.arrivals.watching.arrivals_watch import (
+    hour_fingerprint,
+    hours_due,
+    split_ranges,
+)
 from kpi_platform.arrivals.watching.landing_listing import (
     Listing,
     judge_listing,
@@ -83,15 +87,37 @@ def test_hidden_files_are_named_last_and_are_not_out_of_place() -> None:
 def test_hours_skipped_or_whose_files_are_gone_are_unread() -> None:
     window = [NEWEST - back * HOUR for back in range(5, -1, -1)]
     read = {window[0]: "", window[2]: "fingerprint of files now gone", window[4]: ""}
-    # The newest hour waits for its run; the hours between recorded ones were skipped.
-    assert unread_hours(judge(), read, window) == [window[1], window[2], window[3]]
+    # The newest hour waits for its run; the hours before recorded ones were skipped.
+    assert unread_hours(judge(), read, read, window) == [window[1], window[2], window[3]]
+
+
+def test_after_an_outage_quiet_hours_are_asked_for_with_the_others() -> None:
+    """Sixty hours that nobody ran, with files in all of them but one, and none before the first."""
+    due = hours_due(START, NOW)
+    quiet = NEWEST - 30 * HOUR
+    ran = {hour: "" for hour in due[:-60] if hour > START + HOUR}
+    files = [hour for hour in due[-60:] if hour != quiet]
+    listing = judge(*(f"rails-folder/{hour:%Y/%m/%d/%H}/a.tsv" for hour in files))
+
+    unread = unread_hours(listing, ran, ran, due)
+
+    assert unread == [START, START + HOUR, *due[-60:]]
+    assert split_ranges(unread, 24 * HOUR) == [
+        (START, START + HOUR),
+        *((first, min(first + 23 * HOUR, NEWEST)) for first in due[-60::24]),
+    ]
+    # Hours that only a warehouse was captured in have run.
+    captured = {START, START + HOUR}
+    assert unread_hours(listing, ran, {*ran, *captured}, due) == due[-60:]
+    # A landing zone and a lake without anything ask for nothing.
+    assert unread_hours(judge(), {}, {}, due) == []
 
 
 def test_old_hours_are_unread_until_what_was_read_is_what_is_there() -> None:
     listing = judge("rails-folder/2026/03/01/00/a.tsv")
-    assert unread_hours(listing, {}, []) == [START]
-    assert unread_hours(listing, {START: "of other files"}, []) == [START]
-    assert unread_hours(listing, listing.hours, []) == []
+    assert unread_hours(listing, {}, {}, []) == [START]
+    assert unread_hours(listing, {START: "of other files"}, {START}, []) == [START]
+    assert unread_hours(listing, listing.hours, {START}, []) == []
 
 
 def test_folders_that_no_source_names() -> None:

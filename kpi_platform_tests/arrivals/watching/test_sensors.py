@@ -17,13 +17,15 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     Memory,
     changed_hours,
     memory_of,
+    read_fingerprints,
     remembered,
     requested,
 )
 from kpi_platform.arrivals.watching.landing_checks import list_landing
+from kpi_platform.arrivals.watching.landing_listing import judge_listing, unread_hours
 from kpi_platform.arrivals.watching.schedules import everything, hourly_schedule
 from kpi_platform.arrivals.watching.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
-from kpi_platform.arrivals.watching.watched_files import Feeds
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import work_through
@@ -127,6 +129,33 @@ def test_hidden_files_and_unknown_endings_change_no_hour(parts: Platform) -> Non
     (path.parent / ".part-1.tsv").write_text("on its way")
     (path.parent / "table.parquet").write_text("hello")
     assert watch(parts, memory, NOW)[1] == []
+
+
+def test_an_hour_that_its_writer_closes_is_asked_for_once_more(parts: Platform) -> None:
+    running = SOURCES.replace("rails-folder}", "rails-folder, delivery: running}")
+    (parts.settings.home / "sources.yaml").write_text(running)
+    path = put(parts, NEWEST)
+    memory, ranges = watch(parts, Memory(), NOW)
+    run_hours(parts, NEWEST)
+    assert parts.lake.scan("hour_ledger").collect()["is_closed"].to_list() == [None]
+    (path.parent / "_SUCCESS").touch()
+
+    memory, ranges = watch(parts, memory, NOW)
+    assert names(ranges) == ["2026-03-10-11:00"]
+    run_hours(parts, NEWEST)
+
+    what = Telemetry(parts)
+    ledger = parts.lake.scan("hour_ledger").collect()
+    start = parts.settings.start_hour
+    listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, NOW)
+    assert (ledger["is_closed"].to_list(), ledger["rows"].to_list()) == ([True], [0])
+    assert unread_hours(listing, read_fingerprints(ledger), [NEWEST], []) == []
+    assert watch(parts, Memory(), NOW)[1] == []
+    # Once seen, it counts, whatever is read anew.
+    (path.parent / "_SUCCESS").unlink()
+    path.write_text("other contents\n")
+    run_hours(parts, NEWEST)
+    assert parts.lake.scan("hour_ledger").collect()["is_closed"].to_list() == [True]
 
 
 def test_what_was_read_is_not_asked_for_at_first_start(parts: Platform) -> None:

@@ -11,6 +11,7 @@ import pytest
 from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.maintenance import FILES_PER_PARTITION, Maintained, maintain
 from kpi_platform.storage.local_servers.local_s3 import S3Server
@@ -28,6 +29,7 @@ def _intervals(numbers: range) -> pl.DataFrame:
             "service_name": "game",
             "device": "deck",
             "version": "1.0",
+            "version_sort_key": version_sort_key("1.0"),
             "valid_from": START,
             "valid_to": None,
         }
