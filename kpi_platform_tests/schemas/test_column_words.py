@@ -12,7 +12,7 @@ BOOKS = {"publications", "kpi_restatements", "kpi_value_books"}
 @pytest.mark.parametrize("table", TABLES)
 def test_every_column_is_described(table: str) -> None:
     for column in TABLES[table].polars_schema:
-        words = words_of_column(table, column)
+        words = words_of_column(table, column) or "-"
         assert words[0].isupper() or words[0] == "`", (table, column)
         assert words.endswith("."), (table, column)
 
