@@ -80,7 +80,7 @@ def test_the_catalogue_shows_every_asset_fully(key: dg.AssetKey) -> None:
 @pytest.mark.parametrize("key", ASSETS, ids=lambda key: key.to_user_string())
 def test_every_column_says_what_it_means_and_its_type_in_words(key: dg.AssetKey) -> None:
     schema = GRAPH.get(key).metadata.get("dagster/column_schema")
-    columns = schema.value.columns if schema is not None else []
+    columns = schema.columns if isinstance(schema, dg.TableSchema) else []
     assert [column.name for column in columns if not column.description] == []
     python = re.compile(r"[A-Z]\w*\(|time_unit=|dtype")
     assert [column.type for column in columns if python.search(column.type)] == []

@@ -9,8 +9,8 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
+from kpi_platform.schemas.kpi_definitions import Definition, read_definitions
 from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
-from kpi_platform.storage.kpi_database.kpi_definitions import Definition, read_definitions
 
 DEFINITIONS = PROJECT_DIR / "seeds" / "kpi_definitions.csv"
 REQUIREMENTS = PROJECT_DIR / "seeds" / "kpi_requirements.csv"

@@ -29,8 +29,8 @@ from kpi_platform.published.dashboard_data import (
 from kpi_platform.published.dashboard_kpis import describe_kpis, kpi_lists
 from kpi_platform.published.dashboard_page import build_page
 from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.kpi_database.kpi_definitions import read_definitions
 from kpi_platform.storage.lake.lake import Lake
 
 SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention", *FEED_TABLES)

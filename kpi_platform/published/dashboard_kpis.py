@@ -1,12 +1,12 @@
 """How the page is told of each KPI: label, unit, how days make a period, whether more is better.
 
 Belongs here: a KPI's definition in the form that the page reads. Does not: what stands in a
-definition, which the YAML of dbt's models says (storage/kpi_database/kpi_definitions.py).
+definition, which the YAML of dbt's models says (schemas/kpi_definitions.py).
 """
 
 from collections.abc import Sequence
 
-from kpi_platform.storage.kpi_database.kpi_definitions import LISTS, Definition, shown_in
+from kpi_platform.schemas.kpi_definitions import LISTS, Definition, shown_in
 
 
 def describe_kpis(

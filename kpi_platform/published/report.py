@@ -20,8 +20,8 @@ from kpi_platform.published.report_words import (
     report_slack,
     report_text,
 )
+from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.kpi_database.kpi_definitions import read_definitions
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.storage.kpi_database.kpi_definitions import Definition, shown_in
+from kpi_platform.schemas.kpi_definitions import Definition, shown_in
 
 CHART_DAYS = 28
 _ATTENTION = 12

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from kpi_platform.kpis.definition_files import files
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
-from kpi_platform.storage.kpi_database.kpi_definitions import (
+from kpi_platform.schemas.kpi_definitions import (
     Definition,
     KpiDefinitionError,
     read_definitions,
 )
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform_tests.kpis.builds import PROJECT, parsed_project
 from kpi_platform_tests.kpis.fast_builds import fast_builds
 
