@@ -39,11 +39,11 @@ _PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR, target_path=ensure_
 # The group of each folder of models, in the order in which data passes; seeds are staging.
 _GROUPS = {
     "staging": "kpis_staging",
-    "control": "kpis_intermediate",
+    # What steers the builds, and nobody looks for.
+    "control": "kpis_control",
     "events": "kpis_intermediate",
     "intermediate": "kpis_intermediate",
     "marts": "kpis",
-    "definitions": "kpis",
     "questions": "kpis_questions",
 }
 # The dbt of this very environment, whether or not the environment is on the PATH.
@@ -52,6 +52,10 @@ dbt_command = DbtCliResource(project_dir=_PROJECT, dbt_executable=installed_prog
 
 class Translator(DagsterDbtTranslator):
     """One name for a thing everywhere: a model's asset key is its name."""
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the YAML says of a model, without its SQL: that is in the project."""
+        return str(dbt_resource_props["description"]).strip()
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
