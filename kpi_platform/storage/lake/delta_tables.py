@@ -9,6 +9,7 @@ DuckDB takes `*` and `?` for patterns, also where one file is meant: they get pa
 
 import re
 from pathlib import Path
+from typing import Any
 
 from deltalake import DeltaTable
 
@@ -28,9 +29,9 @@ class PlainTable(DeltaTable):
         super().__init__(address)
         self._plain_root = f"{plain_root(address)}/"
 
-    def file_uris(self, partition_filters: object = None) -> list[str]:
+    def file_uris(self, *filters: Any, **options: Any) -> list[str]:
         """The files of this version, as `scan_delta` takes them."""
-        found: list[str] = super().file_uris(partition_filters)
+        found: list[str] = super().file_uris(*filters, **options)
         root, plain = self.table_uri.removeprefix("file://").rstrip("/") + "/", self._plain_root
         if root == plain:
             return found

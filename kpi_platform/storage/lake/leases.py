@@ -161,7 +161,9 @@ class Lease:
         A put whose answer was lost is repeated below us, and then meets its own result.
         """
         while True:
-            mode: PutMode = "create" if self._etag is None else {"e_tag": self._etag}
+            mode: PutMode = "create"
+            if self._etag is not None:
+                mode = {"e_tag": self._etag}
             try:
                 self._etag = obstore.put(self._store, self._path, content, mode=mode)["e_tag"]
                 return True
