@@ -29,7 +29,7 @@ class PlainTable(DeltaTable):
         super().__init__(address)
         self._plain_root = f"{plain_root(address)}/"
 
-    def file_uris(self, *filters: Any, **options: Any) -> list[str]:
+    def file_uris(self, *filters: Any, **options: Any) -> list[str]:  # noqa: ANN401 (deltalake's own)
         """The files of this version, as `scan_delta` takes them."""
         found: list[str] = super().file_uris(*filters, **options)
         root, plain = self.table_uri.removeprefix("file://").rstrip("/") + "/", self._plain_root
