@@ -25,6 +25,7 @@ from typer._click.exceptions import ClickException  # Typer carries its own Clic
 from kpi_platform.cli.cli_sources import sources_app
 from kpi_platform.cli.demo import run_demo
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
+from kpi_platform.cli.rebuild import rebuild
 from kpi_platform.cli.removals import removals_app
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.dashboard import make_dashboard, read_inputs
@@ -46,12 +47,14 @@ from kpi_platform.storage.lake.lake_query import QueryError, lake_tables, run_qu
 from kpi_platform.storage.lake.maintenance import maintain as maintain_lake
 from kpi_platform.storage.landing.landing import LandingError
 from kpi_platform.storage.local_servers.local_process import LocalServerError
+from kpi_platform.verification.published import add_published
 from kpi_platform.verification.report import as_lines, as_values
 from kpi_platform.verification.verify import Progress, VerifyError
 from kpi_platform.verification.verify import verify as verify_lake
 from kpi_platform.versions import version_at as lookup
 
 DIFFERENT = 1
+UNREADABLE = 4
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
 _MISTAKES = (
@@ -74,6 +77,9 @@ app = typer.Typer(
 )
 app.add_typer(sources_app, name="sources")
 app.add_typer(removals_app, name="removals")
+app.command(
+    epilog="Example: kpi rebuild cleaned_events --from 2026-01-01-05:00 --to 2026-01-01-05:00"
+)(rebuild)
 
 
 def main() -> None:
@@ -284,20 +290,25 @@ def verify(
 
     Per-hour tables are compared in the hours from --from to --to, sessions and version history
     for the players touched in them, over all hours. Hours whose files changed since they were
-    read, or that a run has not finished, are listed as stale, not as different. The temporary
-    tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
-    1: different; 2: bad input.
+    read, or that a run has not finished, are listed as stale, not as different. Published tables
+    are compared with their marts. What cannot be read is named with the command that mends it.
+    The temporary tables need disk for the events of all hours, where TMPDIR says. Exit code
+    0: equal; 1: different; 2: bad input; 4: something cannot be read.
     """
     window = _hour(first) if first else None, _hour(last) if last else None
     if window[0] and window[1] and window[0] > window[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
+    platform = Platform(load_settings())
     with _progress() as progress:
-        found = verify_lake(Platform(load_settings()), *window, limit, progress)
+        found = verify_lake(platform, *window, limit, progress)
+    add_published(found, platform, limit)
     if as_json:
         typer.echo(json.dumps(as_values(found)))
     else:
         for line in as_lines(found):
             typer.echo(line)
+    if found.unreadable:
+        raise typer.Exit(UNREADABLE)
     if not found.is_equal:
         raise typer.Exit(DIFFERENT)
 

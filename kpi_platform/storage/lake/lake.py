@@ -50,6 +50,8 @@ if TYPE_CHECKING:
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
+# Where tables lie that were moved out of the way; none is looked for there.
+_ASIDE = "_damaged"
 
 
 class LakeError(SafeError, ValueError):
@@ -168,7 +170,7 @@ class Lake:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.path(table)}: {first_line(error)}") from None
         laid_out = tuple(snapshot.metadata().partition_columns)
         if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
             raise LakeError(
@@ -239,8 +241,12 @@ class Lake:
         snapshot, contract = self.open(table), TABLES[table]
         if snapshot is None:
             return pl.LazyFrame(schema=contract.polars_schema)
-        files = files_of(snapshot)
+        files = self._readable(table, files_of(snapshot))
         return scan_files(self.path(table), contract, files.filter(where(files)))
+
+    def _readable(self, table: str, files: pl.DataFrame) -> pl.DataFrame:
+        """Those of a table's files that are read: all of them."""
+        return files
 
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
@@ -345,6 +351,36 @@ class Lake:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
         self._overwrite(table, lambda: frame, predicate)
+
+    def overwrite(self, table: str, frames: Callable[[], Iterator[pl.DataFrame]]) -> None:
+        """Replace all rows by those of frames, in one commit, whether or not they can be read."""
+        contract = TABLES[table]
+        schema = to_arrow_table(pl.DataFrame(schema=contract.polars_schema)).schema
+
+        def write() -> None:
+            batches = (batch for frame in frames() for batch in to_arrow_table(frame).to_batches())
+            write_deltalake(
+                self._create(table),
+                pa.RecordBatchReader.from_batches(schema, batches),
+                mode="overwrite",
+                writer_properties=writer_properties(contract),
+            )
+
+        retried(write)
+
+    def set_aside(self, table: str) -> str:
+        """Move a table of which not even the log can be read out of the way; its new address.
+
+        Its name is free then; nothing of it is deleted.
+        """
+        place = f"{_ASIDE}/{table}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        with self._naming_the_setting():
+            store = open_store(self.uri)
+            paths = [item["path"] for part in obstore.list(store, f"{table}/") for item in part]
+            # The log goes first: what has no log is no table, whenever this ends.
+            for path in sorted(paths, key=lambda path: "/_delta_log/" not in f"/{path}"):
+                obstore.rename(store, path, f"{place}/{path.removeprefix(f'{table}/')}")
+        return self.path(place)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
