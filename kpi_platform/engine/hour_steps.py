@@ -21,6 +21,8 @@ from kpi_platform.engine.hour_fingerprints import (
     read_consumed,
     record_consumed,
 )
+from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.hour_queue import TABLE as QUEUE
 from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.storage.lake.damage import Damages
@@ -134,7 +136,7 @@ def _waiting(lake: Lake, step: HourStep) -> tuple[list[str], list[datetime]]:
     try:
         return waiting_hours(lake, step.table)
     except _DAMAGE as error:
-        raise LakeError(Damages(lake).of((), error) or error_line(error)) from None
+        raise LakeError(Damages(lake).of(QUEUE, (), error) or error_line(error)) from None
 
 
 def _work_through(
@@ -146,7 +148,9 @@ def _work_through(
     except _DAMAGE:
         unreadable = dict(_unreadable(lake, step, hours, damages))
         for hour, error in unreadable.items():
-            _fail(step, hour, error)
+            with suppress(*_DAMAGE):
+                # The step itself may know nothing of an hour that it could not be asked about.
+                mark_failed(lake, hour, error, ())
         yield [HourReport(hour, "failed", error=error) for hour, error in unreadable.items()]
         hours = [hour for hour in hours if hour not in unreadable]
         # Once more together: a step knows the hours that it was asked for last.
@@ -188,17 +192,12 @@ def _unreadable(
             for some in (hours[:half], hours[half:]):
                 yield from _unreadable(lake, step, some, damages)
             return
-        damaged = damages.of(hours[:1], error)
+        damaged = damages.of(step.table, hours[:1], error)
         if not damaged:
             raise
         if isinstance(error, LakeError):
             raise LakeError(damaged) from None
         yield hours[0], damaged
-
-
-def _message(error: BaseException, hours: Sequence[datetime], damages: Damages) -> str:
-    """Why hours failed: what of the lake is damaged if that explains it, else the error."""
-    return damages.of(hours, error) or error_line(error)
 
 
 def _fail(step: HourStep, hour: datetime, error: str) -> None:
@@ -241,7 +240,7 @@ def _run_chunk(
             for hour in hours:
                 yield from _run_chunk(lake, step, [hour], inputs, consumed, damages)
             return
-        message = _message(error, hours, damages)
+        message = damages.of(step.table, hours, error) or error_line(error)
         _fail(step, hours[0], message)
         yield HourReport(hours[0], "failed", error=message)
         return

@@ -4,7 +4,7 @@ Belongs here: what of a table is damaged. Does not: mending it, and rows that ca
 not what they should be, which only a build from scratch tells.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from urllib.parse import unquote
@@ -27,6 +27,8 @@ LOG = "_delta_log"
 READ_ERRORS = (PolarsError, PanicException, DeltaError, ArrowException, OSError, LakeError)
 _ROWS_AT_A_TIME = 100_000
 _DAY = INGEST_HOUR[0]
+# How many hours around an hour its sessions are looked for.
+_REACH = range(-24, 25)
 
 
 @dataclass(frozen=True)
@@ -63,11 +65,14 @@ class Damage:
 
 
 def damaged_files(
-    lake: Lake, table: str, hours: Collection[datetime] | None = None
+    lake: Lake,
+    table: str,
+    hours: Collection[datetime] | None = None,
+    known: dict[str, Damage | None] | None = None,
 ) -> list[Damage]:
     """What cannot be read of a table: each file is read whole, those of these hours or all.
 
-    Raises LakeError if the lake itself cannot be reached.
+    `known`: by address, what was found of files before, which are not read again.
     """
     try:
         snapshot = DeltaTable(lake.path(table))
@@ -80,7 +85,9 @@ def damaged_files(
     files = files_of(snapshot)
     if hours is not None:
         files = files.filter(_may_be_of(files, hours))
-    return list(_damaged(lake, table, files))
+    seen = {} if known is None else known
+    found = [_damage(lake, table, files[number], seen) for number in range(files.height)]
+    return [item for item in found if item is not None]
 
 
 def _may_be_of(files: pl.DataFrame, hours: Collection[datetime]) -> pl.Expr:
@@ -91,13 +98,19 @@ def _may_be_of(files: pl.DataFrame, hours: Collection[datetime]) -> pl.Expr:
     return pl.lit(value=True)
 
 
-def _damaged(lake: Lake, table: str, files: pl.DataFrame) -> Iterator[Damage]:
-    for number in range(files.height):
-        file = files[number]
+def _damage(
+    lake: Lake, table: str, file: pl.DataFrame, seen: dict[str, Damage | None]
+) -> Damage | None:
+    """What is wrong with a file (a row of `files_of`); None if it can be read."""
+    path = file["path"].item()
+    address = f"{lake.path(table)}/{path}"
+    if address not in seen:
+        seen[address] = None
         try:
             _read(lake, table, file)
         except READ_ERRORS as error:
-            yield Damage(table, file["path"].item(), _reason(error), *_span(file))
+            seen[address] = Damage(table, path, _reason(error), *_span(file))
+    return seen[address]
 
 
 def _read(lake: Lake, table: str, file: pl.DataFrame) -> None:
@@ -130,26 +143,30 @@ def _span(file: pl.DataFrame) -> tuple[datetime | None, datetime | None]:
 
 
 class Damages:
-    """What explains that an hour's work failed; tables without hours are looked through once."""
+    """What explains that hours' work failed; no file is looked into twice."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
-        self._known: dict[str, list[Damage]] = {}
+        self._known: dict[str, Damage | None] = {}
 
-    def of(self, hours: Sequence[datetime], error: BaseException) -> str:
-        """What is damaged of what these hours need, in one line; empty if the error is another's,
-        or nothing is."""
+    def of(self, table: str, hours: Sequence[datetime], error: BaseException) -> str:
+        """What is damaged of what these hours of a table need, in one line; empty if the error is
+        another's, or nothing is.
+
+        What lies near is looked at first, as far as sessions reach, then the table as a whole.
+        """
         if not isinstance(error, READ_ERRORS):
             return ""
+        near = [hour + timedelta(hours=number) for hour in hours for number in _REACH]
         try:
-            found = [item for table in TABLES for item in self._of(table, hours)]
+            for tables, some in ((TABLES, hours), (TABLES, near), ([table], None)):
+                found = [item for name in tables for item in self._of(name, some)]
+                if found:
+                    return "; ".join(item.line for item in found)
         except (LakeError, BaseError, OSError):
-            return ""
-        return "; ".join(item.line for item in found if item.meets(hours))
+            # The lake cannot be reached: the error itself says so.
+            pass
+        return ""
 
-    def _of(self, table: str, hours: Sequence[datetime]) -> list[Damage]:
-        if _DAY in TABLES[table].partition_by:
-            return damaged_files(self._lake, table, hours)
-        if table not in self._known:
-            self._known[table] = damaged_files(self._lake, table)
-        return self._known[table]
+    def _of(self, table: str, hours: Collection[datetime] | None) -> list[Damage]:
+        return damaged_files(self._lake, table, hours, self._known)
