@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from kpi_platform.published.restatements import (
     KPI_RESTATEMENTS,
@@ -86,7 +87,11 @@ def publish(
         if is_new or starts is None:
             done.append(_publish(lake, marts, publication, None))
         elif starts:
-            done.append(_publish(lake, marts, publication, starts))
+            try:
+                done.append(_publish(lake, marts, publication, starts))
+            except (DeltaError, OSError):
+                # To replace periods, files are read: if one is damaged, the copy is made anew.
+                done.append(_publish(lake, marts, publication, None))
     return done
 
 

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import duckdb
 import polars as pl
+import psycopg2
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.publish import (
@@ -58,17 +60,20 @@ def compare_published(
     unreadable = [item for each in damages.values() for item in each]
     if not platform.settings.warehouse_file.exists():
         return [], unreadable, ["published tables (there is no warehouse yet)"]
+    left = ["the books " + " and ".join(_PREFIX + name for name in _BOOKS)]
+    found = []
     with _marts(platform) as (marts, waits):
         if waits:
             return [], unreadable, ["published tables (a run has not published its changes yet)"]
-        found = [
-            comparison
-            for name, publication in tables.items()
-            if publication is not None
-            and not damages[name]
-            and (comparison := _compared(lake, marts, name, limit)) is not None
-        ]
-    return found, unreadable, ["the books " + " and ".join(_PREFIX + name for name in _BOOKS)]
+        for name, publication in tables.items():
+            if publication is None or damages[name] or lake.open(_PREFIX + name) is None:
+                continue
+            comparison = _compared(lake, marts, name, limit)
+            if comparison is None:
+                left.append(f"{_PREFIX}{name} (its mart is not there or has other columns)")
+            else:
+                found.append(comparison)
+    return found, unreadable, left
 
 
 def add_published(found: Verification, platform: Platform, limit: int) -> None:
@@ -83,7 +88,10 @@ def _compared(lake: Lake, marts: Marts, name: str, limit: int) -> TableCompariso
     live = lake.published(name)
     if live is None:
         return None
-    mart = marts.read(name, "", None).lazy()
+    try:
+        mart = marts.read(name, "", None).lazy()
+    except (duckdb.Error, psycopg2.Error):
+        return None
     found = TableComparison(_PREFIX + name)
     schema = mart.collect_schema()
     columns = sorted(schema.names())

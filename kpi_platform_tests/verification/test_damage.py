@@ -8,6 +8,7 @@ from itertools import cycle
 from pathlib import Path
 from urllib.parse import unquote
 
+import duckdb
 import polars as pl
 import pytest
 from typer.testing import CliRunner
@@ -16,10 +17,13 @@ from kpi_platform.cli.cli import app
 from kpi_platform.engine.damages import damages_of
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.platform import Platform
+from kpi_platform.published.publish import Publication, publish
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.kpi_database.embedded import connect
+from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
 from kpi_platform.storage.lake.damage import Damage
+from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.verification.mend import REBUILT, Mended, rebuild_table
 from kpi_platform.verification.published import compare_published, rebuild_published
@@ -204,3 +208,17 @@ def test_published_tables_are_compared_with_their_marts_and_copied_anew(tmp_path
         con.execute("update marts.kpi_daily set dau = 9 where dau = 2")
     (differs,), damages, _ = compare_published(platform, 5)
     assert (differs.differing, damages) == (2, [])
+
+
+def test_publishing_a_period_heals_a_damaged_copy(tmp_path: Path) -> None:
+    lake, publication = Lake(str(tmp_path / "lake")), Publication("days", "date", "date")
+    con = duckdb.connect()
+    con.execute("create schema marts")
+    con.execute(
+        "create table marts.days as select date '2026-01-01' + i::int as date from range(3) t(i)"
+    )
+    publish(lake, EmbeddedMarts(con), [publication], {})
+    _cut(next((tmp_path / "lake" / "published" / "days").glob("*.parquet")))
+    publish(lake, EmbeddedMarts(con), [publication], {"days": [datetime(2026, 1, 2)]})  # noqa: DTZ001
+    rows = lake.published("days")
+    assert rows is not None and rows.collect().height == 3
