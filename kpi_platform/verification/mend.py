@@ -181,12 +181,14 @@ class _Mending:
 
 
 def _steps(platform: Platform) -> Iterator[HourStep]:
-    for kind in (RawStep, ConsoleStep, StreamStep):
-        yield kind.of(platform)
+    yield RawStep.of(platform)
+    yield ConsoleStep.of(platform)
+    yield StreamStep.of(platform)
     with closing(CaptureStep.of(platform)) as capture:
         yield capture
-    for kind in (EventsStep, SessionsStep, HistoryStep):
-        yield kind.of(platform)
+    yield EventsStep.of(platform)
+    yield SessionsStep.of(platform)
+    yield HistoryStep.of(platform)
 
 
 def _reports(platform: Platform, step: HourStep, hours: Sequence[datetime]) -> Iterator[HourReport]:
