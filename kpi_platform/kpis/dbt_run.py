@@ -9,6 +9,7 @@ import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -19,6 +20,10 @@ from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
 from kpi_platform.storage.local_servers.local_process import ending_with_us
+
+# How long the folder of a run that failed is kept, and how dagster-dbt names it.
+KEPT = timedelta(days=7)
+_OF_A_RUN = re.compile(r"^(?:\w+-\w{7,8}-)?[0-9a-f]{7}$")
 
 
 class DbtRun:
@@ -66,6 +71,16 @@ class DbtRun:
         _keep_what_was_parsed(invocation.target_path)
         # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
         shutil.rmtree(invocation.target_path)
+        clear_failed(invocation.target_path.parent, datetime.now(UTC))
+
+
+def clear_failed(folder: Path, now: datetime) -> None:
+    """Remove what runs that failed more than `KEPT` ago left in dbt's target folder."""
+    for left in folder.iterdir():
+        is_old = left.stat().st_mtime < (now - KEPT).timestamp()
+        if is_old and left.is_dir() and _OF_A_RUN.match(left.name):
+            # Another run may be removing it too.
+            shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager

@@ -37,6 +37,18 @@ def as_values(found: Verification) -> dict[str, Any]:
         ],
         "tables": [_table_values(table) for table in found.tables],
         "players": found.players,
+        "unreadable": [
+            {
+                "table": item.table,
+                "file": item.file,
+                "reason": item.reason,
+                "first_hour": item.first and item.first.strftime(PARTITION_FORMAT),
+                "last_hour": item.last and item.last.strftime(PARTITION_FORMAT),
+                "command": item.command,
+            }
+            for item in found.unreadable
+        ],
+        "not_compared": found.not_compared,
     }
 
 
@@ -59,8 +71,12 @@ def as_lines(found: Verification) -> Iterator[str]:
     if found.players:
         yield f"players that differ: {', '.join(found.players)}"
     stale = f", {len(found.stale)} stale" if found.stale else ""
+    for damage in found.unreadable:
+        yield f"CANNOT BE READ: {damage.line}"
     verdict = "equal to a build from scratch" if found.is_equal else "NOT what the files say"
-    yield f"{found.hours:,} hours{stale}: {verdict}"
+    left = f"; {len(found.unreadable):,} files CANNOT BE READ" if found.unreadable else ""
+    left += "".join(f"; not compared: {reason}" for reason in found.not_compared)
+    yield f"{found.hours:,} hours{stale}: {verdict}{left}"
 
 
 def _table_values(table: TableComparison) -> dict[str, Any]:

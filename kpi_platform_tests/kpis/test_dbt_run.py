@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -11,7 +12,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
-from kpi_platform.kpis.dbt_run import DbtRun, plain_path
+from kpi_platform.kpis.dbt_run import DbtRun, clear_failed, plain_path
 
 PROJECT = """name: small
 profile: small
@@ -94,3 +95,14 @@ def test_the_project_is_parsed_for_a_warehouse_once(
 
     run(full_refresh=False)
     assert "Unable to do partial parsing" not in "".join(capfd.readouterr())
+
+
+def test_what_failed_runs_left_goes_after_a_week_and_nothing_else(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    for name, days in (("kpis-1a2b3c4-0f1e2d3", 8), ("0f1e2d4", 8), ("0f1e2d5", 6), ("run", 9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dbt.log").touch()
+        at = (now - timedelta(days=days)).timestamp()
+        os.utime(tmp_path / name, (at, at))
+    clear_failed(tmp_path, now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0f1e2d5", "run"]

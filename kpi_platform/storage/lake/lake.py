@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import obstore
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
@@ -56,6 +57,8 @@ __all__ = [
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
+# Where tables lie that were moved out of the way; none is looked for there.
+_ASIDE = "_damaged"
 
 
 def hours_predicate(hours: Iterable[datetime]) -> str:
@@ -199,8 +202,12 @@ class Lake(LakeRoot):
         snapshot, contract = self.open(table), TABLES[table]
         if snapshot is None:
             return pl.LazyFrame(schema=contract.polars_schema)
-        files = files_of(snapshot)
+        files = self._readable(table, files_of(snapshot))
         return scan_files(self.path(table), contract, files.filter(where(files)))
+
+    def _readable(self, table: str, files: pl.DataFrame) -> pl.DataFrame:
+        """Those of a table's files that are read: all of them."""
+        return files
 
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
@@ -298,6 +305,32 @@ class Lake(LakeRoot):
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
         self._overwrite(table, lambda: [frame], predicate)
+
+    def overwrite(self, table: str, frames: Callable[[], Iterator[pl.DataFrame]]) -> None:
+        """Replace all rows by those of frames, in one commit, whether or not they can be read."""
+        contract = TABLES[table]
+        retried(
+            lambda: write_deltalake(
+                self._create(table),
+                arrow_stream(contract.polars_schema, frames()),
+                mode="overwrite",
+                writer_properties=writer_properties(contract),
+            )
+        )
+
+    def set_aside(self, table: str) -> str:
+        """Move a table of which not even the log can be read out of the way; its new address.
+
+        Its name is free then; nothing of it is deleted.
+        """
+        place = f"{_ASIDE}/{table}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        with self._naming_the_setting():
+            store = open_store(self.uri)
+            paths = [item["path"] for part in obstore.list(store, f"{table}/") for item in part]
+            # The log goes first: what has no log is no table, whenever this ends.
+            for path in sorted(paths, key=lambda path: "/_delta_log/" not in f"/{path}"):
+                obstore.rename(store, path, f"{place}/{path.removeprefix(f'{table}/')}")
+        return self.path(place)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""

@@ -58,7 +58,7 @@ class LakeRoot:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.path(table)}: {first_line(error)}") from None
 
     def tables(self) -> list[str]:
         """Every table there is, `published/...` included, sorted."""
