@@ -1167,7 +1167,8 @@ class Questions:
             names += ["session"] * (a.session_started_at is not None)
             for key in [(grain, name) for grain in self.world.grains_of(a) for name in names]:
                 told[key] = min(told.get(key, a.event.at.date()), a.event.at.date())
-        known = [self.world.known(name) for name in {*self.world.sources, *self.world.newest}]
+        sources = {*self.world.sources, *(a.event.source for a in self.world.attributed)}
+        known = [self.world.known(name) for name in sources]
         grains = {grain for grain, _ in told}
         grains |= {(label(source.studio), label(source.game), "all") for source in known}
         grains |= {(label(source.studio), "all", "all") for source in known}
