@@ -11,11 +11,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, history, hour, hours, marts, warehouses
+from bench import demo, history, hour, hours, late_files, marts, warehouses
 from bench.measure import ROOT, run_group
 
 GROUPS = {
     "hour": hour.comparisons,
+    "late": late_files.comparisons,
     "range": hours.comparisons,
     "demo": demo.comparisons,
     "warehouses": warehouses.comparisons,

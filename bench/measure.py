@@ -77,7 +77,7 @@ def run_group(comparisons: Sequence[Comparison], runs: int) -> list[tuple[Compar
 def measure(work: Work) -> Sample:
     """Run a work to its end. Raises WorkError."""
     work.before()
-    with tempfile.TemporaryFile("w+", errors="replace") as output:
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         started = time.monotonic()
         process = subprocess.Popen(
             work.command,

@@ -6,6 +6,7 @@ Belongs here: names, defaults and validation of settings. Does not: what the val
 import io
 import os
 import re
+import tempfile
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +79,9 @@ class Settings(BaseSettings):
     )
     chunk_megabytes: int = Field(
         64, ge=1, description="files of a range are worked through in chunks of about this size"
+    )
+    landing_kept_days: int | None = Field(
+        None, ge=0, description="files of older hours may go from the landing zone without a word"
     )
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
@@ -213,6 +217,24 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     os.umask(int(settings.umask, 8))
     return settings
+
+
+def make_home(settings: Settings) -> Path:
+    """The home as an absolute path, made if it is missing.
+
+    Raises SettingsError if nothing can be written there, whatever the reason.
+    """
+    home = settings.home.absolute()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home) as probe:
+            probe.write(b"full?")
+    except OSError as error:
+        raise SettingsError(
+            f"KPI_HOME: {home}: nothing can be written there ({error.strerror or error}): make"
+            " room, give its user the right, or name another folder"
+        ) from None
+    return home
 
 
 def env_file() -> Path | None:

@@ -1,6 +1,7 @@
 """What the code location offers: it loads from nothing, and the catalogue shows assets fully."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -70,8 +71,25 @@ def test_the_catalogue_shows_every_asset_fully(key: dg.AssetKey) -> None:
     asset = GRAPH.get(key)
     assert asset.group_name not in (None, "default")
     assert asset.kinds and asset.owners and asset.description
+    # What a person reads, not the SQL of it, which the project has.
+    assert "```sql" not in asset.description
     # Pages have no columns.
     assert "dagster/column_schema" in asset.metadata or asset.kinds == {"html"}
+
+
+@pytest.mark.parametrize("key", ASSETS, ids=lambda key: key.to_user_string())
+def test_every_column_says_what_it_means_and_its_type_in_words(key: dg.AssetKey) -> None:
+    schema = GRAPH.get(key).metadata.get("dagster/column_schema")
+    columns = schema.columns if isinstance(schema, dg.TableSchema) else []
+    assert [column.name for column in columns if not column.description] == []
+    python = re.compile(r"[A-Z]\w*\(|time_unit=|dtype")
+    assert [column.type for column in columns if python.search(column.type)] == []
+
+
+def test_the_control_of_builds_is_out_of_the_way() -> None:
+    steering = {key for key in ASSETS if GRAPH.get(key).group_name == "kpis_control"}
+    assert steering == {key for key in ASSETS if key.path[-1].startswith("affected_")}
+    assert len(steering) > 10
 
 
 def test_single_hours_are_blocked_by_accounting_and_contracts() -> None:

@@ -22,6 +22,7 @@ from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.kpis.build import build_marts
+from kpi_platform.kpis.dbt_run import plain_path
 from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.published.publish import marts_to_publish, publish
 from kpi_platform.settings import Settings
@@ -86,23 +87,24 @@ def run_marts(platform: Platform) -> list[str]:
         command = [Path(sys.executable).with_name("dbt"), "build", "--quiet"]
         command += ["--exclude-resource-type", "unit_test"]
         command += ["--full-refresh"] if full_refresh else []
-        subprocess.run(
-            command,
-            cwd=PROJECT_DIR,
-            env={
-                "PATH": "",
-                "KPI_WAREHOUSE": settings.warehouse,
-                "KPI_WAREHOUSE_HOST": settings.warehouse_host,
-                "KPI_WAREHOUSE_PORT": str(settings.warehouse_port or 5432),
-                "KPI_WAREHOUSE_USER": settings.warehouse_user,
-                "KPI_WAREHOUSE_PASSWORD": settings.warehouse_password.get_secret_value(),
-                "KPI_WAREHOUSE_DATABASE": settings.warehouse_database,
-                "KPI_WAREHOUSE_PATH": str(path),
-                "DBT_TARGET_PATH": str(path.parent / "target"),
-                "DBT_LOG_PATH": str(path.parent / "logs"),
-            },
-            check=True,
-        )
+        with plain_path(path.resolve()) as database:
+            subprocess.run(
+                command,
+                cwd=PROJECT_DIR,
+                env={
+                    "PATH": "",
+                    "KPI_WAREHOUSE": settings.warehouse,
+                    "KPI_WAREHOUSE_HOST": settings.warehouse_host,
+                    "KPI_WAREHOUSE_PORT": str(settings.warehouse_port or 5432),
+                    "KPI_WAREHOUSE_USER": settings.warehouse_user,
+                    "KPI_WAREHOUSE_PASSWORD": settings.warehouse_password.get_secret_value(),
+                    "KPI_WAREHOUSE_DATABASE": settings.warehouse_database,
+                    "KPI_WAREHOUSE_PATH": str(database),
+                    "DBT_TARGET_PATH": str(path.parent / "target"),
+                    "DBT_LOG_PATH": str(path.parent / "logs"),
+                },
+                check=True,
+            )
 
     build_marts(platform, project_fingerprint(manifest), run_dbt)
     with connect(path) as con:

@@ -14,6 +14,7 @@ from kpi_platform.arrivals.drift.drift_checks import (
 )
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.feeds.stream_stats import Statements, contradictions
+from kpi_platform.arrivals.held_checks import check_held, held_spec
 from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, check_studio_tables
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
 from kpi_platform.engine.contract_checks import check_contract
@@ -48,16 +49,28 @@ STREAM_AGREES = CheckSpec(
     "(`rows_are: parts` or `samples`); else they count for nothing.",
     is_warning=True,
 )
-RAW_CHECKS = [contract_spec("raw_telemetry")]
+RAW_CHECKS = [contract_spec("raw_telemetry"), held_spec("raw_telemetry")]
 STUDIO_CHECKS = [contract_spec("raw_studio_events"), EVERY_STUDIO, WAREHOUSES_ARE_AS_MAPPED]
 STUDIO_CHECKS += STUDIO_TABLE_CHECKS
-CONSOLE_CHECKS = [contract_spec("raw_console_feed"), EVERY_CONSOLE]
-STREAM_CHECKS = [contract_spec("raw_stream_feed"), EVERY_STREAM, STREAM_AGREES]
+CONSOLE_CHECKS = [
+    contract_spec("raw_console_feed"),
+    EVERY_CONSOLE,
+    held_spec("raw_console_feed"),
+]
+STREAM_CHECKS = [
+    contract_spec("raw_stream_feed"),
+    EVERY_STREAM,
+    STREAM_AGREES,
+    held_spec("raw_stream_feed"),
+]
 
 
 def check_raw(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_telemetry` for these hours, from the table as it is now."""
-    return check_contract(lake, "raw_telemetry", hours)
+    return [
+        *check_contract(lake, "raw_telemetry", hours),
+        *check_held(lake, "raw_telemetry", "telemetry", hours),
+    ]
 
 
 def check_studios(
@@ -79,7 +92,11 @@ def check_studios(
 
 def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_console_feed` for these hours."""
-    return [*check_contract(lake, "raw_console_feed", hours), *_read(lake, hours, EVERY_CONSOLE)]
+    return [
+        *check_contract(lake, "raw_console_feed", hours),
+        *_read(lake, hours, EVERY_CONSOLE),
+        *check_held(lake, "raw_console_feed", "console", hours),
+    ]
 
 
 def check_stream(
@@ -90,6 +107,7 @@ def check_stream(
     return [
         *check_contract(lake, "raw_stream_feed", hours),
         *_read(lake, hours, EVERY_STREAM),
+        *check_held(lake, "raw_stream_feed", "stream", hours),
         *(_agrees(hour, contradictions(rows[hour], statements)) for hour in hours),
     ]
 

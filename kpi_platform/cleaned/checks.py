@@ -16,7 +16,8 @@ from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
 ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",
     "cleaned_events",
-    "lines = rows + quarantined + duplicates + suppressed, per source, as counted in the tables.",
+    "lines = rows + quarantined + duplicates + left out + suppressed + sealed, per file and "
+    "source, as counted in the tables.",
 )
 QUARANTINE_SHARE = CheckSpec(
     "quarantine_share_is_low",
@@ -43,6 +44,8 @@ EVENT_CHECKS = [
     PLAUSIBLE_VOLUME,
     WHOLE_FILES,
 ]
+_MOST_NAMES = 20
+_FATES = ("rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed")
 SESSION_CHECKS = [contract_spec("sessions")]
 
 
@@ -56,6 +59,7 @@ def check_events(
     # Rows of stream platforms are figures, no events.
     figures = _stored(lake, "raw_stream_feed", hours)
     quarantined = _stored(lake, "quarantined_events", hours)
+    files = hours_of(lake.read_hours("file_ledger", hours), hours)
     checks = [
         *check_contract(lake, "cleaned_events", hours),
         *check_contract(lake, "quarantined_events", hours),
@@ -68,6 +72,7 @@ def check_events(
                 ledger[hour],
                 pl.concat([events[hour], figures[hour]]),
                 quarantined[hour],
+                files[hour],
             ),
             _quarantine_share(hour, ledger[hour], quarantine_limit),
             _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
@@ -86,14 +91,19 @@ def check_sessions(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
 
 
 def _accounted(
-    hour: datetime, ledger: pl.DataFrame, events: pl.DataFrame, quarantined: pl.DataFrame
+    hour: datetime,
+    ledger: pl.DataFrame,
+    events: pl.DataFrame,
+    quarantined: pl.DataFrame,
+    files: pl.DataFrame,
 ) -> HourCheck:
-    """Hold the ledger's sums against the rows that the tables really have, source by source."""
+    """Hold the ledger's sums against the rows that the tables really have, source by source, and
+    the sums of each file against each other."""
     stored = (
         events.select("source", stored_rows="stored"),
         quarantined.select("source", stored_quarantined="stored"),
     )
-    rows = ledger.select("source", "lines", "rows", "quarantined", "duplicates", "suppressed")
+    rows = ledger.select("source", "lines", *_FATES)
     for counted in stored:
         rows = rows.join(counted, on="source", how="full", coalesce=True)
     zero = pl.exclude("source", "rows").fill_null(0)
@@ -101,13 +111,16 @@ def _accounted(
         pl.col("rows").is_null()
         | (pl.col("rows") != pl.col("stored_rows"))
         | (pl.col("quarantined") != pl.col("stored_quarantined"))
-        | (pl.col("lines") != pl.sum_horizontal("rows", "quarantined", "duplicates", "suppressed"))
+        | (pl.col("lines") != pl.sum_horizontal(_FATES))
     )
+    sums = pl.sum_horizontal(_FATES)
+    odd = files.filter(pl.col("rows").is_null() | (pl.col("lines") != sums)).sort("path")
     figures: Mapping[str, int | str] = {
         "lines": total(ledger, "lines"),
         "sources_not_accounted_for": ", ".join(sorted(wrong["source"])),
+        "files_not_accounted_for": ", ".join(odd["path"].head(_MOST_NAMES)),
     }
-    return HourCheck(ACCOUNTED, hour, wrong.is_empty(), figures)
+    return HourCheck(ACCOUNTED, hour, wrong.is_empty() and odd.is_empty(), figures)
 
 
 def total(rows: pl.DataFrame, column: str) -> int:

@@ -45,21 +45,21 @@ ROW_REASONS = (
 _LINES = RawTelemetry.to_polars_schema()
 _QUARANTINED = QuarantinedEvents.to_polars_schema()
 _ORIGIN = ("source", "file_name", "line_number", *INGEST_HOUR)
-_SUPPRESSED = ("source", "file_name", *INGEST_HOUR)
+_LEFT_OUT = ("source", "file_name", *INGEST_HOUR)
 
 
 @dataclass(frozen=True)
 class Conformed:
-    """What became of rows: every one is a line, quarantined or suppressed.
+    """What became of rows: every one is a line, quarantined or left out.
 
     `lines`: columns of `raw_telemetry`. `quarantined`: columns of `quarantined_events`, stage
-    `decode`. `suppressed`: ingest hour, `source` and `file_name` of every row that is no event by
+    `decode`. `left_out`: ingest hour, `source` and `file_name` of every row that is no event by
     the mapping or that the studio marks as deleted.
     """
 
     lines: pl.DataFrame
     quarantined: pl.DataFrame
-    suppressed: pl.DataFrame
+    left_out: pl.DataFrame
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Con
     return Conformed(
         lines=pl.concat([_LINES.to_frame(), *(part.lines for part in parts)]),
         quarantined=pl.concat([bad, *(part.quarantined for part in parts)]),
-        suppressed=pl.concat([_no_event(failed.clear()), *(part.suppressed for part in parts)]),
+        left_out=pl.concat([_no_event(failed.clear()), *(part.left_out for part in parts)]),
     )
 
 
@@ -115,7 +115,7 @@ def _conform(rows: pl.DataFrame, mapping: EventMapping, origin: RowOrigin) -> Co
     return Conformed(
         lines=_lines(events.filter(pl.col("reason").is_null()), origin),
         quarantined=_quarantined(events.filter(pl.col("reason").is_not_null())),
-        suppressed=_no_event(judged.filter(~pl.col("is_event"))),
+        left_out=_no_event(judged.filter(~pl.col("is_event"))),
     )
 
 
@@ -267,7 +267,7 @@ def _members(column: str) -> pl.Expr:
 
 
 def _no_event(rows: pl.DataFrame) -> pl.DataFrame:
-    return rows.select(_SUPPRESSED)
+    return rows.select(_LEFT_OUT)
 
 
 def _lines(events: pl.DataFrame, origin: RowOrigin) -> pl.DataFrame:

@@ -6,12 +6,16 @@ Belongs here: figures. Does not: reading or writing the ledger.
 import polars as pl
 
 from kpi_platform.cleaned.mapped_rows import RowAccount
+from kpi_platform.engine.file_ledger import HOLDING
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 
 _KEY = [*INGEST_HOUR, "source"]
 _LEDGER = TABLES["hour_ledger"].polars_schema
+_FILE = [*_KEY, "path"]
+_DECODED = ("rows", "duplicates", "undecoded", "left_out")
+_SUMMED = ("rows", "duplicates", "quarantined")
 _COUNTED = ("rows", "duplicates", "undecoded", "min_event_at", "max_event_at")
-_MAPPED = ("lines", "figures", "suppressed", "duplicates")
+_MAPPED = ("lines", "figures", "left_out", "duplicates")
 # Tells the errors of cleaning from those of reading, which only reading again can take back.
 _MAPPING_FAILED = "its mapping cannot be applied: "
 
@@ -47,7 +51,8 @@ def completed_ledger(
         .then(pl.col("lines") - pl.col("quarantined_on_read"))
         .otherwise(_count("rows_counted") + _count("figures_mapped")),
         "duplicates": _count("duplicates_counted") + _count("duplicates_mapped"),
-        "suppressed": _count("suppressed_mapped"),
+        "left_out": _count("left_out_mapped"),
+        **{name: _count(name) for name in ("suppressed", "sealed")},
         "quarantined": pl.col("quarantined_on_read") + _count("undecoded_counted"),
         "min_event_at": _unless(is_stream, "min_event_at"),
         "max_event_at": _unless(is_stream, "max_event_at"),
@@ -74,6 +79,75 @@ def table_ledger(account: RowAccount) -> pl.DataFrame:
     """One row per ingest hour, source and warehouse table: columns of `table_ledger`."""
     every = account.table().with_columns(pl.col("rows") + pl.col("figures"))
     rows = every.filter(pl.col("table_name").is_not_null())
-    return rows.select(
+    none_yet = dict.fromkeys(("suppressed", "sealed"), pl.lit(0, pl.Int64))
+    return rows.with_columns(**none_yet).select(
         pl.col(name).cast(dtype) for name, dtype in TABLES["table_ledger"].polars_schema.items()
     )
+
+
+def counted_files(
+    files: pl.DataFrame, taken: pl.DataFrame, accounts: pl.DataFrame, left_out: pl.DataFrame
+) -> pl.DataFrame:
+    """Rows of `file_ledger` with what became of the lines of those that were `taken`.
+
+    `accounts` as `EventCleaner.file_accounts`; `left_out`: ingest hour, `source` and `file_name`
+    of every row that is no event. Rows of streams are counted when they are read.
+    """
+    aside = left_out.rename({"file_name": "path"}).group_by(_FILE).agg(left_out=pl.len())
+    counted = accounts.join(aside, on=_FILE, how="full", coalesce=True)
+    found = pl.col(*_DECODED).fill_null(0).cast(pl.Int64).name.suffix("_found")
+    seen = taken.select(*_FILE, "content_hash", is_taken=True)
+    joined = files.join(seen, on=[*_FILE, "content_hash"], how="left").join(
+        counted.select(*_FILE, found), on=_FILE, how="left"
+    )
+    is_counted = (
+        pl.col("is_taken").fill_null(value=False)
+        & pl.col("state").is_in(HOLDING)
+        & (pl.col("kind") != "stream")
+    )
+    figures = {
+        **{name: _count(f"{name}_found") for name in ("rows", "duplicates", "left_out")},
+        "quarantined": pl.col("quarantined_on_read") + _count("undecoded_found"),
+    }
+    return joined.with_columns(
+        **{n: pl.when(is_counted).then(figure).otherwise(n) for n, figure in figures.items()}
+    ).select(files.columns)
+
+
+def summed_files(ledger: pl.DataFrame, files: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `hour_ledger` of which those of telemetry are completed by the sums of their files.
+
+    `spans`: of each source in the hour `min_event_at` and `max_event_at`. Other sources' rows stay.
+    """
+    sums = (
+        files.filter(pl.col("state").is_in(HOLDING), pl.col("kind") == "telemetry")
+        .group_by(_KEY)
+        .agg(pl.col(_SUMMED).sum())
+        .join(spans.select(*_KEY, "min_event_at", "max_event_at"), on=_KEY, how="left")
+    )
+    names = [*_SUMMED, "min_event_at", "max_event_at"]
+    joined = ledger.join(sums, on=_KEY, how="left", suffix="_summed")
+    mine = pl.col("kind").fill_null("telemetry") == "telemetry"
+    figures = {name: pl.when(mine).then(f"{name}_summed").otherwise(name) for name in names} | {
+        name: pl.when(mine).then(_count(f"{name}_summed")).otherwise(name) for name in _SUMMED
+    }
+    processed = {
+        "status": pl.when(mine).then(pl.lit("processed")).otherwise("status"),
+        "error": pl.when(mine).then(pl.lit(None, pl.String)).otherwise("error"),
+    }
+    return joined.with_columns(**figures, **processed).select(ledger.columns)
+
+
+def moved_rows(files: pl.DataFrame, copies: pl.DataFrame) -> pl.DataFrame:
+    """Rows of `file_ledger` after events met copies that other files had before.
+
+    `copies`: of each such event its `source`, the first of its new files (`path`) and of the files
+    before (`path_before`). Of both, the first by path keeps the row, the other has a copy.
+    """
+    loser = pl.when(pl.col("path") < pl.col("path_before")).then("path_before").otherwise("path")
+    lost = copies.select("source", path=loser).group_by("source", "path").agg(lost=pl.len())
+    joined = files.join(lost, on=["source", "path"], how="left", maintain_order="left")
+    less = pl.when(pl.col("state").is_in(HOLDING)).then(_count("lost")).otherwise(0)
+    return joined.with_columns(
+        rows=pl.col("rows") - less, duplicates=pl.col("duplicates") + less
+    ).select(files.columns)

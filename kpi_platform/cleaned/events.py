@@ -44,8 +44,11 @@ _HELD = pl.Schema(
         "hour": pl.Int32(),
         **{name: _EVENTS[name] for name in _EVENTS if name not in ("studio", "game", *INGEST_HOUR)},
         "event_id": pl.UInt128(),
+        "file": pl.UInt32(),
     }
 )
+# The number of what is no file: rows of warehouses.
+_NO_FILE = 0
 
 
 _SOURCE = [*INGEST_HOUR, "source"]
@@ -79,6 +82,26 @@ def clean_events(raw: pl.DataFrame, sources: pl.DataFrame) -> CleanedLines:
     return CleanedLines(events, cleaner.quarantined(), cleaner.accounts())
 
 
+def stored_accounts(events: pl.LazyFrame) -> pl.DataFrame:
+    """Of rows of `cleaned_events`, per ingest hour and source, what `EventCleaner.accounts` says of
+    events: `rows`, `min_event_at`, `max_event_at`, `ids_low`, `ids_high`."""
+    low, high = (
+        pl.col("event_id").str.slice(start, 16).str.to_integer(base=16, dtype=pl.UInt64).sum()
+        for start in (16, 0)
+    )
+    return (
+        events.group_by(_SOURCE)
+        .agg(
+            rows=pl.len().cast(pl.Int64),
+            min_event_at=pl.col("event_at").min(),
+            max_event_at=pl.col("event_at").max(),
+            ids_low=low,
+            ids_high=high,
+        )
+        .collect()
+    )
+
+
 class EventCleaner:
     """Cleans whole ingest hours whose lines come in parts; holds decoded events, not the lines.
 
@@ -91,6 +114,8 @@ class EventCleaner:
         self._good = [pl.DataFrame(schema=_HELD)]
         self._bad = [_QUARANTINED.to_frame()]
         self._sums: list[pl.DataFrame] = []
+        # Each file of an hour and source by its number.
+        self._files: dict[tuple[int, str, str], int] = {}
         self._carried: list[pl.DataFrame] = []
         self._distinct: pl.Series | None = None
 
@@ -98,21 +123,28 @@ class EventCleaner:
         """Decode some lines (columns of `raw_telemetry`)."""
         self.add_all([raw])
 
-    def add_all(self, parts: Iterable[pl.DataFrame]) -> None:
-        """Decode lines that come in parts, several at a time while the next part is read."""
+    def add_all(self, parts: Iterable[pl.DataFrame], *, are_files: bool = True) -> None:
+        """Decode lines that come in parts, several at a time while the next part is read.
+
+        `are_files`: `file_name` names files; otherwise each line is a row of its own.
+        """
         workers = pl.thread_pool_size()
         with ThreadPoolExecutor(workers) as executor:
             waiting: deque[Future[_Decoded]] = deque()
             for part in parts:
                 for piece in part.iter_slices(SLICE_ROWS):
-                    waiting.append(executor.submit(_decode, piece))
+                    waiting.append(executor.submit(_decode, piece, are_files=are_files))
                     if len(waiting) > workers:
                         self._keep(waiting.popleft().result())
             while waiting:
                 self._keep(waiting.popleft().result())
 
     def _keep(self, decoded: "_Decoded") -> None:
-        self._good.append(decoded.good)
+        numbers = [
+            self._files.setdefault(file, len(self._files) + 1) for file in decoded.files.iter_rows()
+        ] or [_NO_FILE]
+        number = pl.lit(pl.Series(numbers, dtype=pl.UInt32)).gather(pl.col("file"))
+        self._good.append(decoded.good.with_columns(file=number))
         self._bad.append(decoded.bad)
         self._sums.append(decoded.sums)
         self._carried.append(decoded.carried)
@@ -167,6 +199,63 @@ class EventCleaner:
             .sort(_SOURCE)
         )
 
+    def file_accounts(self) -> pl.DataFrame:
+        """Say what became of the lines file by file.
+
+        Columns: the ingest hour, `source`, `path`; `rows`, `duplicates` (copies of which another
+        is the row: the first by path), `undecoded`.
+        """
+        counted = [
+            part.select("file", is_row=mask)
+            .group_by("file")
+            .agg(
+                rows=pl.col("is_row").sum().cast(pl.Int64),
+                duplicates=(~pl.col("is_row")).sum().cast(pl.Int64),
+            )
+            for part, mask in self._with_masks()
+        ]
+        files = pl.DataFrame(
+            [(number, *file) for file, number in self._files.items()],
+            {"file": pl.UInt32, "hour": pl.Int32, "source": pl.String, "path": pl.String},
+            orient="row",
+        )
+        good = (
+            pl.concat(counted)
+            .group_by("file")
+            .agg(pl.col("rows", "duplicates").sum())
+            .join(files, on="file")
+            .with_columns(*_ingest_hour())
+        )
+        bad = pl.concat(self._bad).rename({"file_name": "path"}).group_by(*_SOURCE, "path")
+        undecoded = bad.agg(undecoded=pl.len().cast(pl.Int64))
+        key = [*_SOURCE, "path"]
+        return good.join(undecoded, on=key, how="full", coalesce=True).select(
+            *key, pl.col("rows", "duplicates", "undecoded").fill_null(0)
+        )
+
+    def first_files(self) -> pl.DataFrame:
+        """The distinct events and the first file of each: `event_id` (as in `cleaned_events`),
+        `source`, `path`, and what its lines say of them: `service_name`, `session_id`,
+        `transaction_id`, `event_at`. Of rows of files only."""
+        files = pl.DataFrame(
+            [(number, path) for (*_, path), number in self._files.items()],
+            {"file": pl.UInt32, "path": pl.String},
+            orient="row",
+        )
+        every = pl.concat(part.filter(mask) for part, mask in self._with_masks())
+        return every.join(files, on="file").select(
+            _hexadecimal(pl.col("event_id")).alias("event_id"),
+            *("source", "path", "service_name", "session_id", "transaction_id", "event_at"),
+        )
+
+    def _ranks(self) -> pl.Series:
+        """The place of each file, by its number, in the order of paths; what is none is last."""
+        order = sorted(self._files, key=lambda file: (file[2], file))
+        ranks = [len(order)] * (len(order) + 1)
+        for rank, file in enumerate(order):
+            ranks[self._files[file]] = rank
+        return pl.Series(ranks, dtype=pl.UInt32)
+
     def carried(self) -> pl.DataFrame:
         """Say how many events of each service carry what is read of them: the columns of
         `event_attributes`."""
@@ -181,7 +270,8 @@ class EventCleaner:
         id, the first; they are all alike."""
         if self._distinct is None:
             self._distinct = _first_of_copies(
-                pl.concat(part.select("hour", "event_id") for part in self._good)
+                pl.concat(part.select("hour", "event_id", "file") for part in self._good),
+                self._ranks(),
             )
         start = 0
         for part in self._good:
@@ -189,14 +279,17 @@ class EventCleaner:
             start += part.height
 
 
-def _first_of_copies(ids: pl.DataFrame) -> pl.Series:
-    """Whether each row (`hour`, `event_id`) is the first of its kind."""
+def _first_of_copies(ids: pl.DataFrame, ranks: pl.Series) -> pl.Series:
+    """Whether each row (`hour`, `event_id`, `file`) is the first of its kind, in the order of the
+    files' ranks."""
     halves = ids.select(_low(pl.col("event_id")).alias("half"))
     # Few halves agree; only what has one of those is looked at exactly, which is far slower.
     agree = halves.lazy().group_by("half").len().filter(pl.col("len") > 1).collect()
     suspects = halves["half"].is_in(agree["half"].implode())
-    found = ids.filter(suspects).select(pl.struct(pl.all()).is_first_distinct()).to_series()
-    return pl.repeat(value=True, n=ids.height, eager=True).scatter(suspects.arg_true(), found)
+    alike = ids.filter(suspects).with_columns(at=suspects.arg_true())
+    ordered = alike.sort(pl.lit(ranks).gather(pl.col("file")), "at")
+    is_first = ordered.select(pl.struct("hour", "event_id").is_first_distinct()).to_series()
+    return pl.repeat(value=True, n=ids.height, eager=True).scatter(ordered["at"], is_first)
 
 
 def _sums(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -216,16 +309,19 @@ def _sums(parts: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 class _Decoded(NamedTuple):
-    """The events of lines, copies included, the lines without, the sums of the events, and what
-    they carry."""
+    """The events of lines, copies included, the lines without, the sums of the events, the files
+    (`hour`, `source`, `path`) of which the events' `file` is the number, and what the events
+    carry."""
 
     good: pl.DataFrame
     bad: pl.DataFrame
     sums: pl.DataFrame
+    files: pl.DataFrame
     carried: pl.DataFrame
 
 
-def _decode(raw: pl.DataFrame) -> _Decoded:
+def _decode(raw: pl.DataFrame, *, are_files: bool) -> _Decoded:
+    raw, files = _numbered(raw, are_files=are_files)
     bodies = raw["body_message"].str.strip_chars(BLANKS).alias("body")
     read = decode_trimmed(bodies, raw["event_name"])
     decoded = raw.drop("event_name").hstack([bodies, *read.iter_columns()])
@@ -246,9 +342,27 @@ def _decode(raw: pl.DataFrame) -> _Decoded:
         transaction_id="title_transaction_id",
         event_at="event_timestamp_utc",
         event_id=_identity(),
+        file="file",
     )
     held = events.select(list(_HELD))
-    return _Decoded(held, _quarantined(bad), _sums([held]), count_carried(_sampled(held)))
+    carried = count_carried(_sampled(held))
+    return _Decoded(held, _quarantined(bad), _sums([held]), files, carried)
+
+
+def _numbered(raw: pl.DataFrame, *, are_files: bool) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Lines with the number of their `file`, and the files: lines of one lie together."""
+    place = raw.select(
+        "source",
+        hour=pl.col("p_ingest_date_utc").to_physical() * 24 + pl.col("p_ingest_hour_utc"),
+        path="file_name",
+    ).select("hour", "source", "path")
+    if not are_files:
+        return raw.with_columns(file=pl.lit(_NO_FILE, pl.UInt32)), place.clear()
+    starts = place.select(
+        pl.any_horizontal(pl.all().ne_missing(pl.all().shift())).alias("starts")
+    ).to_series()
+    number = (starts.cum_sum() - 1).cast(pl.UInt32).alias("file")
+    return raw.with_columns(number), place.filter(starts)
 
 
 def _sampled(held: pl.DataFrame) -> pl.DataFrame:

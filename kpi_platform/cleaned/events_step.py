@@ -11,20 +11,25 @@ from typing import Self
 
 import polars as pl
 
-from kpi_platform.cleaned.event_ledger import completed_ledger, table_ledger
+from kpi_platform.cleaned.added_lines import AddedLines
+from kpi_platform.cleaned.event_ledger import completed_ledger, counted_files, table_ledger
 from kpi_platform.cleaned.events import EventCleaner
 from kpi_platform.cleaned.mapped_rows import CONSOLE, STUDIO, MappedRows, RowAccount
+from kpi_platform.engine.file_ledger import count_files, hour_content, read_files
 from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.engine.hour_ledger import mark_failed, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "4"
 LINES_AT_A_TIME = 100_000
+_TRIES = 3
+# What of the files must not change while their lines are read.
+_STATE = ("source", "path", "content_hash", "state", "lines")
 # What identifies an hour's events: an event's id stands for everything that its line says.
 _CONTENT = ("source", "studio", "game", "rows", "ids_low", "ids_high")
 
@@ -42,6 +47,7 @@ class EventsStep:
         self._sources = sources.frame()
         self._mapped = MappedRows(lake, sources, future_limit)
         self._raw: dict[str, dict[datetime, Consumed]] = {}
+        self._added: dict[datetime, list[str]] = {}
 
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
@@ -62,10 +68,32 @@ class EventsStep:
         }
         self._raw["raw_telemetry"] = lines
         ledger = hours_of(self._lake.read_hours("hour_ledger", list(lines)), list(lines))
-        return {hour: self._input(hour, ledger[hour]["source"]) for hour in lines}
+        sources = {hour: ledger[hour]["source"] for hour in lines}
+        self._added = self._only_added(list(lines), sources)
+        return {
+            hour: self._input(hour, sources[hour], item.content) for hour, item in lines.items()
+        }
 
-    def _input(self, hour: datetime, sources: pl.Series) -> str:
-        parts = [VERSION, self._games(sources), self._raw["raw_telemetry"][hour].content]
+    def _only_added(
+        self, hours: Sequence[datetime], sources: Mapping[datetime, pl.Series]
+    ) -> dict[datetime, list[str]]:
+        """The files that came to hours of which the table is known to hold all the others.
+
+        It is known if what the table consumed last is what those others make.
+        """
+        added = {}
+        consumed = read_consumed(self._lake, self.table, hours)
+        files = read_files(self._lake, list(consumed), "telemetry")
+        for hour, known in consumed.items():
+            before = [file for file in files[hour] if file.rows is not None]
+            new = [file.path for file in files[hour] if file.rows is None]
+            content = hour_content(before)
+            if before and new and self._input(hour, sources[hour], content) == known.input:
+                added[hour] = new
+        return added
+
+    def _input(self, hour: datetime, sources: pl.Series, lines: str) -> str:
+        parts = [VERSION, self._games(sources), lines]
         mapped = [
             f"{table} {found[hour].content}"
             for table, found in sorted(self._raw.items())
@@ -103,28 +131,68 @@ class EventsStep:
             yield
 
     def _replace(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
-        cleaner, account = EventCleaner(self._sources), RowAccount()
-        cleaner.add_all(self._lines(hours, cleaner, account))
-        self._lake.stream_hours("cleaned_events", cleaner.events, hours)
-        self._lake.replace_hours(
-            "quarantined_events", cleaner.quarantined(), hours, "p_stage = 'decode'"
+        # What is known of the hours holds for one attempt: a second one finds what it has left.
+        added = {hour: paths for hour in hours if (paths := self._added.pop(hour, []))}
+        done = {}
+        for hour, paths in added.items():
+            found = AddedLines(self._lake, self._sources, hour).add(paths)
+            if found is not None:
+                done[hour] = self._done(found)
+        whole = [hour for hour in hours if hour not in done]
+        return done | (self._replace_whole(whole) if whole else {})
+
+    def _replace_whole(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
+        cleaner, account, taken = self._cleaned(hours)
+        self._lake.stream_hours("cleaned_events", cleaner.events, hours, is_alone=True)
+        self._write_bad(cleaner.quarantined(), hours)
+        accounts, by_file = cleaner.accounts(), cleaner.file_accounts()
+        count_files(
+            self._lake,
+            hours,
+            lambda files: counted_files(files, taken, by_file, account.left_out_rows()),
         )
-        accounts = cleaner.accounts()
         self._complete_ledger(accounts, account, hours)
         self._write_table_ledger(account, hours)
         self._replace_some("event_attributes", cleaner.carried(), hours)
-        by_hour = hours_of(accounts.join(self._sources, on="source", how="left"), hours)
-        return {
-            hour: Done(content_fingerprint(counted.select(_CONTENT)), int(counted["rows"].sum()))
-            for hour, counted in by_hour.items()
-        }
+        by_hour = hours_of(accounts, hours)
+        return {hour: self._done(counted) for hour, counted in by_hour.items()}
+
+    def _write_bad(self, bad: pl.DataFrame, hours: Sequence[datetime]) -> None:
+        stored = self._lake.scan("quarantined_events").filter(
+            hours_expression(hours), pl.col("p_stage") == "decode"
+        )
+        if bad.height or stored.head(1).collect().height:
+            self._lake.replace_hours("quarantined_events", bad, hours, "p_stage = 'decode'")
+
+    def _cleaned(self, hours: Sequence[datetime]) -> tuple[EventCleaner, RowAccount, pl.DataFrame]:
+        """The hours' lines decoded, what became of rows, and the files that the lines are of."""
+        for _ in range(_TRIES):
+            taken = self._lake.read_hours("file_ledger", hours)
+            cleaner, account = EventCleaner(self._sources), RowAccount()
+            cleaner.add_all(self._lines(hours, cleaner, account))
+            cleaner.add_all(self._studio_lines(hours, cleaner, account), are_files=False)
+            now = self._lake.read_hours("file_ledger", hours)
+            if now.select(_STATE).sort(_STATE).equals(taken.select(_STATE).sort(_STATE)):
+                break
+        return cleaner, account, taken
+
+    def _done(self, accounts: pl.DataFrame) -> Done:
+        found = accounts.filter(pl.col("rows") > 0).join(self._sources, on="source", how="left")
+        return Done(content_fingerprint(found.select(_CONTENT)), int(found["rows"].sum()))
 
     def _lines(
         self, hours: Sequence[datetime], cleaner: EventCleaner, account: RowAccount
     ) -> Iterator[pl.DataFrame]:
-        """Telemetry's lines as they are, rows of consoles and studios through their mappings."""
+        """Telemetry's lines as they are, rows of consoles through their mappings."""
         yield from self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME)
-        for part in self._mapped.conformed(hours, account):
+        for part in self._mapped.console_rows(hours, account):
+            cleaner.add_quarantined(part.quarantined)
+            yield part.lines
+
+    def _studio_lines(
+        self, hours: Sequence[datetime], cleaner: EventCleaner, account: RowAccount
+    ) -> Iterator[pl.DataFrame]:
+        for part in self._mapped.studio_rows(hours, account):
             cleaner.add_quarantined(part.quarantined)
             yield part.lines
 

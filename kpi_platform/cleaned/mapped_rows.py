@@ -25,6 +25,7 @@ from kpi_platform.storage.lake.lake import Lake
 ROWS_AT_A_TIME = 200_000
 CONSOLE, STUDIO = "raw_console_feed", "raw_studio_events"
 _GROUP = [*INGEST_HOUR, "source", "table_name"]
+_PLACE = (*INGEST_HOUR, "source", "file_name")
 _NO_LINES = TABLES["raw_telemetry"].polars_schema
 _QUARANTINED = TABLES["quarantined_events"].polars_schema
 _COUNTS = pl.Schema(
@@ -47,12 +48,14 @@ _ERRORS = pl.Schema(
 
 @dataclass
 class RowAccount:
-    """What became of rows: one frame per piece with the ingest hour, `source`, `table_name` (null
-    for a feed's files), `what` (`rows`, `figures`, `quarantined`, `suppressed`, `duplicates`,
-    `lines`) and `count`. Rows of a stream platform's table are `figures`, no events.
-    `errors`: ingest hour, `source` and `mapping_error` of mappings that cannot be applied."""
+    """What became of rows. `counts`: one frame per piece with the ingest hour, `source`,
+    `table_name` (null for a feed's files), `what` (`rows`, `figures`, `quarantined`, `left_out`,
+    `duplicates`, `lines`) and `count`. Rows of a stream platform's table are `figures`, no events.
+    `left_out`: the rows of feeds' files that are no events. `errors`: ingest hour, `source` and
+    `mapping_error` of mappings that cannot be applied."""
 
     counts: list[pl.DataFrame] = field(default_factory=list)
+    left_out: list[pl.DataFrame] = field(default_factory=list)
     errors: list[pl.DataFrame] = field(default_factory=list)
 
     def fail(self, rows: pl.DataFrame, source: str, error: str) -> None:
@@ -78,12 +81,16 @@ class RowAccount:
             counts.select(*_GROUP, what=pl.lit(what), count=pl.col("count").cast(pl.Int64))
         )
 
+    def left_out_rows(self) -> pl.DataFrame:
+        """Ingest hour, `source` and `file_name` of every row of a file that is no event."""
+        return pl.concat([_NO_LINES.to_frame().select(_PLACE), *self.left_out])
+
     def table(self) -> pl.DataFrame:
         """The sums, one row per ingest hour, source and table: a column for each `what`."""
         every = pl.concat([_COUNTS.to_frame(), *self.counts])
         sums = [
             pl.col("count").filter(pl.col("what") == what).sum().alias(what)
-            for what in ("lines", "rows", "figures", "quarantined", "duplicates", "suppressed")
+            for what in ("lines", "rows", "figures", "quarantined", "duplicates", "left_out")
         ]
         return every.group_by(_GROUP).agg(sums).sort(_GROUP)
 
@@ -103,16 +110,16 @@ class MappedRows:
         """A hash of the mappings of these sources."""
         return fingerprint(*(self._marks.get(source, "") for source in sorted(sources)))
 
-    def conformed(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
-        """The hours' rows as lines, some at a time; what is no line is added to `account`."""
+    def console_rows(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
+        """Consoles' rows as lines, some at a time; what is no line is added to `account`."""
         for part in self._lake.read_hours_in_parts(CONSOLE, hours, ROWS_AT_A_TIME):
             rows = part.with_columns(
                 row_key=pl.lit(None, pl.String), table_name=pl.lit(None, pl.String)
             )
             yield from self._through_mappings(rows, account)
-        yield from self._studio_rows(hours, account)
 
-    def _studio_rows(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
+    def studio_rows(self, hours: Sequence[datetime], account: RowAccount) -> Iterator[Conformed]:
+        """Rows of studios' tables as lines, in the same way."""
         found = current_rows(self._lake, hours)
         account.add_counts(found.own.group_by(_GROUP).agg(count=pl.len()), "lines")
         account.add_counts(superseded(found.own, found.current), "duplicates")
@@ -127,7 +134,9 @@ class MappedRows:
             made = self._judged(str(source), group, account, name)
             account.add(made.lines, "rows", str(source), name)
             account.add(made.quarantined, "quarantined", str(source), name)
-            account.add(made.suppressed, "suppressed", str(source), name)
+            account.add(made.left_out, "left_out", str(source), name)
+            if name is None:
+                account.left_out.append(made.left_out.select(_PLACE))
             yield made
 
     def _judged(
@@ -168,8 +177,10 @@ class MappedRows:
 
 
 def _mark(source: Source) -> str:
-    return source.model_dump_json(exclude={"since", "until", "player_ids", "reread_hours"})
+    return source.model_dump_json(
+        exclude={"since", "until", "player_ids", "reread_hours", "overwrites"}
+    )
 
 
-# No column says yes to this: every row is suppressed.
+# No column says yes to this: every row is left out.
 _NO_EVENTS = EventMapping.model_validate({"only": {"column": "\0", "equals": ["\0"]}})

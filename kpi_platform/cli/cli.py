@@ -6,6 +6,7 @@ A command imports what it needs when it runs: Polars, DuckDB, Dagster and the co
 that `--help`, a completed word and a lookup do not need (a test names what they may import).
 """
 
+import importlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from typer._click.exceptions import (  # Typer carries its own Click
     NoArgsIsHelpError,
 )
 from typer.core import TyperGroup
-from typer.main import get_group
+from typer.main import get_command, get_group
 
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from kpi_platform.verification.verify import Progress
 
 DIFFERENT = 1
+UNREADABLE = 4
 NONE_IN_EFFECT = 3
 BAD_INPUT = 2
 # Errors that are the user's to mend. They are named, not imported: an error of a module that was
@@ -46,22 +48,34 @@ MISTAKES = (
     ("kpi_platform.storage.kpi_database.dbt_manifest", "DbtProjectError"),
     ("kpi_platform.verification.verify", "VerifyError"),
 )
-_SOURCES = "sources"
+# Groups of commands that are loaded when they are asked for: module, name in it, and help.
+_GROUPS = {
+    "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
+    "removals": (
+        "removals",
+        "removals_app",
+        "Files that are gone from the landing zone, whose lines the tables hold.",
+    ),
+}
+_REBUILD = "rebuild"
 
 
 class _Commands(TyperGroup):
-    """The commands; those of `kpi sources` are loaded when one of them is asked for."""
+    """The commands; those of a group are loaded when one of them is asked for."""
 
     def resolve_command(
         self, ctx: Context, args: list[str]
     ) -> tuple[str | None, Command | None, list[str]]:
         """The command that the first argument names."""
         name, command, rest = super().resolve_command(ctx, args)
-        if name == _SOURCES:
-            from kpi_platform.cli.cli_sources import sources_app
-
-            command = get_group(sources_app)
-            command.name = _SOURCES
+        if name in _GROUPS:
+            module, group, _ = _GROUPS[name]
+            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            command = get_group(getattr(found, group))
+            command.name = name
+        elif name == _REBUILD:
+            command = get_command(importlib.import_module("kpi_platform.cli.rebuild").rebuild_app)
+            command.name = name
         return name, command, rest
 
 
@@ -71,7 +85,13 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-app.add_typer(typer.Typer(help="The studios' warehouses."), name=_SOURCES)
+for _name, (_, _, _help) in _GROUPS.items():
+    app.add_typer(typer.Typer(help=_help), name=_name)
+
+
+@app.command(_REBUILD, help="Make hours of a damaged or doubted table anew from what is before it.")
+def _rebuild() -> None:
+    """Stands for the command in the list; the command itself is loaded when it is asked for."""
 
 
 @app.callback()
@@ -333,25 +353,31 @@ def verify(
 
     Per-hour tables are compared in the hours from --from to --to, sessions and version history
     for the players touched in them, over all hours. Hours whose files changed since they were
-    read, or that a run has not finished, are listed as stale, not as different. The temporary
-    tables need disk for the events of all hours, where TMPDIR says. Exit code 0: equal;
-    1: different; 2: bad input.
+    read, or that a run has not finished, are listed as stale, not as different. Published tables
+    are compared with their marts. What cannot be read is named with the command that mends it.
+    The temporary tables need disk for the events of all hours, where TMPDIR says. Exit code
+    0: equal; 1: different; 2: bad input; 4: something cannot be read.
     """
     from kpi_platform.engine.platform import Platform
     from kpi_platform.settings import load_settings
+    from kpi_platform.verification.published import add_published
     from kpi_platform.verification.report import as_lines, as_values
     from kpi_platform.verification.verify import verify as verify_lake
 
     window = _hour(first) if first else None, _hour(last) if last else None
     if window[0] and window[1] and window[0] > window[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
+    platform = Platform(load_settings())
     with _progress() as progress:
-        found = verify_lake(Platform(load_settings()), *window, limit, progress)
+        found = verify_lake(platform, *window, limit, progress)
+    add_published(found, platform, limit)
     if as_json:
         say_json(as_values(found))
     else:
         for line in as_lines(found):
             say(line)
+    if found.unreadable:
+        raise typer.Exit(UNREADABLE)
     if not found.is_equal:
         raise typer.Exit(DIFFERENT)
 

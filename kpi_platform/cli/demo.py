@@ -20,10 +20,11 @@ from kpi_platform.cli.terminal import say_lines
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.players import player_id
-from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings
+from kpi_platform.settings import PARTITION_FORMAT, Settings, load_settings, make_home
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing_upload import upload
+from kpi_platform.storage.local_servers.local_process import ending_with_us
 from kpi_platform.storage.local_servers.local_s3 import local_s3
 
 _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
@@ -31,7 +32,7 @@ _PROGRESS = re.compile(r" - INFO - \S+ - \S+ - \S+ - (\w+: .+)")
 
 def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: bool) -> int:
     """Run the tour; returns the exit code of the Dagster run."""
-    world = settings.home / "world"
+    world = make_home(settings) / "world"
     started = time.monotonic()
     with ExitStack() as stack:
         environment = _place(settings, world, stack, on_s3=on_s3)
@@ -82,19 +83,21 @@ def _materialise(settings: Settings, environment: Mapping[str, str], hours: int)
     command += ["--partition-range", f"{first}...{last}"]
     say_lines(f"dagster {' '.join(command[1:4])} '*' --partition-range {first}...{last}")
     log = settings.home / "demo.log"
-    with log.open("w") as kept:
+    with log.open("w", encoding="utf-8") as kept:
         process = subprocess.Popen(  # noqa: S603 (fixed command, no shell)
             [sys.executable, "-m", *command],
             env={**os.environ, **environment, "DAGSTER_MODULE_NAME": "kpi_platform.definitions"},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
-        for line in process.stdout or ():
-            kept.write(line)
-            progress = _PROGRESS.search(line)
-            if progress:
-                say_lines(f"  {progress[1]}")
+        with ending_with_us(process):
+            for line in process.stdout or ():
+                kept.write(line)
+                progress = _PROGRESS.search(line)
+                if progress:
+                    say_lines(f"  {progress[1]}")
     code = process.wait()
     if code:
         say_lines(f"the run failed: see {log}")
@@ -104,12 +107,12 @@ def _materialise(settings: Settings, environment: Mapping[str, str], hours: int)
 def _show(platform: Platform, world: Path) -> None:
     lake = platform.lake
     ledger = lake.scan("hour_ledger").collect()
-    sums = ledger.select(pl.col("lines", "rows", "quarantined", "duplicates", "suppressed").sum())
-    lines, rows, quarantined, duplicates, suppressed = sums.row(0)
-    say_lines(
-        f"\nevery line accounted for: {lines:,} lines = {rows:,} rows + {quarantined} quarantined"
-        f" + {duplicates} duplicates + {suppressed} suppressed"
+    fates = ("quarantined", "duplicates", "left_out", "suppressed", "sealed")
+    lines, rows, *others = ledger.select(pl.col("lines", "rows", *fates).sum()).row(0)
+    rest = "".join(
+        f" + {count} {fate.replace('_', ' ')}" for fate, count in zip(fates, others, strict=True)
     )
+    say_lines(f"\nevery line accounted for: {lines:,} lines = {rows:,} rows{rest}")
     _show_studios(lake)
     player = _interesting_player(lake)
     say_lines(f"\nthe version history of one player ({player}):")
@@ -129,12 +132,12 @@ def _show_studios(lake: Lake) -> None:
     """Three schemas that have nothing in common, and what became of their rows."""
     say_lines("\nstudios' warehouses, table by table (table_ledger):")
     ledger = lake.scan("table_ledger").collect()
-    figures = ("lines", "rows", "quarantined", "suppressed")
+    figures = ("lines", "rows", "quarantined", "left_out")
     sums = ledger.group_by("source", "table_name").agg(pl.col(figures).sum())
-    for source, table, lines, rows, quarantined, suppressed in sums.sort(pl.all()).iter_rows():
+    for source, table, lines, rows, quarantined, left_out in sums.sort(pl.all()).iter_rows():
         say_lines(
             f"  {source} {table}: {lines} rows captured = {rows} events + {quarantined}"
-            f" quarantined + {suppressed} deleted"
+            f" quarantined + {left_out} deleted"
         )
 
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_predicate
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_predicate
 
 TABLE = "hour_fingerprints"
 
@@ -31,6 +31,15 @@ def read_consumed(lake: Lake, table: str, hours: Iterable[datetime]) -> dict[dat
         datetime.combine(day, datetime.min.time(), UTC).replace(hour=hour): Consumed(*values)
         for _, day, hour, *values in rows.select(TABLES[TABLE].polars_schema.names()).iter_rows()
     }
+
+
+def newest_hour(lake: Lake, table: str) -> datetime | None:
+    """The newest hour that `table` consumed; None if there is none."""
+    partitions = lake.partitions(TABLE)
+    days = [key for key in partitions.signatures if key[0] == table]
+    if not days:
+        return None
+    return hours_in(partitions.read(max(days)))[-1]
 
 
 def record_consumed(lake: Lake, table: str, consumed: Mapping[datetime, Consumed]) -> None:

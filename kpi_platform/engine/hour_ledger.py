@@ -3,8 +3,8 @@
 Belongs here: reading and writing `hour_ledger`. Does not: counting lines.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import polars as pl
@@ -26,16 +26,18 @@ class HourFigures:
     rows: int = 0
     quarantined: int = 0
     duplicates: int = 0
+    left_out: int = 0
+    suppressed: int = 0
+    sealed: int = 0
+
+
+FIGURES = tuple(field.name for field in fields(HourFigures))
 
 
 def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFigures]:
     """The figures of each hour; every hour given is a key."""
     wanted = list(hours)
-    sums = (
-        lake.read_hours(TABLE, wanted)
-        .group_by(INGEST_HOUR)
-        .agg(pl.col("files", "bytes", "rows", "quarantined", "duplicates").sum())
-    )
+    sums = lake.read_hours(TABLE, wanted).group_by(INGEST_HOUR).agg(pl.col(FIGURES).sum())
     found = {
         datetime(day.year, day.month, day.day, hour, tzinfo=UTC): HourFigures(*values)
         for day, hour, *values in sums.iter_rows()
@@ -44,15 +46,20 @@ def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFi
 
 
 def write_ledger(
-    lake: Lake, rows: pl.DataFrame, hours: Sequence[datetime], kind: Kind | None = None
+    lake: Lake,
+    rows: pl.DataFrame,
+    hours: Sequence[datetime],
+    kind: Kind | None = None,
+    only_added: Collection[datetime] = (),
 ) -> None:
     """Replace the ledger rows of these hours, or only those of one kind of source.
 
     Rows without `rows` wait for the decoding to complete them; it must come even if the lines
-    are those that it knows.
+    are those that it knows. To the hours `only_added` lines came and none went: what the decoding
+    knows of them stays true.
     """
     if rows["rows"].has_nulls():
-        forget_consumed(lake, "cleaned_events", hours)
+        forget_consumed(lake, "cleaned_events", [hour for hour in hours if hour not in only_added])
     lake.replace_hours(TABLE, rows, hours, "" if kind is None else _of_kind(kind))
 
 
@@ -111,9 +118,11 @@ def empty_rows(hour: datetime, sources: Iterable[str], kind: Kind = "telemetry")
             zero.alias(name)
             for name in ("files", "truncated_files", "unreadable_files", "bytes", "lines", "rows")
         ),
+        *(zero.alias(name) for name in ("quarantined", "quarantined_on_read", "duplicates")),
         *(
+            # What stands aside: of no event, of an erased player, of a sealed day.
             zero.alias(name)
-            for name in ("quarantined", "quarantined_on_read", "duplicates", "suppressed")
+            for name in ("left_out", "suppressed", "sealed")
         ),
         pl.lit(None, pl.Datetime("us", "UTC")).alias("min_event_at"),
         pl.lit(None, pl.Datetime("us", "UTC")).alias("max_event_at"),

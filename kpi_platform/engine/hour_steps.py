@@ -5,13 +5,14 @@ Belongs here: the order of work that every hourly table shares. Does not: what a
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol, runtime_checkable
 
 from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 from pyarrow import ArrowException
 
 from kpi_platform.engine.hour_fingerprints import (
@@ -20,17 +21,30 @@ from kpi_platform.engine.hour_fingerprints import (
     read_consumed,
     record_consumed,
 )
+from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.hour_queue import TABLE as QUEUE
 from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.schemas.hidden_secrets import hide_secrets
-from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.damage import Damages
+from kpi_platform.storage.lake.lake import Lake, LakeError
 
 # What bad data, a full disk or a lost connection raises. A bug that raises something else ends
-# the run, because nothing is known about the hours after it.
-FAILURES = (OSError, ValueError, PolarsError, DeltaError, BaseError, ArrowException)
+# the run, because nothing is known about the hours after it. A damaged file may even make its
+# reader panic.
+FAILURES = (
+    *(OSError, ValueError, PolarsError, PanicException),
+    *(DeltaError, BaseError, ArrowException),
+)
+# What a table that is damaged in some hours raises before any hour is worked on.
+_DAMAGE = (
+    *(LakeError, FileNotFoundError, PolarsError, PanicException),
+    *(DeltaError, ArrowException),
+)
 
 
 # Whose hours have to follow when an hour beyond the run's own was touched.
 _NEXT = {
+    "raw_telemetry": "cleaned_events",
     "raw_console_feed": "cleaned_events",
     "raw_stream_feed": "cleaned_events",
     "cleaned_events": "sessions",
@@ -120,7 +134,7 @@ def work_through(
     per hour, in batches: the hours without input, each chunk as soon as it is committed and
     recorded, and at last, when everything is folded, the unchanged hours.
     """
-    batches, waiting = waiting_hours(lake, step.table)
+    batches, waiting = _waiting(lake, step)
     done: set[datetime] = set()
     for reports in _work_through(lake, step, sorted({*hours, *waiting}), chunk_limit):
         # Unchanged ones too: a run may have been killed before it passed them on.
@@ -132,11 +146,29 @@ def work_through(
         dequeue_hours(lake, step.table, batches)
 
 
+def _waiting(lake: Lake, step: HourStep) -> tuple[list[str], list[datetime]]:
+    try:
+        return waiting_hours(lake, step.table)
+    except _DAMAGE as error:
+        raise LakeError(Damages(lake).of(QUEUE, (), error) or error_line(error)) from None
+
+
 def _work_through(
     lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
 ) -> Iterator[Sequence[HourReport]]:
-    inputs = step.inputs(hours)
-    consumed = read_consumed(lake, step.table, hours)
+    damages = Damages(lake)
+    try:
+        inputs, consumed = _asked(lake, step, hours)
+    except _DAMAGE:
+        unreadable = dict(_unreadable(lake, step, hours, damages))
+        for hour, error in unreadable.items():
+            with suppress(*_DAMAGE):
+                # The step itself may know nothing of an hour that it could not be asked about.
+                mark_failed(lake, hour, error, ())
+        yield [HourReport(hour, "failed", error=error) for hour, error in unreadable.items()]
+        hours = [hour for hour in hours if hour not in unreadable]
+        # Once more together: a step knows the hours that it was asked for last.
+        inputs, consumed = _asked(lake, step, hours)
     left_out, unchanged, changed = [], [], []
     for hour in hours:
         known = consumed.get(hour)
@@ -149,12 +181,48 @@ def _work_through(
     if left_out:
         yield [HourReport(hour, "left_out", error=_NO_INPUT) for hour in left_out]
     for chunk in _chunks(step, changed, chunk_limit):
-        yield list(_run_chunk(lake, step, chunk, inputs, consumed))
+        yield list(_run_chunk(lake, step, chunk, inputs, consumed, damages))
     if isinstance(step, FoldingStep):
         step.fold_waiting()
     # The work on other hours may change what these hold: nothing is said of them before it is done.
     for chunk in _chunks(step, unchanged, chunk_limit):
         yield [HourReport(hour, "unchanged", consumed[hour].rows) for hour in chunk]
+
+
+def _asked(
+    lake: Lake, step: HourStep, hours: Sequence[datetime]
+) -> tuple[Mapping[datetime, str], Mapping[datetime, Consumed]]:
+    """The inputs of these hours, and what the table consumed of them."""
+    return step.inputs(hours), read_consumed(lake, step.table, hours)
+
+
+def _unreadable(
+    lake: Lake, step: HourStep, hours: Sequence[datetime], damages: Damages
+) -> Iterator[tuple[datetime, str]]:
+    """The hours of which not even the books can be read because of what is damaged, and what is.
+
+    Raises whatever is no damage, and LakeError if a table has no log to be read.
+    """
+    try:
+        _asked(lake, step, hours)
+    except _DAMAGE as error:
+        if len(hours) > 1 and not isinstance(error, LakeError):
+            half = len(hours) // 2
+            for some in (hours[:half], hours[half:]):
+                yield from _unreadable(lake, step, some, damages)
+            return
+        damaged = damages.of(step.table, hours[:1], error)
+        if not damaged:
+            raise
+        if isinstance(error, LakeError):
+            raise LakeError(damaged) from None
+        yield hours[0], damaged
+
+
+def _fail(step: HourStep, hour: datetime, error: str) -> None:
+    # If the ledger is what is damaged, the run's own report has to do.
+    with suppress(*_DAMAGE):
+        step.fail(hour, error)
 
 
 def _chunks(step: HourStep, hours: Sequence[datetime], limit: int) -> Iterator[Sequence[datetime]]:
@@ -176,6 +244,7 @@ def _run_chunk(
     hours: Sequence[datetime],
     inputs: Mapping[datetime, str],
     consumed: Collection[datetime],
+    damages: Damages,
 ) -> Iterator[HourReport]:
     started = time.monotonic()
     try:
@@ -188,10 +257,10 @@ def _run_chunk(
         if len(hours) > 1:
             # One bad hour must not take its neighbours along: find it by trying each alone.
             for hour in hours:
-                yield from _run_chunk(lake, step, [hour], inputs, consumed)
+                yield from _run_chunk(lake, step, [hour], inputs, consumed, damages)
             return
-        message = error_line(error)
-        step.fail(hours[0], message)
+        message = damages.of(step.table, hours, error) or error_line(error)
+        _fail(step, hours[0], message)
         yield HourReport(hours[0], "failed", error=message)
         return
     seconds = (time.monotonic() - started) / len(hours)

@@ -4,10 +4,8 @@ Belongs here: how dbt's models look in Dagster and the one run of dbt per Dagste
 what is loaded and in which order, which is `build.py`.
 """
 
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -31,30 +29,33 @@ from kpi_platform.storage.kpi_database.dbt_manifest import (
     ensure_manifest,
     read_manifest,
 )
+from kpi_platform.storage.local_servers.local_process import installed_program
 
 HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
 # What the hourly models are made of, in the end. Dagster plans a backfill along dependencies, and
 # forgets an asset's hours where it reaches them only through the models between, which have none.
 _MADE_OF = ("cleaned_events", "sessions", "user_version_history", "stream_stats")
-_PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR)
+_PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR, target_path=ensure_manifest().parent)
 # The group of each folder of models, in the order in which data passes; seeds are staging.
 _GROUPS = {
     "staging": "kpis_staging",
-    "control": "kpis_intermediate",
+    # What steers the builds, and nobody looks for.
+    "control": "kpis_control",
     "events": "kpis_intermediate",
     "intermediate": "kpis_intermediate",
     "marts": "kpis",
-    "definitions": "kpis",
     "questions": "kpis_questions",
 }
 # The dbt of this very environment, whether or not the environment is on the PATH.
-dbt_command = DbtCliResource(
-    project_dir=_PROJECT, dbt_executable=str(Path(sys.executable).with_name("dbt"))
-)
+dbt_command = DbtCliResource(project_dir=_PROJECT, dbt_executable=installed_program("dbt"))
 
 
 class Translator(DagsterDbtTranslator):
     """One name for a thing everywhere: a model's asset key is its name."""
+
+    def get_description(self, dbt_resource_props: Mapping[str, Any]) -> str:
+        """What the YAML says of a model, without its SQL: that is in the project."""
+        return str(dbt_resource_props["description"]).strip()
 
     def get_asset_spec(
         self, manifest: Mapping[str, Any], unique_id: str, project: DbtProject | None
@@ -104,7 +105,8 @@ def kpis(
     """
     parts = platform.platform
     manifest = read_manifest()
-    run = DbtRun(dbt, manifest, Translator(), parts.settings.warehouse_file)
+    target = ensure_manifest().parent
+    run = DbtRun(dbt, manifest, Translator(), parts.settings.warehouse_file, target)
     with naming_the_setting():
         report = build_marts(parts, project_fingerprint(manifest), run)
     changed = sum(report.load.rows_changed.values())

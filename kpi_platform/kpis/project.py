@@ -30,9 +30,16 @@ def project_fingerprint(manifest: Mapping[str, Any]) -> str:
         for node in built
     ]
     texts += [[macro["unique_id"], macro["macro_sql"]] for macro in macros]
-    # kpi_values carries the versions of the definitions.
+    # The rows of kpi_values are what the columns say of their KPIs.
     texts += [
-        [name, json.dumps(metric["config"].get("meta", {}).get("version"))]
-        for name, metric in manifest.get("metrics", {}).items()
+        [node["name"], column["name"], json.dumps([_valued(kpi) for kpi in kpis], sort_keys=True)]
+        for node in built
+        for column in node.get("columns", {}).values()
+        if (kpis := column.get("config", {}).get("meta", {}).get("kpis"))
     ]
     return fingerprint(*(json.dumps(text) for text in sorted(texts)))
+
+
+def _valued(kpi: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a KPI's entry decides the rows of `kpi_values`."""
+    return {name: kpi.get(name) for name in ("name", "version", "in_values")}

@@ -171,7 +171,9 @@ def published_tables(platform: Platform) -> Callable[[str], pl.DataFrame]:
 
 def write(path: Path = PAGE) -> None:
     """Write the page from the tables that the settings name."""
-    path.write_text(page(read_manifest(), published_tables(Platform(load_settings()))))
+    path.write_text(
+        page(read_manifest(), published_tables(Platform(load_settings()))), encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import dagster as dg
 
 from kpi_platform.orchestration.partitions import HOURLY
+from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.schemas.tables import TABLES
 
 OWNERS = ["team:data-engineering"]
@@ -20,7 +21,8 @@ def hourly_spec(table: str, group: str, deps: Sequence[str], version: str) -> dg
     columns = [
         dg.TableColumn(
             name,
-            str(dtype),
+            words_of_type(dtype),
+            words_of_column(table, name),
             constraints=dg.TableColumnConstraints(
                 nullable=contract.schema.columns()[name].nullable, unique=keys == {name}
             ),

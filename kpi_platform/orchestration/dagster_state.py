@@ -16,7 +16,7 @@ from kpi_platform.orchestration.dagster_internals import (
     PlannedAssetByAsset,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import load_settings, make_home
 
 
 class HomeInstance(DagsterInstance):
@@ -37,7 +37,7 @@ class HomeInstance(DagsterInstance):
 
         The path is made absolute here, once: run workers get it as it is, wherever they run.
         """
-        base = str(load_settings().home.absolute() / "dagster")
+        base = str(make_home(load_settings()) / "dagster")
         storage = ConfigurableClassData(
             HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
         )

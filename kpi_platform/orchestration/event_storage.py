@@ -10,6 +10,7 @@ they tell of are done, and the same command records them as unchanged.
 """
 
 import atexit
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -22,7 +23,11 @@ from dagster._core.storage.event_log import SqliteEventLogStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DatabaseError
 
+from kpi_platform.settings import SettingsError
+
+_DISK = re.compile("disk|readonly|unable to open|malformed|not a database")
 EVENTS_AT_A_TIME = 1000
 SECONDS_AT_MOST = 1.0
 # Events of which there are many in a run, and for which nobody waits.
@@ -111,12 +116,25 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         with self._db_lock:
             if self._shared is None:
                 self.flush()
-                with super()._connect(shard) as connection:
+                with self._naming_the_place(), super()._connect(shard) as connection:
                     yield connection
                 return
             if shard not in self._shared:
                 self._shared[shard] = self._stack.enter_context(super()._connect(shard))
             yield self._shared[shard]
+
+    @contextmanager
+    def _naming_the_place(self) -> Iterator[None]:
+        """Say of a full or damaged disk which place it is about, which SQLite does not."""
+        try:
+            yield
+        except DatabaseError as error:
+            if not _DISK.search(str(error.orig)):
+                raise
+            raise SettingsError(
+                f"KPI_HOME: {self._base_dir}: Dagster's state cannot be written or read"
+                f" ({error.orig}): see the room on its disk and the rights, then run the same again"
+            ) from None
 
 
 class HomeStorage(DagsterSqliteStorage):

@@ -17,6 +17,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
 
 import dagster as dg
 
@@ -30,8 +32,10 @@ from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
 from kpi_platform.settings import SettingsError
+from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError
 from kpi_platform.storage.kpi_database.embedded import WarehouseError
 from kpi_platform.storage.lake.lake import Lake, LakeError
+from kpi_platform.storage.lake.locks import LockError
 from kpi_platform.storage.landing.landing import LandingError
 
 FAILED_HOURS_TAG = "kpi/failed_hours"
@@ -46,7 +50,10 @@ _UP_TO_THE_LEDGER = (
     "cleaned_events",
 )
 
-SETTINGS_MISTAKES = (SettingsError, SourcesError, LandingError, LakeError, WarehouseError)
+SETTINGS_MISTAKES = (
+    *(SettingsError, SourcesError, LandingError, LakeError, LockError),
+    *(WarehouseError, DbtProjectError),
+)
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
@@ -93,7 +100,7 @@ def record_hours(
     for part in work_and_check(lake, step, evaluate, hours, chunk_limit, progress):
         failed |= part.failed
         well = [report for report in part.reports if report.hour not in failed]
-        _record_hours(context, lake, own, well)
+        _record_hours(context, lake, own, well, _uris(lake, own))
         _report_checks(context, part.checks)
         evaluated += part.checks
         recorded += len(well)
@@ -145,10 +152,21 @@ def _record_hours(
     lake: Lake,
     keys: Sequence[dg.AssetKey],
     reports: Sequence[HourReport],
+    uris: Mapping[dg.AssetKey, str] = MappingProxyType({}),
 ) -> None:
     figures = hour_figures(lake, [report.hour for report in reports])
     for report in reports:
-        _record_hour(context, keys, report, figures[report.hour])
+        _record_hour(context, keys, report, figures[report.hour], uris)
+
+
+def _uris(lake: Lake, keys: Iterable[dg.AssetKey]) -> dict[dg.AssetKey, str]:
+    return {key: uri_of(lake, key.path[-1]) for key in keys}
+
+
+def uri_of(lake: Lake, table: str) -> str:
+    """Where a table lies, as a URI that the catalogue shows."""
+    path = lake.path(table)
+    return path if "://" in path else Path(path).absolute().as_uri()
 
 
 def _record_hour(
@@ -156,6 +174,7 @@ def _record_hour(
     keys: Iterable[dg.AssetKey],
     report: HourReport,
     figures: HourFigures,
+    uris: Mapping[dg.AssetKey, str],
 ) -> None:
     metadata = {
         "rows": report.rows,
@@ -164,6 +183,7 @@ def _record_hour(
         "bytes": figures.bytes,
         "quarantined": figures.quarantined,
         "duplicates": figures.duplicates,
+        "left_out": figures.left_out,
         "seconds": round(report.seconds, 3),
         "peak_memory_mib": peak_memory_mib(),
         "unchanged": report.status == "unchanged",
@@ -171,7 +191,11 @@ def _record_hour(
     }
     for key in keys:
         context.log_event(
-            dg.AssetMaterialization(key, partition=key_of(report.hour), metadata=metadata)
+            dg.AssetMaterialization(
+                key,
+                partition=key_of(report.hour),
+                metadata=metadata | ({"dagster/uri": uris[key]} if key in uris else {}),
+            )
         )
 
 

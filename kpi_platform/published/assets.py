@@ -16,6 +16,7 @@ from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
     naming_the_setting,
     peak_memory_mib,
+    uri_of,
 )
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.publish import (
@@ -33,6 +34,7 @@ from kpi_platform.published.publish import (
 )
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
 from kpi_platform.published.value_books import KPI_VALUE_BOOKS, VALUE_BOOKS_SCHEMA
+from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import (
     affected_periods_to_publish,
@@ -50,7 +52,10 @@ _VALUES = next(mart for mart in _MARTS if mart.table == VALUES)
 
 
 def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
-    columns = [dg.TableColumn(column, str(dtype)) for column, dtype in schema.items()]
+    columns = [
+        dg.TableColumn(column, words_of_type(dtype), words_of_column(name, column))
+        for column, dtype in schema.items()
+    ]
     return dg.AssetSpec(
         name,
         deps=[mart.table for mart in _MARTS],
@@ -58,7 +63,10 @@ def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
         group_name="published",
         owners=OWNERS,
         kinds={"deltalake"},
-        metadata={"dagster/column_schema": dg.TableSchema(columns)},
+        metadata={
+            "dagster/column_schema": dg.TableSchema(columns),
+            "dagster/table_name": f"published.{name}",
+        },
     )
 
 
@@ -104,7 +112,9 @@ def publications(
         KPI_VALUE_BOOKS: {"tables": tables},
     }
     for key in sorted(context.selected_asset_keys):
-        yield dg.MaterializeResult(asset_key=key, metadata=metadata[key.path[-1]] | figures)
+        uri = uri_of(platform.platform.lake, f"published/{key.path[-1]}")
+        own = metadata[key.path[-1]] | {"dagster/uri": uri}
+        yield dg.MaterializeResult(asset_key=key, metadata=own | figures)
     end_red_if_hours_failed(context, platform.platform.lake)
 
 

@@ -4,7 +4,6 @@ Belongs here: reading the tables, and putting data and page together. Does not: 
 data (`dashboard_data.py`), the page (`dashboard_page.py`), where it is kept, when it is made.
 """
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -27,16 +26,15 @@ from kpi_platform.published.dashboard_data import (
     studios_block,
     tables_block,
 )
-from kpi_platform.published.dashboard_kpis import describe_kpis
+from kpi_platform.published.dashboard_kpis import describe_kpis, kpi_lists
 from kpi_platform.published.dashboard_page import build_page
 from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR
 from kpi_platform.storage.lake.lake import Lake
 
 SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention", *FEED_TABLES)
 LEDGER = "hour_ledger"
-_DEFINITIONS = PROJECT_DIR / "seeds" / "kpi_definitions.csv"
 # Tables that grow with time: the column of their period, and how many days of it are read.
 _PERIODS = {
     "kpi_daily": ("date", DAYS),
@@ -97,14 +95,6 @@ def input_versions(lake: Lake) -> tuple[str, ...]:
     return (*found, f"{LEDGER}@{lake.version(LEDGER)}")
 
 
-def read_definitions() -> list[dict[str, str]]:
-    """The rows of `kpi_definitions`; none in a project that has no such seed."""
-    if not _DEFINITIONS.exists():
-        return []
-    with _DEFINITIONS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
 def page_parts() -> dict[str, str]:
     """The page's own files by name."""
     folder = files("kpi_platform.published") / "page"
@@ -126,7 +116,7 @@ def dashboard_fingerprint(
     versions: tuple[str, ...], manifest: Mapping[str, Any], sources: Sources
 ) -> str:
     """A hash of everything that decides what the page shows, but for the time it was built."""
-    words = [str(described(manifest)), str(read_definitions()), sources.model_dump_json()]
+    words = [str(described(manifest)), str(read_definitions(manifest)), sources.model_dump_json()]
     return fingerprint(*versions, *words, *(f"{k}={v}" for k, v in sorted(page_parts().items())))
 
 
@@ -158,10 +148,11 @@ def _core(
     inputs: Inputs, sources: Sources, manifest: Mapping[str, Any], names: list[str]
 ) -> dict[str, Any]:
     descriptions, columns = described(manifest)
-    shown = {**columns.get("kpi_hourly", {}), **columns.get("kpi_daily", {})}
+    definitions = read_definitions(manifest)
     found = inputs.ledger["source"].unique().to_list()
     return {
-        "kpis": describe_kpis(shown, read_definitions()),
+        "kpis": describe_kpis(definitions, SERIES_TABLES),
+        "kpi_lists": kpi_lists(definitions, ("kpi_daily", *FEED_TABLES)),
         "descriptions": descriptions,
         "columns": {name: columns[name] for name in columns if name in inputs.tables},
         "studios": studios_block(inputs.tables, _names(sources)),

@@ -305,7 +305,7 @@ def ledger_block(ledger: pl.DataFrame, sources: pl.DataFrame) -> Block | None:
     }
 
 
-_COUNTS = ("lines", "rows", "quarantined", "duplicates", "suppressed")
+_COUNTS = ("lines", "rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed")
 
 
 def _state(end: object) -> pl.Expr:

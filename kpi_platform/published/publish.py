@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
 
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from kpi_platform.published.restatements import (
     KPI_RESTATEMENTS,
@@ -108,7 +109,11 @@ def publish(
         if is_new or starts is None:
             done.append(_publish(lake, marts, publication, None, *more))
         elif starts:
-            done.append(_publish(lake, marts, publication, starts, *more))
+            try:
+                done.append(_publish(lake, marts, publication, starts, *more))
+            except (DeltaError, OSError):
+                # To replace periods, files are read: if one is damaged, the copy is made anew.
+                done.append(_publish(lake, marts, publication, None, *more))
     return done
 
 

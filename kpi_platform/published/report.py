@@ -5,8 +5,10 @@ words, where the report is kept, and sending it.
 """
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Any
 
 import vl_convert
 
@@ -18,6 +20,7 @@ from kpi_platform.published.report_words import (
     report_slack,
     report_text,
 )
+from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.schemas.sources import Sources
 
 
@@ -33,10 +36,12 @@ class Report:
     images: dict[str, bytes]
 
 
-def make_report(inputs: Inputs, sources: Sources) -> Report:
-    """The report of the newest complete day."""
+def make_report(inputs: Inputs, sources: Sources, manifest: Mapping[str, Any]) -> Report:
+    """The report of the newest complete day, of the KPIs that dbt's manifest says are in it."""
     names = {studio.key: studio.name for studio in sources.studios}
-    figures = report_figures(inputs.tables, inputs.ledger, inputs.now, names)
+    figures = report_figures(
+        inputs.tables, inputs.ledger, inputs.now, names, read_definitions(manifest)
+    )
     images = {
         series.kpi.label: vl_convert.svg_to_png(chart_svg(series), scale=2.0)
         for series in figures.series

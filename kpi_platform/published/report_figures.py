@@ -4,26 +4,14 @@ Belongs here: which day is told of, its figures and what needs attention. Does n
 HTML, text or Slack, and reading tables.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.published.dashboard_kpis import KPIS, Kpi
+from kpi_platform.schemas.kpi_definitions import Definition, shown_in
 
-REPORTED = (
-    "dau",
-    "mau",
-    "new_players",
-    "sessions",
-    "session_length_mean_seconds",
-    "revenue_usd",
-    "arpdau_usd",
-    "payers",
-    "crash_free_sessions",
-)
-BY_STUDIO = ("dau", "new_players", "revenue_usd", "crash_free_sessions")
 CHART_DAYS = 28
 _ATTENTION = 12
 
@@ -32,7 +20,7 @@ _ATTENTION = 12
 class Figure:
     """A KPI of the day, of the day before and of the same weekday before; None if there is none."""
 
-    kpi: Kpi
+    kpi: Definition
     value: float | None
     day_before: float | None
     week_before: float | None
@@ -40,7 +28,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Line:
-    """A studio or game (then with its studio's name) and its figures, in the order `BY_STUDIO`."""
+    """A studio or game (then with its studio's name) and its figures, in their order."""
 
     name: str
     figures: tuple[Figure, ...]
@@ -50,7 +38,7 @@ class Line:
 class Series:
     """A KPI of the portfolio by day, oldest first; a provisional day is marked."""
 
-    kpi: Kpi
+    kpi: Definition
     days: tuple[tuple[date, float | None, bool], ...]
 
 
@@ -71,27 +59,34 @@ def report_figures(
     ledger: pl.DataFrame,
     now: datetime | None,
     studio_names: Mapping[str, str],
+    definitions: Sequence[Definition],
 ) -> ReportFigures:
-    """The figures of the newest complete day. `ledger`: `hour_ledger`; names by studio key."""
+    """The figures of the newest complete day. `ledger`: `hour_ledger`; names by studio key;
+    `definitions`: which KPIs the report shows, and how."""
     rows = tables.get("kpi_daily")
     total = None if rows is None else _grain(rows, "all", "all")
     day = None if total is None else total.filter("is_complete")["date"].max()
     if rows is None or total is None or not isinstance(day, date):
         return ReportFigures(None, now, (), (), (), tuple(_ledger_attention(ledger)))
     studios = sorted(set(rows["studio"]) - {"all"})
+    by_studio = shown_in(definitions, "report_by_studio", "kpi_daily")
     lines = [
         Line(
             studio_names.get(studio) or studio,
-            _figures(_told(_grain(rows, studio, "all"), studio, tables), day, BY_STUDIO),
+            _figures(_told(_grain(rows, studio, "all"), studio, tables), day, by_studio),
         )
         for studio in studios
     ]
     return ReportFigures(
         day,
         now,
-        _figures(total, day, REPORTED),
+        _figures(total, day, shown_in(definitions, "report", "kpi_daily")),
         tuple(sorted(lines, key=lambda line: -(line.figures[0].value or 0))),
-        tuple(_series(total, name, day) for name in ("dau", "revenue_usd") if name in rows.columns),
+        tuple(
+            _series(total, kpi, day)
+            for kpi in shown_in(definitions, "report_charts", "kpi_daily")
+            if kpi.kpi in rows.columns
+        ),
         tuple(_attention(tables, ledger, day)),
     )
 
@@ -111,11 +106,11 @@ def _told(rows: pl.DataFrame, studio: str, tables: Mapping[str, pl.DataFrame]) -
     return rows.with_columns(pl.lit(None).alias(n) for n in rows.columns if n in set(silent))
 
 
-def _figures(rows: pl.DataFrame, day: date, names: tuple[str, ...]) -> tuple[Figure, ...]:
+def _figures(rows: pl.DataFrame, day: date, kpis: Sequence[Definition]) -> tuple[Figure, ...]:
     return tuple(
-        Figure(KPIS[name], *(_value(rows, day - timedelta(days=n), name) for n in (0, 1, 7)))
-        for name in names
-        if name in rows.columns
+        Figure(kpi, *(_value(rows, day - timedelta(days=n), kpi.kpi) for n in (0, 1, 7)))
+        for kpi in kpis
+        if kpi.kpi in rows.columns
     )
 
 
@@ -124,10 +119,10 @@ def _value(rows: pl.DataFrame, day: date, name: str) -> float | None:
     return None if found.is_empty() or found[0] is None else float(found[0])
 
 
-def _series(rows: pl.DataFrame, name: str, day: date) -> Series:
+def _series(rows: pl.DataFrame, kpi: Definition, day: date) -> Series:
     recent = rows.filter(pl.col("date") > day - timedelta(days=CHART_DAYS)).sort("date")
-    days = recent.select("date", pl.col(name).cast(pl.Float64), ~pl.col("is_complete"))
-    return Series(KPIS[name], tuple(days.iter_rows()))
+    days = recent.select("date", pl.col(kpi.kpi).cast(pl.Float64), ~pl.col("is_complete"))
+    return Series(kpi, tuple(days.iter_rows()))
 
 
 def _attention(tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: date) -> list[str]:

@@ -38,7 +38,7 @@ def change(figure: Figure, before: float | None) -> str:
     """The change against an earlier value: percent, or points of a share; blank if unknown."""
     if figure.value is None or before is None:
         return ""
-    if figure.kpi.unit == "share":
+    if figure.kpi.shown_unit == "share":
         return f"{(figure.value - before) * 100:+.1f} points"
     return f"{(figure.value / before - 1) * 100:+.1f} %" if before else ""
 
@@ -47,17 +47,17 @@ def headline(figures: ReportFigures) -> str:
     """The report in one sentence."""
     if figures.day is None:
         return "No day is complete yet."
-    by_label = {figure.kpi.label: figure for figure in figures.portfolio}
+    by_name = {figure.kpi.kpi: figure for figure in figures.portfolio}
     said = []
-    for label, words in (
-        ("Daily active players", "active players"),
-        ("Revenue", "revenue"),
-        ("New players", "new players"),
+    for name, words in (
+        ("dau", "active players"),
+        ("revenue_usd", "revenue"),
+        ("new_players", "new players"),
     ):
-        figure = by_label.get(label)
+        figure = by_name.get(name)
         if figure is not None:
             against = change(figure, figure.week_before)
-            value = shown(figure.value, figure.kpi.unit)
+            value = shown(figure.value, figure.kpi.shown_unit)
             said.append(
                 f"{value} {words}" + (f" ({against} on the week before)" if against else "")
             )
@@ -74,7 +74,7 @@ def report_text(figures: ReportFigures) -> str:
     if figures.portfolio:
         lines += [f"{'All studios':<34}{'value':>12}{'day before':>15}{'week before':>16}"]
         lines += [
-            f"{f.kpi.label:<34}{shown(f.value, f.kpi.unit):>12}"
+            f"{f.kpi.label:<34}{shown(f.value, f.kpi.shown_unit):>12}"
             f"{change(f, f.day_before):>15}{change(f, f.week_before):>16}"
             for f in figures.portfolio
         ]
@@ -86,12 +86,12 @@ def report_text(figures: ReportFigures) -> str:
 def _studio_lines(figures: ReportFigures) -> list[str]:
     if not figures.studios:
         return []
-    heads = "".join(f"{f.kpi.short or f.kpi.label:>13}" for f in figures.studios[0].figures)
+    heads = "".join(f"{f.kpi.short:>13}" for f in figures.studios[0].figures)
     return [
         f"{'Studio':<26}{heads}",
         *(
             f"{_one_line(line.name)[:25]:<26}"
-            + "".join(f"{shown(f.value, f.kpi.unit):>13}" for f in line.figures)
+            + "".join(f"{shown(f.value, f.kpi.shown_unit):>13}" for f in line.figures)
             for line in figures.studios
         ),
     ]
@@ -124,7 +124,7 @@ def report_slack(figures: ReportFigures) -> str:
     lines = [f"*Daily KPI report* · {slack_escaped(headline(figures))}"]
     for line in figures.studios:
         values = " · ".join(
-            f"{f.kpi.short or f.kpi.label} {shown(f.value, f.kpi.unit)}" for f in line.figures
+            f"{f.kpi.short} {shown(f.value, f.kpi.shown_unit)}" for f in line.figures
         )
         lines.append(f"• {slack_escaped(line.name)}: {values}")
     lines += [f":warning: {slack_escaped(text)}" for text in figures.attention]
@@ -142,7 +142,7 @@ def report_html(figures: ReportFigures, template: str, images: Mapping[str, str]
     """The report as HTML. `images`: the `src` of every chart by its KPI's label, a data address
     or, in an e-mail, `cid:` and the part's name."""
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters["shown"] = lambda figure: shown(figure.value, figure.kpi.unit)
+    environment.filters["shown"] = lambda figure: shown(figure.value, figure.kpi.shown_unit)
     return environment.from_string(template).render(
         figures=figures,
         headline=headline(figures),
@@ -181,6 +181,6 @@ def chart_svg(series: Series) -> str:
         '<rect width="5" height="5" fill="#cfe3f1"/><rect width="2" height="5" fill="#0072b2"/>'
         f'</pattern></defs><rect width="{width}" height="{height}" fill="#ffffff"/>{bars}'
         f'<line x1="60" x2="{width - 4}" y1="{zero:.1f}" y2="{zero:.1f}" stroke="#9aa7b5"/>'
-        f'<text x="56" y="16" text-anchor="end">{shown(top, series.kpi.unit)}</text>'
+        f'<text x="56" y="16" text-anchor="end">{shown(top, series.kpi.shown_unit)}</text>'
         f'<text x="56" y="{zero:.1f}" text-anchor="end">0</text>{dates}</svg>'
     )

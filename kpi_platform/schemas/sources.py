@@ -36,7 +36,9 @@ class Source(Strict):
     `_SUCCESS` in its folder. `reread_hours`: how
     many captured hours before an hour are read again with it, for rows that are stamped long before
     they can be seen. `format`: how the lines of telemetry files are written whose names do not say
-    so; `auto` goes by each file's first character.
+    so; `auto` goes by each file's first character. `overwrites: hours`: whatever writes its files
+    gives them new names each time, so that an hour holds its newest listing that had files, not
+    every name ever seen.
     """
 
     key: str = Field(min_length=1)
@@ -46,6 +48,7 @@ class Source(Strict):
     feed: Feed | None = None
     format: Format = "auto"
     player_ids: Literal["global", "local"] = "global"
+    overwrites: Literal["hours"] | None = None
     since: datetime | None = None
     until: datetime | None = None
     delivery: Literal["whole", "running"] = "whole"
@@ -185,6 +188,10 @@ class Sources(Strict):
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""
         return {s.key: s.telemetry for _, _, s in self.walk() if s.telemetry is not None}
+
+    def overwriting(self) -> set[str]:
+        """Keys of the sources whose files replace those of the hour's listing before."""
+        return {source.key for _, _, source in self.walk() if source.overwrites}
 
     def running(self) -> set[str]:
         """Keys of the sources that deliver while an hour lasts."""

@@ -178,11 +178,52 @@ class StudioDimensions(Contract):
     row = _text()
 
 
+class FileLedger(Contract):
+    """One row per file of an ingest hour and source, and content: what an hour consists of.
+
+    `path` below the landing zone (or the feeds' place); a file of several sources has a row for
+    each. `content_hash`: SHA-256 of its bytes as they lay there, empty if nobody knows. `state`:
+    `read`; `held` (gone, or no longer to be opened, its lines stay); `forgotten` (gone when it was
+    allowed to go, its lines stay); `unreadable` (never opened); without lines `replaced` (by other
+    content of that name, or by a newer listing) and `removed` (let go by `kpi removals accept`).
+    `lines` = `rows` + `quarantined` + `duplicates` + `left_out` + `suppressed` + `sealed`; of
+    copies in an hour the first by path is the row. `rows` is null until the lines are decoded.
+
+    `identity`: how the file looked when it was last listed, empty once it is gone; `is_young`: it
+    was read so soon after it was written that it could have changed unseen; `read_by`: a hash of
+    the settings under which it was read.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    source = _key()
+    path = _key()
+    bytes = _count()
+    content_hash = _key()
+    lines = _count()
+    rows = _count(nullable=True)
+    quarantined = _count()
+    quarantined_on_read = _count()
+    duplicates = _count()
+    left_out = _count()
+    suppressed = _count()
+    sealed = _count()
+    state = dy.String(nullable=False, regex="^(read|held|forgotten|unreadable|replaced|removed)$")
+    is_truncated = dy.Bool(nullable=False)
+    kind = dy.String(nullable=False, regex="^(telemetry|console|stream)$")
+    identity = _text()
+    is_young = dy.Bool(nullable=False)
+    read_by = _text()
+
+
 class HourLedger(Contract):
     """One row per ingest hour and source: what arrived and where every line went.
 
-    `source_error`: why this source alone could not be read, while the hour went on. `is_closed`:
-    whether the writer of a source that delivers while the hour lasts has said that it is done.
+    `lines` = `rows` + `quarantined` + `duplicates` + `left_out` (a warehouse's or feed's row that
+    is marked as deleted, or no event) + `suppressed` + `sealed` (of erased players, of sealed
+    days: none yet). `source_error`: why this source alone could not be read, while the hour went
+    on. `is_closed`: whether the writer of a source that delivers while the hour lasts has said
+    that it is done.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -198,7 +239,9 @@ class HourLedger(Contract):
     quarantined = _count()
     quarantined_on_read = _count()
     duplicates = _count()
+    left_out = _count()
     suppressed = _count()
+    sealed = _count()
     min_event_at = _utc(nullable=True)
     max_event_at = _utc(nullable=True)
     fingerprint = _text()
@@ -212,7 +255,7 @@ class TableLedger(Contract):
     """One row per ingest hour, source and warehouse table: where every captured row went.
 
     `lines` = `rows` + `quarantined` + `duplicates` (versions that a later one replaced) +
-    `suppressed` (marked as deleted, or no event by the mapping).
+    `left_out` (marked as deleted, or no event by the mapping) + `suppressed` + `sealed` (none yet).
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -223,7 +266,9 @@ class TableLedger(Contract):
     rows = _count()
     quarantined = _count()
     duplicates = _count()
+    left_out = _count()
     suppressed = _count()
+    sealed = _count()
 
 
 class EventAttributes(Contract):
@@ -486,6 +531,7 @@ TABLES: dict[str, Table] = {
     "cleaned_events": Table(
         CleanedEvents, INGEST_HOUR, free_texts=("event_id", "session_id", "attributes")
     ),
+    "file_ledger": Table(FileLedger, INGEST_HOUR, statistics=("state",)),
     "hour_ledger": Table(HourLedger, ("p_ingest_date_utc",)),
     "event_attributes": Table(EventAttributes, ("p_ingest_date_utc",)),
     "session_parts": Table(SessionParts, INGEST_HOUR, statistics=("first_at", "last_at")),

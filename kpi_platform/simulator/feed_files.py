@@ -196,7 +196,7 @@ def feed_tables(truth: FeedTruth, hours: int) -> dict[str, pl.DataFrame]:
     events = [(s, FEED_SOURCES[g][0], g, *rest) for s, g, *rest in truth.events]
     return {
         "hours": pl.DataFrame(cells, schema, orient="row").with_columns(
-            truncated_files=zero, unreadable_files=zero, suppressed=zero
+            truncated_files=zero, unreadable_files=zero, left_out=zero
         ),
         "events": pl.DataFrame(events, _EVENTS, orient="row"),
         "stream_stats": pl.DataFrame(stats, _STATS, orient="row"),

@@ -60,7 +60,7 @@ def _row(game: StudioGame, event: StudioEvent, start_ms: int) -> tuple[object, .
         amount if event.kind == "Purchase" else None,
         event.seconds if event.kind == "SessionEnd" else None,
         max(0, (event.written_ms - start_ms) // HOUR_MS),
-        "suppressed" if event.gone else "quarantined" if event.flaw else "rows",
+        "left_out" if event.gone else "quarantined" if event.flaw else "rows",
     )
 
 
@@ -70,7 +70,7 @@ def _hours(judged: pl.DataFrame, sources: Sequence[str], hours: int) -> pl.DataF
     )
     fates = [
         (pl.col("fate") == fate).sum().cast(pl.Int64).alias(fate)
-        for fate in ("rows", "quarantined", "suppressed")
+        for fate in ("rows", "quarantined", "left_out")
     ]
     lines = pl.len().cast(pl.Int64).alias("lines")
     counts = judged.group_by("source", "hour").agg(lines, *fates)

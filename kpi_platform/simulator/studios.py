@@ -86,5 +86,5 @@ def _dated(hours: pl.DataFrame, start: datetime) -> pl.DataFrame:
         "p_ingest_date_utc",
         "p_ingest_hour_utc",
         *("files", "truncated_files", "lines", "rows", "quarantined", "unreadable_files"),
-        *("duplicates", "suppressed"),
+        *("duplicates", "left_out"),
     )

@@ -5,6 +5,7 @@ consumed. Does not: comparing.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime
 
 import polars as pl
@@ -12,16 +13,21 @@ import polars as pl
 from kpi_platform.arrivals.feeds.console_step import ConsoleStep
 from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
+from kpi_platform.arrivals.watching.missing_files import listed_paths
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.engine.hour_fingerprints import read_consumed, record_consumed
 from kpi_platform.engine.hour_ledger import read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.removals import RAW_TABLES
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import SightingsStep, rebuild_history
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.landing.landing import LandingError
+from kpi_platform.verification.held_lines import take_held
 
 FROM_FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
 CAPTURED = "raw_studio_events"
@@ -46,8 +52,16 @@ class Rebuild:
         self._decode = EventsStep.of(platform, target)
         self._platform = platform
 
-    def read_files(self, hours: Sequence[datetime]) -> None:
-        """Build the tables `FROM_FILES` of these hours from the files there are now."""
+    def read_files(self, live: Lake, hours: Sequence[datetime]) -> None:
+        """Build the tables `FROM_FILES` of these hours from the files there are now, and from the
+        lines that `live` holds of files that are gone."""
+        for place in (Telemetry, Feeds):
+            # Feeds that cannot be reached are said to be stale.
+            with suppress(LandingError):
+                what = place(self._platform)
+                listed = listed_paths(what, hours)
+                for kind in (kind for kind in RAW_TABLES if kind in what.kinds):
+                    take_held(live, self.target, kind, listed)
         for step in self._readers:
             _work(self.target, step, hours, self._chunk_bytes, _ignore)
 
@@ -82,7 +96,8 @@ class Rebuild:
             return
         for table in FROM_FILES:
             self._take(live, table, hours)
-        self.target.replace_hours("hour_ledger", live.read_hours("hour_ledger", hours), hours)
+        for table in ("hour_ledger", "file_ledger"):
+            self.target.replace_hours(table, live.read_hours(table, hours), hours)
 
     def _take(self, live: Lake, table: str, hours: Sequence[datetime]) -> None:
         names = TABLES[table].polars_schema.names()

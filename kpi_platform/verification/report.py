@@ -27,8 +27,28 @@ def as_values(found: Verification) -> dict[str, Any]:
             {"hour": item.hour.strftime(PARTITION_FORMAT), "reason": item.reason}
             for item in found.stale
         ],
+        "held": [
+            {
+                "hour": item.hour.strftime(PARTITION_FORMAT),
+                "files": item.files,
+                "lines": item.lines,
+            }
+            for item in found.held
+        ],
         "tables": [_table_values(table) for table in found.tables],
         "players": found.players,
+        "unreadable": [
+            {
+                "table": item.table,
+                "file": item.file,
+                "reason": item.reason,
+                "first_hour": item.first and item.first.strftime(PARTITION_FORMAT),
+                "last_hour": item.last and item.last.strftime(PARTITION_FORMAT),
+                "command": item.command,
+            }
+            for item in found.unreadable
+        ],
+        "not_compared": found.not_compared,
     }
 
 
@@ -36,6 +56,11 @@ def as_lines(found: Verification) -> Iterator[str]:
     """The verification as lines: stale hours, tables, rows that differ, and the verdict."""
     for item in found.stale:
         yield f"stale {item.hour.strftime(PARTITION_FORMAT)}: {item.reason}"
+    for held in found.held:
+        yield (
+            f"held {held.hour.strftime(PARTITION_FORMAT)}: {held.files:,} files are gone,"
+            f" their {held.lines:,} lines taken as stored"
+        )
     for table in found.tables:
         state = "equal" if not table.differing else f"{table.differing:,} rows DIFFER"
         yield f"{table.table}: {table.rows:,} rows, {state}"
@@ -46,8 +71,12 @@ def as_lines(found: Verification) -> Iterator[str]:
     if found.players:
         yield f"players that differ: {', '.join(found.players)}"
     stale = f", {len(found.stale)} stale" if found.stale else ""
+    for damage in found.unreadable:
+        yield f"CANNOT BE READ: {damage.line}"
     verdict = "equal to a build from scratch" if found.is_equal else "NOT what the files say"
-    yield f"{found.hours:,} hours{stale}: {verdict}"
+    left = f"; {len(found.unreadable):,} files CANNOT BE READ" if found.unreadable else ""
+    left += "".join(f"; not compared: {reason}" for reason in found.not_compared)
+    yield f"{found.hours:,} hours{stale}: {verdict}{left}"
 
 
 def _table_values(table: TableComparison) -> dict[str, Any]:

@@ -13,11 +13,15 @@ from typing import Literal
 
 import polars as pl
 
-from kpi_platform.engine.pinned_lake import PinnedLake, pin
+from kpi_platform.engine.damages import Found, damages_of, pin_readable
+from kpi_platform.engine.file_ledger import HOLDING
+from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake.damage import Damage
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
 from kpi_platform.verification.compare import TableComparison, compare
+from kpi_platform.verification.held_lines import held_counts
 from kpi_platform.verification.rebuild import FROM_FILES, Rebuild, unfinished
 from kpi_platform.verification.scope import Touched, touched, waiting_players
 
@@ -43,13 +47,26 @@ class Stale:
     reason: Reason
 
 
+@dataclass(frozen=True)
+class Held:
+    """An hour of which files are gone: their lines were taken as they are stored."""
+
+    hour: datetime
+    files: int
+    lines: int
+
+
 @dataclass
 class Verification:
-    """What was verified: hours of the window, those that are stale, and every table."""
+    """What was verified: hours of the window, those that are stale, every table, hours of which
+    not all files are there, what cannot be read, and why something was not compared."""
 
     hours: int
     stale: list[Stale]
     tables: list[TableComparison] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
+    unreadable: list[Damage] = field(default_factory=list)
+    not_compared: list[str] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
@@ -84,13 +101,19 @@ def verify(
     Memory is bounded by chunks of hours and buckets of rows; the temporary lake needs disk for
     the events of all hours. Raises VerifyError if no hour of the window was processed.
     """
-    live = pin(platform.lake)
+    damages = damages_of(platform.lake)
+    live = pin_readable(platform.lake, damages)
     known = _processed(live)
     window = [hour for hour in known if _is_within(hour, first, last)]
     if not window:
+        if any(damages.values()):
+            return Verification(0, [], unreadable=[item for f in damages.values() for item in f])
         raise VerifyError("no hour between --from and --to was processed yet: nothing to verify")
     with tempfile.TemporaryDirectory(prefix="kpi-verify-") as folder:
-        return _Verifying(platform, live, Lake(folder), known, window, limit, progress).run(
+        verifying = _Verifying(
+            platform, (live, damages), Lake(folder), known, window, limit, progress
+        )
+        return verifying.run(
             [hour for hour in _arrived(platform, known) if _is_within(hour, first, last)]
         )
 
@@ -118,14 +141,14 @@ class _Verifying:
     def __init__(
         self,
         platform: Platform,
-        live: PinnedLake,
+        found: tuple[PinnedLake, Found],
         target: Lake,
         known: Sequence[datetime],
         window: Sequence[datetime],
         limit: int,
         progress: Progress,
     ) -> None:
-        self._live = live
+        self._live, self._damages = found
         self._target = target
         self._known = known
         self._window = set(window)
@@ -133,8 +156,10 @@ class _Verifying:
         self._progress = progress
         self._rules = platform.player_id_rules
         self._rebuild = Rebuild(platform, target)
-        self._unfinished = unfinished(platform, live, known)
+        self._unfinished = unfinished(platform, self._live, known)
+        self._unsure = sorted(_unsure(self._live, self._damages, known))
         self._changed: list[datetime] = []
+        self._held: dict[datetime, tuple[int, int]] = {}
         self._found = {t: TableComparison(t) for t in (*HOUR_TABLES, *FOLDED_TABLES)}
 
     def run(self, arrived: Sequence[datetime]) -> Verification:
@@ -146,7 +171,14 @@ class _Verifying:
         stale += [Stale(hour, "files or settings changed") for hour in self._changed]
         listed = [s for s in stale if s.hour in self._window or s.reason == "not processed yet"]
         listed.sort(key=lambda item: item.hour)
-        return Verification(len(self._window), listed, list(self._found.values()))
+        held = [Held(hour, *counts) for hour, counts in sorted(self._held.items())]
+        unreadable = [item for each in self._damages.values() for item in each]
+        found = [item for item in self._found.values() if not self._is_left_out(item.table)]
+        return Verification(len(self._window), listed, found, held, unreadable)
+
+    def _is_left_out(self, table: str) -> bool:
+        """Whether a table cannot be compared at all: what is damaged may be any row's."""
+        return any(item.first is None for item in self._damages[table])
 
     def _hours(self) -> None:
         done = 0
@@ -154,8 +186,9 @@ class _Verifying:
             # All of them first: which version of a row counts is a matter of all hours.
             self._rebuild.take_captured(self._live, hours)
         for hours in _chunks(self._known):
-            self._rebuild.read_files(hours)
-            skipped = set(self._unfinished)
+            self._rebuild.read_files(self._live, hours)
+            self._held |= held_counts(self._target, hours)
+            skipped = {*self._unfinished, *self._unsure}
             changed = [h for h in self._rebuild.stale(self._live, hours) if h not in skipped]
             self._rebuild.take_lines(self._live, changed)
             self._rebuild.decode(hours)
@@ -171,6 +204,10 @@ class _Verifying:
             self._progress("hours rebuilt", done, len(self._known))
 
     def _compare_hours(self, table: str, hours: Sequence[datetime]) -> None:
+        damages = self._damages[table]
+        hours = [hour for hour in hours if not any(item.meets([hour]) for item in damages)]
+        if not hours:
+            return
         live, rebuilt = (
             _columns(lake, table).filter(hours_expression(hours))
             for lake in (self._live, self._target)
@@ -195,6 +232,8 @@ class _Verifying:
             wanted = touched((self._live, self._target), sorted(self._window), self._rules)
         left_out = self._left_out()
         for number, table in enumerate(FOLDED_TABLES):
+            if self._is_left_out(table):
+                continue
             live, rebuilt = (
                 _scoped(_columns(lake, table), wanted, left_out)
                 for lake in (self._live, self._target)
@@ -205,10 +244,26 @@ class _Verifying:
     def _left_out(self) -> Touched | None:
         """Who is touched by hours that are not finished: the next run brings them up to date."""
         waiting = waiting_players(self._live)
-        if not self._unfinished and waiting.is_empty():
+        unfinished = [*self._unfinished, *self._unsure]
+        if not unfinished and waiting.is_empty():
             return None
-        found = touched((self._live, self._target), self._unfinished, self._rules)
+        found = touched((self._live, self._target), unfinished, self._rules)
         return Touched(found.sessions, pl.concat([found.players, waiting]).unique())
+
+
+def _unsure(lake: PinnedLake, damages: Found, hours: Sequence[datetime]) -> set[datetime]:
+    """Hours of which a build from scratch lacks what only the lake has: what was captured, and
+    lines of files that are gone."""
+    sure = {"file_ledger", "hour_ledger", "raw_studio_events"}
+    found = {h for table in sure for item in damages[table] for h in hours if item.meets([h])}
+    stored = [item for t in (*FROM_FILES, "quarantined_events") for item in damages[t]]
+    if stored:
+        gone = lake.scan("file_ledger").filter(
+            pl.col("state").is_in(HOLDING[1:]), pl.col("lines") > 0
+        )
+        held = hours_in(gone.collect())
+        found.update(hour for hour in held if any(item.meets([hour]) for item in stored))
+    return found
 
 
 def _columns(lake: Lake, table: str) -> pl.LazyFrame:

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
+from kpi_platform.arrivals.feeds.csv_records import UNCLOSED, WRONG_HEADER
+from kpi_platform.arrivals.feeds.feed_step import NO_SOURCE
 from kpi_platform.arrivals.telemetry.reasons import READ_REASONS
 from kpi_platform.cleaned.conform import ROW_REASONS
 from kpi_platform.cli.cli import app
 from kpi_platform.definitions import defs
+from kpi_platform.schemas.row_faults import NOT_MAPPED
 from kpi_platform.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -86,4 +89,5 @@ def test_every_reason_of_quarantine_is_explained() -> None:
     _, section = page.split("## Why a line was not used\n")
     explained = re.findall(r"^\| `(\w+)` \|", section.split("\n## ")[0], re.MULTILINE)
     decoded = ("bad_body", "missing_event_name")
-    assert sorted(explained) == sorted({*READ_REASONS, *decoded, *ROW_REASONS})
+    of_feeds = (NO_SOURCE, UNCLOSED, WRONG_HEADER, NOT_MAPPED)
+    assert sorted(explained) == sorted({*READ_REASONS, *decoded, *ROW_REASONS, *of_feeds})

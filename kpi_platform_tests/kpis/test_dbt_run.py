@@ -3,13 +3,16 @@
 import json
 import os
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import duckdb
 import pytest
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
-from kpi_platform.kpis.dbt_run import DbtRun
+from kpi_platform.kpis.dbt_run import DbtRun, clear_failed, plain_path
 
 PROJECT = """name: small
 profile: small
@@ -39,7 +42,9 @@ def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
     )
     dbt.cli(["parse"], target_path=folder / "target").wait()
     manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    return DbtRun(dbt, manifest, DagsterDbtTranslator(), folder / "warehouse.duckdb")
+    monkeypatch.delenv("DBT_TARGET_PATH")
+    places = (folder / "warehouse.duckdb", folder / "target")
+    return DbtRun(dbt, manifest, DagsterDbtTranslator(), *places)
 
 
 def _left(folder: Path) -> list[Path]:
@@ -65,6 +70,22 @@ def test_a_run_that_failed_leaves_its_log_and_its_sql(
     assert list(left.rglob("compiled/**/one.sql"))
 
 
+def test_a_database_in_a_folder_of_any_name_is_the_one_that_is_built(
+    tmp_path: Path,
+) -> None:
+    home = tmp_path / "a #1 ? é 'x'"
+    home.mkdir()
+    with plain_path(home / "warehouse.duckdb") as path:
+        assert DuckDBCredentials.path_derived_database_name(str(path)) == "warehouse"
+        with duckdb.connect(str(path)) as con:
+            con.execute("create table one as select 1 as n")
+    assert not path.exists()
+    with duckdb.connect(str(home / "warehouse.duckdb")) as con:
+        assert con.execute("from one").fetchall() == [(1,)]
+    with plain_path(tmp_path / "warehouse.duckdb") as path:
+        assert path == tmp_path / "warehouse.duckdb"
+
+
 def test_the_project_is_parsed_for_a_warehouse_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -74,3 +95,14 @@ def test_the_project_is_parsed_for_a_warehouse_once(
 
     run(full_refresh=False)
     assert "Unable to do partial parsing" not in "".join(capfd.readouterr())
+
+
+def test_what_failed_runs_left_goes_after_a_week_and_nothing_else(tmp_path: Path) -> None:
+    now = datetime(2026, 1, 31, tzinfo=UTC)
+    for name, days in (("kpis-1a2b3c4-0f1e2d3", 8), ("0f1e2d4", 8), ("0f1e2d5", 6), ("run", 9)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "dbt.log").touch()
+        at = (now - timedelta(days=days)).timestamp()
+        os.utime(tmp_path / name, (at, at))
+    clear_failed(tmp_path, now)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0f1e2d5", "run"]

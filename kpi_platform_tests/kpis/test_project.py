@@ -20,6 +20,7 @@ MANIFEST: dict[str, Any] = {
             "unique_id": "model.m",
             "resource_type": "model",
             "checksum": {"checksum": "1"},
+            "name": "m",
             "config": {"materialized": "table"},
             "description": "",
         },
@@ -49,6 +50,25 @@ def changed(path: str, value: object) -> dict[str, Any]:
 )
 def test_the_fingerprint_follows_what_decides_rows(path: str) -> None:
     assert project_fingerprint(changed(path, "2")) != project_fingerprint(MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("kpi", "is_same"),
+    [
+        ({"name": "k", "sentence": "Other words.", "version": 1, "in_values": {"name": "k"}}, True),
+        ({"name": "k", "sentence": "Words.", "version": 2, "in_values": {"name": "k"}}, False),
+        ({"name": "k", "sentence": "Words.", "version": 1}, False),
+    ],
+)
+def test_the_fingerprint_follows_what_kpi_values_reads_of_a_kpi(
+    kpi: dict[str, Any], *, is_same: bool
+) -> None:
+    before = {"name": "k", "sentence": "Words.", "version": 1, "in_values": {"name": "k"}}
+    prints = []
+    for entry in (before, kpi):
+        column = {"name": "c", "config": {"meta": {"kpis": [entry]}}}
+        prints.append(project_fingerprint(changed("nodes/model.m/columns", {"c": column})))
+    assert (prints[0] == prints[1]) is is_same
 
 
 @pytest.mark.parametrize(

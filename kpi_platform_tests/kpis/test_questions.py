@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 import polars as pl
 import pytest
 
-from kpi_platform.kpis.definition_files import read_definitions
+from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import NO_SOURCES, WAREHOUSE, Build, Lake, by_hour, utc

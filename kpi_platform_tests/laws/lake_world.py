@@ -69,6 +69,14 @@ class FaultyLake(Lake):
         self._count()
         super().stream_hours(*arguments, **options)
 
+    def change_hours(self, *arguments: Any, **options: Any) -> None:
+        self._count()
+        super().change_hours(*arguments, **options)
+
+    def add_to_hour(self, *arguments: Any, **options: Any) -> bool:
+        self._count()
+        return super().add_to_hour(*arguments, **options)
+
     def append(self, table: str, rows: pl.DataFrame) -> None:
         self._count()
         super().append(table, rows)

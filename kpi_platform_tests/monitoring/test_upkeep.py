@@ -8,6 +8,8 @@ import dagster as dg
 import pytest
 
 from kpi_platform.definitions import defs
+from kpi_platform.monitoring.upkeep import BOOKS
+from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform_tests.laws.lake_world import Move, World
@@ -42,6 +44,11 @@ def test_the_job_says_what_it_did_to_each_table(
     figures = {name: value.value for name, value in record.asset_observation.metadata.items()}
     assert figures["files_before"] == figures["files_after"] == 1
     assert figures["bytes_after"] > 0 and figures["error"] == ""
+
+
+def test_books_are_the_tables_that_no_definition_has() -> None:
+    assets = {key.path[-1] for key in defs.resolve_asset_graph().get_all_asset_keys()}
+    assert set(TABLES) - assets == BOOKS
 
 
 def test_upkeep_and_folds_at_once_lose_nothing(tmp_path: Path) -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import dagster as dg
 import pytest
 from dagster._core.storage.event_log import SqliteEventLogStorage
+from sqlalchemy.exc import OperationalError
 
 from kpi_platform.orchestration import event_storage
 from kpi_platform.orchestration.event_storage import BatchedEventLogStorage, HomeStorage
+from kpi_platform.settings import SettingsError
 
 DAYS = dg.DailyPartitionsDefinition("2026-01-01", end_date="2026-01-09")
 KEYS = DAYS.get_partition_keys()
@@ -134,6 +136,18 @@ def test_a_batch_that_cannot_be_written_is_written_one_by_one(
     assert max(tried) > len(KEYS)
     assert sorted(instance.get_materialized_partitions(dg.AssetKey("two"))) == KEYS
     assert run.success
+
+
+def test_a_full_disk_is_said_with_its_place(instance: dg.DagsterInstance) -> None:
+    storage = instance.event_log_storage
+    assert isinstance(storage, BatchedEventLogStorage)
+    full = pytest.raises(SettingsError, match=r"^KPI_HOME: [^\n]*database or disk is full[^\n]*$")
+    with full, storage._connect("some") as connection:
+        connection.exec_driver_sql("pragma max_page_count = 1")
+        connection.exec_driver_sql("create table more as select zeroblob(1000000)")
+    wrong = pytest.raises(OperationalError, match="no such table")
+    with wrong, storage._connect("some") as connection:
+        connection.exec_driver_sql("select * from missing")
 
 
 def test_a_process_that_ends_without_asking_loses_nothing(tmp_path: Path) -> None:

@@ -111,7 +111,9 @@ def ledger(days: int = 40) -> pl.DataFrame:
                     "rows": 0 if is_hole else 110,
                     "quarantined": 0 if is_hole else 4,
                     "duplicates": 0 if is_hole else 6,
+                    "left_out": 0,
                     "suppressed": 0,
+                    "sealed": 0,
                 }
             )
     schema = {n: t for n, t in TABLES["hour_ledger"].polars_schema.items() if n in rows[0]}

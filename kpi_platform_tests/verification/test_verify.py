@@ -233,3 +233,14 @@ def test_a_lake_on_s3_is_verified_the_same_way(
     platform.lake.delete("user_version_history", "true")
     found = verify(platform, None, None, 3, lambda *_: None)
     assert not found.is_equal and len(found.players) == 3
+
+
+def test_files_that_are_gone_are_taken_from_their_stored_lines(folder: Path) -> None:
+    gone = sorted((folder / "world" / "landing").glob(f"*/{HOURS[3]:%Y/%m/%d/%H}/*"))
+    for path in gone:
+        path.unlink()
+    found = _verify(folder)
+    assert (found.is_equal, found.stale) == (True, [])
+    (held,) = found.held
+    assert (held.hour, held.files) == (HOURS[3], len(gone))
+    assert held.lines > 0

@@ -9,48 +9,14 @@
         }
     }
 ) }}
-{%- set daily = [
-    'dau', 'wau', 'mau', 'stickiness', 'new_players', 'returning_players', 'resurrected_players',
-    'sessions', 'unattributed_sessions', 'sessions_per_active_player', 'playtime_seconds',
-    'unattributed_playtime_seconds', 'playtime_per_active_player_seconds', 'session_length_mean_seconds',
-    'session_length_median_seconds', 'revenue_usd', 'unattributed_revenue_usd', 'payers', 'first_payers', 'arpdau_usd',
-    'arppu_usd', 'conversion_first_purchase_daily', 'conversion_period', 'crash_free_sessions',
-    'crash_free_players', 'churn_28',
-] %}
-{#- What looks beyond its day is complete with all that it looks at. -#}
-{%- set complete_by = {
-    'wau': 'is_wau_complete', 'mau': 'is_mau_complete', 'stickiness': 'is_mau_complete',
-    'churn_28': 'is_churn_complete',
-} %}
-{%- set monthly = [
-    'new_players', 'sessions', 'unattributed_sessions', 'playtime_seconds',
-    'unattributed_playtime_seconds', 'session_length_mean_seconds', 'sessions_per_active_player',
-    'playtime_per_active_player_seconds', 'revenue_usd', 'unattributed_revenue_usd', 'payers',
-    'arpmau_usd', 'arppu_usd', 'conversion_period',
-] %}
-{%- set cohorts = [
-    ('retention_classic_d1', 1, 'retention_classic'),
-    ('retention_classic_d7', 7, 'retention_classic'),
-    ('retention_classic_d30', 30, 'retention_classic'),
-    ('conversion_cohort_d7', 7, 'conversion_cohort'),
-    ('conversion_cohort_d30', 30, 'conversion_cohort'),
-    ('ltv_d7_usd', 7, 'ltv_usd'),
-    ('ltv_d30_usd', 30, 'ltv_usd'),
-] %}
-{%- set feeds = [
-    ('kpi_console_daily', [
-        ('installs', 'installs'), ('trophies', 'trophies'), ('subscriptions', 'subscriptions'),
-        ('console_players', 'players'), ('trophy_players', 'trophy_players'),
-        ('subscribers', 'subscribers'), ('trophy_earned_rate', 'trophy_earned_rate'),
-        ('subscriber_share', 'subscriber_share'), ('console_purchases', 'purchases'),
-        ('console_revenue_usd', 'revenue_usd'), ('console_payers', 'payers'),
-    ]),
-    ('kpi_stream_daily', [
-        ('hours_watched', 'hours_watched'), ('average_viewers', 'average_viewers'),
-        ('peak_viewers', 'peak_viewers'), ('peak_channels', 'peak_channels'),
-        ('hours_streamed', 'hours_streamed'), ('viewer_ratio', 'viewer_ratio'),
-    ]),
-] %}
+-- Which KPIs are here, and under which name, stands at the columns that hold them (`in_values`).
+{%- set values = values_in([
+    ('kpi_daily', 'days', 'date'),
+    ('kpi_monthly', 'months', 'month'),
+    ('kpi_retention', 'retention', 'cohort_date'),
+    ('kpi_console_daily', 'console', 'date'),
+    ('kpi_stream_daily', 'stream', 'date'),
+]) %}
 with days as (select * from {{ ref('kpi_daily') }}),
 months as (select * from {{ ref('kpi_monthly') }}),
 retention as (select * from {{ ref('kpi_retention') }}),
@@ -58,34 +24,16 @@ retention as (select * from {{ ref('kpi_retention') }}),
 console as (select *, 'all'::varchar as platform from {{ ref('kpi_console_daily') }}),
 stream as (select *, 'all'::varchar as platform from {{ ref('kpi_stream_daily') }}),
 long as (
-    {% for kpi in daily -%}
-    select {{ value_of(kpi, 'date', 'kpi_daily', kpi) }}, {{ complete_by.get(kpi, 'is_complete') }} as is_complete
-    from days
-    union all
+    {% for each in values -%}
+    select
+        '{{ each.name }}'::varchar as kpi, {{ each.period }} as period, studio, game, platform,
+        {{ each.column }}::double precision as value,
+        '{{ each.version }}'::varchar as definition_version,
+        {{ is_value_complete(each) }} as is_complete
+    from {{ each.rows }}
+    {%- if each.day_n %} where day_n = {{ each.day_n }}{% endif %}
+    {% if not loop.last %}union all{% endif %}
     {% endfor -%}
-    -- Somebody may always come back.
-    {% for n in [1, 7, 30] -%}
-    select {{ value_of('retention_rolling_d' ~ n, 'cohort_date', 'kpi_retention', 'retention_rolling') }}, false
-    from retention where day_n = {{ n }}
-    union all
-    {% endfor -%}
-    {% for kpi, n, column in cohorts -%}
-    select {{ value_of(kpi, 'cohort_date', 'kpi_retention', column) }}, is_complete
-    from retention where day_n = {{ n }}
-    union all
-    {% endfor -%}
-    select {{ value_of('mau_calendar', 'month', 'kpi_monthly', 'mau_calendar') }}, is_complete from months
-    {% for kpi in monthly -%}
-    union all
-    select {{ value_of('monthly_' ~ kpi, 'month', 'kpi_monthly', kpi) }}, is_complete from months
-    {% endfor -%}
-    {% for model, columns in feeds -%}
-    {% for kpi, column in columns -%}
-    union all
-    select {{ value_of(kpi, 'date', model, column) }}, is_complete
-    from {{ 'console' if model == 'kpi_console_daily' else 'stream' }}
-    {% endfor -%}
-    {% endfor %}
 )
 select kpi, period, studio, game, platform, value, is_complete, definition_version
 from long

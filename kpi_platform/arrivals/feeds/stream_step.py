@@ -48,8 +48,9 @@ class StreamStep(FeedStep):
         open_feeds: Callable[[], Landing],
         sources: Sources,
         future_limit: timedelta,
+        kept_days: int | None = None,
     ) -> None:
-        super().__init__(lake, open_feeds, sources)
+        super().__init__(lake, open_feeds, sources, kept_days)
         self._future_limit = future_limit
         self._statements = Statements.of(sources)
         self._tables = {
@@ -61,8 +62,14 @@ class StreamStep(FeedStep):
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
         """The step as the settings have it, in the platform's lake or another."""
-        limit = platform.settings.future_limit
-        return cls(lake or platform.lake, platform.open_feeds, platform.sources, limit)
+        settings = platform.settings
+        return cls(
+            lake or platform.lake,
+            platform.open_feeds,
+            platform.sources,
+            settings.future_limit,
+            settings.landing_kept_days,
+        )
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
         """As of every feed, and what was captured of tables."""
@@ -139,5 +146,9 @@ class StreamStep(FeedStep):
             self._lake.apply_changes(STATS, *diff_rows(known.collect(), stats, keys))
         dequeue_hours(self._lake, STATS, batches)
 
-    def _known_rows(self, rows: pl.Series) -> pl.Series:
+    def _is_same(self, hour: datetime) -> bool:
+        # With tables, rows may be others though files are the same.
+        return not self._tables and super()._is_same(hour)
+
+    def _known_rows(self, lines: int, rows: int) -> int | None:
         return rows

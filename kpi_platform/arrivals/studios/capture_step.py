@@ -150,7 +150,8 @@ class CaptureStep:
     def _has_new(self, versions: pl.DataFrame) -> bool:
         hours = versions.select("p_ingest_date_utc", "p_ingest_hour_utc").unique()
         stored = (
-            self._lake.scan(TABLE)
+            # Only these hours' files: a damaged one of another hour is not theirs.
+            self._lake.scan_hours(TABLE, hours_in(hours))
             .select(VERSION_COLUMNS)
             .join(hours.lazy(), on=hours.columns, how="semi")
         )

@@ -1,42 +1,53 @@
 """Brings `raw_telemetry` up to date for hours whose files are new, changed or gone.
 
-Belongs here: which files make an hour, in bounded memory, and the ledger's first figures. Does
-not: how a file becomes rows, which is `parse.py`.
+Belongs here: what of an hour is written anew, and the order of commits. Does not: which files are
+read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 """
 
-import hashlib
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import NamedTuple, Self
+from typing import Self
 
 import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
-from kpi_platform.arrivals.telemetry.parse import (
-    FileCounts,
-    Origin,
-    TelemetryFile,
-    parse_files,
+from kpi_platform.arrivals.hour_files import (
+    ADOPTED,
+    HourFiles,
+    believe,
+    judge_files,
+    look_at_young,
+    recounted,
+    take_same,
+    with_past,
 )
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
-from kpi_platform.engine.hour_ledger import (
-    empty_rows,
-    mark_failed,
-    read_ledger,
-    write_ledger,
+from kpi_platform.arrivals.ledger_rows import ledger_rows
+from kpi_platform.arrivals.stored_lines import BAD, StoredLines, with_rows
+from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, ToRead
+from kpi_platform.arrivals.telemetry.parse import Origin
+from kpi_platform.engine.file_ledger import (
+    FileRecord,
+    FilesChangedError,
+    hour_content,
+    read_files,
+    write_files,
 )
+from kpi_platform.engine.hour_fingerprints import newest_hour, read_consumed
+from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of, named
 from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
-VERSION = "3"
+VERSION = "4"
+_TRIES = 3
+# A longer list of names costs more than to write the hour anew.
+_MOST_NAMES = 200
 
 
 @dataclass(frozen=True)
@@ -47,168 +58,213 @@ class ArrivalLimits:
     future: timedelta
 
 
-@dataclass
-class _Tally:
-    """What was read of one source in one hour."""
-
-    files: int = 0
-    truncated_files: int = 0
-    unreadable_files: int = 0
-    bytes: int = 0
-    lines: int = 0
-    rows: int = 0
-    contents: list[str] = field(default_factory=list)
-
-    def add(self, counts: FileCounts, file: "_Reading") -> None:
-        """Count a file that was read to its end."""
-        self.files += 1
-        self.bytes += file.content.bytes
-        self.lines += counts.lines
-        self.rows += counts.rows
-        self.truncated_files += counts.truncated
-        self.unreadable_files += counts.unreadable
-        self.contents.append(file.content.content(file.file))
-
-
-class _Hashing:
-    """Passes a file's bytes on and hashes them on the way."""
-
-    def __init__(self, blocks: Iterator[bytes]) -> None:
-        self._blocks = blocks
-        self._digest = hashlib.sha256()
-        self.bytes = 0
-        self.is_gone = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        try:
-            for block in self._blocks:
-                self._digest.update(block)
-                self.bytes += len(block)
-                yield block
-        except FileNotFoundError:
-            # Gone since it was listed: the hour's contents are now those without it.
-            self.is_gone = True
-
-    def content(self, file: LandingFile) -> str:
-        """What identifies the file's contribution: its path and its contents."""
-        for _ in self:
-            pass
-        return f"{file.path}\n{self._digest.hexdigest()}"
-
-
-class _Reading(NamedTuple):
-    """A file that is being read, and whose it is."""
-
-    file: LandingFile
-    hour: datetime
-    source: str
-    content: _Hashing
-
-
 class RawStep:
-    """The hourly work of `raw_telemetry`, its quarantined lines and the start of the ledger."""
+    """The hourly work of `raw_telemetry`, its quarantined lines and the ledgers' first figures."""
 
     table = "raw_telemetry"
     hours_stand_alone = True
 
     def __init__(
-        self, lake: Lake, landing: Landing, sources: Sources, limits: ArrivalLimits
+        self,
+        lake: Lake,
+        landing: Landing,
+        sources: Sources,
+        limits: ArrivalLimits,
+        kept_days: int | None = None,
     ) -> None:
         self._lake = lake
         self._landing = landing
         self._sources = sources
         self._limits = limits
-        self._files: dict[datetime, list[LandingFile]] = {}
+        self._kept_days = kept_days
+        self._listed: dict[datetime, list[LandingFile]] = {}
+        self._files: dict[datetime, HourFiles] = {}
+        self._hashed: dict[str, str] = {}
+        self._owners_of: dict[str, dict[str, str]] = {}
         self._closed: dict[datetime, set[str]] = {}
         self._found: list[str] = []
-        self._consumed: Mapping[datetime, Consumed] = {}
+        self._trusted: set[datetime] = set()
+        self._oldest_kept: datetime | None = None
 
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
         """The step as the settings have it, in the platform's lake or another."""
         settings = platform.settings
         limits = ArrivalLimits(settings.late_limit, settings.future_limit)
-        return cls(lake or platform.lake, platform.landing, platform.sources, limits)
+        return cls(
+            lake or platform.lake,
+            platform.landing,
+            platform.sources,
+            limits,
+            settings.landing_kept_days,
+        )
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
-        """Names, sizes and ETags of each hour's files, and the settings that decide about them."""
-        self._consumed = read_consumed(self._lake, self.table, hours)
-        self._files = {hour: [] for hour in hours}
-        self._closed = {hour: set() for hour in hours}
-        folders = self._landing.folders()
-        self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
-        for folder in folders:
-            for hour, files in self._landing.list_hours(folder, hours).items():
-                self._files[hour] += [file for file in files if file.is_readable]
-                self._closed[hour] |= closed_sources(files, self._sources)
+        """How each hour's files look, those that are held, and the settings that decide."""
+        consumed = read_consumed(self._lake, self.table, hours)
+        newest = newest_hour(self._lake, self.table) if self._kept_days is not None else None
+        if newest is not None:
+            kept = timedelta(days=self._kept_days or 0)
+            self._oldest_kept = newest + timedelta(hours=1) - kept
+        self._list(hours)
+        self._judge(hours, consumed)
         return {hour: self._input(hour) for hour in hours}
 
     def weight(self, hour: datetime) -> int:
         """Bytes of the hour's files."""
-        return sum(file.size for file in self._files[hour])
+        return sum(file.size for file in self._listed[hour])
 
     def fail(self, hour: datetime, error: str) -> None:
         """Mark the hour as failed in the ledger."""
         mark_failed(self._lake, hour, error, self._expected(hour))
 
     def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
-        """Replace the hours' rows, then their read-stage quarantine, then their ledger rows.
+        """Replace the rows of the hours' changed files, then their read-stage quarantine, then
+        their ledger rows.
 
-        An hour whose files were written again with the same contents is not written.
+        Files that only look different, or are gone, change no row.
         """
+        for _ in range(_TRIES - 1):
+            try:
+                return self._run(hours)
+            except FilesChangedError:
+                # Neither what the ledger says nor what the table holds is known any more.
+                self._list(hours)
+                self._judge(hours, ())
+        return self._run(hours)
+
+    def _run(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
+        for hour in hours:
+            take_same(self._files[hour], self._owners, lambda: self._landing)
         same = [hour for hour in hours if self._is_same(hour)]
-        changed = [hour for hour in hours if hour not in same]
-        if same:
-            self._refresh_ledger(same)
-        done = {
-            hour: Done(known.content, known.rows, is_unchanged=True)
-            for hour, known in self._consumed.items()
-            if hour in same
+        read = {
+            hour: [*self._files[hour].kept, *self._files[hour].missing] for hour in same
+        } | self._write([hour for hour in hours if hour not in same])
+        after = {hour: self._records(hour, read[hour]) for hour in hours}
+        write_files(
+            self._lake,
+            "telemetry",
+            {hour: (self._files[hour].known, after[hour]) for hour in hours},
+        )
+        self._write_ledger(after, same)
+        return {hour: self._done(after[hour], is_unchanged=hour in same) for hour in hours}
+
+    def _list(self, hours: Sequence[datetime]) -> None:
+        self._listed = {hour: [] for hour in hours}
+        self._closed = {hour: set() for hour in hours}
+        folders = self._landing.folders()
+        self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
+        for folder in folders:
+            for hour, files in self._landing.list_hours(folder, hours).items():
+                self._listed[hour] += [file for file in files if file.is_readable]
+                self._closed[hour] |= closed_sources(files, self._sources)
+
+    def _judge(self, hours: Sequence[datetime], trusted: Iterable[datetime]) -> None:
+        """Judge the hours' files; of those not `trusted` the table may hold anything."""
+        known = read_files(self._lake, hours, "telemetry")
+        self._trusted = set(trusted)
+        self._hashed = {}
+        unknown = with_rows(self._lake, self.table, [h for h in hours if not known[h]])
+        for hour in hours:
+            found = self._judged(hour, known[hour])
+            if hour in unknown:
+                found.missing += self._adopted(hour)
+            if hour in self._trusted:
+                self._hashed |= look_at_young(found, self._listed[hour], lambda: self._landing)
+            self._files[hour] = found
+
+    def _judged(self, hour: datetime, known: Sequence[FileRecord]) -> HourFiles:
+        believed = list(known)
+        is_trusted = hour in self._trusted
+        if not is_trusted and known:
+            counts = StoredLines(self._lake, hour).counts()
+            believed = [believe(record, counts) for record in known]
+        found = judge_files(
+            self._listed[hour],
+            believed,
+            self._owners,
+            self._sources.overwriting(),
+            may_go=self._may_go(hour),
+            is_trusted=is_trusted,
+        )
+        found.known = list(known)
+        found.missing = [
+            replace(record, source=self._source(record.path)) for record in found.missing
+        ]
+        return found
+
+    def _adopted(self, hour: datetime) -> list[FileRecord]:
+        """The files whose lines an earlier release read and that are gone, as the tables tell."""
+        listed = {file.path for file in self._listed[hour]}
+        state = "forgotten" if self._may_go(hour) else "held"
+        return [
+            recounted(FileRecord(source, path, "telemetry", ADOPTED, state), counted)
+            for (source, path), counted in sorted(StoredLines(self._lake, hour).counts().items())
+            if path not in listed
+        ]
+
+    def _is_same(self, hour: datetime) -> bool:
+        found = self._files[hour]
+        return not (found.look or found.leaving or self._moved(hour)) and bool(
+            found.known or hour in self._trusted
+        )
+
+    def _moved(self, hour: datetime) -> dict[str, str]:
+        """Files whose lines stay, though they are gone, under another source than they had."""
+        before = {record.path: record.source for record in self._files[hour].known}
+        return {
+            record.path: record.source
+            for record in self._files[hour].missing
+            if before.get(record.path, record.source) != record.source
         }
-        return done | (self._replace(changed) if changed else {})
 
-    def _refresh_ledger(self, hours: Sequence[datetime]) -> None:
-        """Note how the files look now, and sources that became active: no line has changed."""
-        refreshed = []
-        for hour, known in hours_of(read_ledger(self._lake, hours, "telemetry"), hours).items():
-            new = empty_rows(hour, set(self._expected(hour)) - set(known["source"]))
-            rows = pl.concat([known, new.select(known.columns)])
-            looks = [self._source_fingerprint(hour, source) for source in rows["source"]]
-            rows = rows.with_columns(fingerprint=pl.Series(looks, dtype=pl.String))
-            refreshed.append(self._with_closed(rows, hour, known))
-        write_ledger(self._lake, pl.concat(refreshed), hours, "telemetry")
+    def _write(self, hours: Sequence[datetime]) -> dict[datetime, list[FileRecord]]:
+        """Write hours of which much is known file by file, the others whole; their records."""
+        paths = {hour: self._few_paths(hour) for hour in hours}
+        whole = [hour for hour in hours if paths[hour] is None]
+        records: dict[datetime, list[FileRecord]] = {}
+        if whole:
+            records |= self._write_some(whole, None)
+        for hour, few in paths.items():
+            if few is not None:
+                records |= self._write_some([hour], few)
+        return records
 
-    def _replace(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
-        counted: list[tuple[FileCounts, _Reading]] = []
-        quarantine = "quarantined_events"
-        with Spool(TABLES[quarantine].polars_schema) as spool:
+    def _write_some(
+        self, hours: Sequence[datetime], few: list[str] | None
+    ) -> dict[datetime, list[FileRecord]]:
+        """Write hours whole, or few files of one."""
+        where = "" if few is None else named("file_name", few)
+        with Spool(TABLES[BAD].polars_schema) as spool:
+            reading = FilesReading(self._landing, spool)
 
             def frames() -> Iterator[pl.DataFrame]:
+                nonlocal reading
                 spool.clear()
-                counted.clear()
-                yield from self._rows(hours, spool, counted)
+                reading = FilesReading(self._landing, spool)
+                # Opened now: while Delta writes, it cannot open a table.
+                stored = {hour: self._stored(hour) for hour in hours}
+                return self._rows(hours, reading, stored, is_whole=few is None)
 
-            self._lake.stream_hours(self.table, frames, hours)
-            self._lake.stream_hours(quarantine, spool.frames, hours, "p_stage = 'read'")
-        tallies: dict[datetime, dict[str, _Tally]] = {hour: defaultdict(_Tally) for hour in hours}
-        for counts, reading in counted:
-            if not reading.content.is_gone:
-                tallies[reading.hour][reading.source].add(counts, reading)
-        known = self._known_closed(hours)
-        rows = pl.concat(
-            [
-                self._with_closed(self._ledger(hour, tallies[hour]), hour, known[hour])
-                for hour in hours
-            ]
-        )
-        write_ledger(self._lake, rows, hours, "telemetry")
-        return {hour: self._done(tallies[hour]) for hour in hours}
+            self._lake.stream_hours(self.table, frames, hours, where)
+            if reading.quarantined or self._has_bad(hours, few):
+                where = "p_stage = 'read'" + (f" AND {where}" if where else "")
+                self._lake.stream_hours(BAD, spool.frames, hours, where)
+        return {hour: reading.records[hour] for hour in hours}
 
-    def _known_closed(self, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
-        """The ledger's rows, by which it knows of closed hours; none where nobody closes any."""
-        if not self._sources.running():
-            return dict.fromkeys(hours, pl.DataFrame(schema=TABLES["hour_ledger"].polars_schema))
-        return hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
+    def _stored(self, hour: datetime) -> StoredLines | None:
+        found = self._files[hour]
+        is_known = any(r.holds_lines for r in (*found.known, *found.missing))
+        return StoredLines(self._lake, hour) if is_known else None
+
+    def _few_paths(self, hour: datetime) -> list[str] | None:
+        """The files that are to be written by themselves; None if the hour is written whole."""
+        found = self._files[hour]
+        stays = any(record.holds_lines for record in (*found.kept, *found.missing))
+        paths = {*(s.file.path for s in found.look), *(r.path for r in found.leaving)}
+        if not stays or hour not in self._trusted or self._moved(hour):
+            return None
+        return sorted(paths) if len(paths) <= _MOST_NAMES else None
 
     def _with_closed(self, rows: pl.DataFrame, hour: datetime, known: pl.DataFrame) -> pl.DataFrame:
         """Ledger rows with what is closed: once seen, it counts."""
@@ -220,72 +276,107 @@ class RawStep:
     def _rows(
         self,
         hours: Sequence[datetime],
-        spool: Spool,
-        counted: list[tuple[FileCounts, _Reading]],
+        reading: FilesReading,
+        stored: Mapping[datetime, StoredLines | None],
+        *,
+        is_whole: bool,
     ) -> Iterator[pl.DataFrame]:
-        """The rows of the hours' files; adds lines of no use to `spool`, and each file's counts."""
-        readings: list[_Reading] = []
-        for part in parse_files(self._opened(hours, readings)):
-            spool.add(part.quarantined)
-            for counts in part.counts:
-                if counts.place < len(counted):
-                    before, reading = counted[counts.place]
-                    counted[counts.place] = before.plus(counts), reading
-                else:
-                    counted.append((counts, readings[counts.place]))
-            if part.rows.height:
-                yield part.rows
-
-    def _opened(
-        self, hours: Sequence[datetime], readings: list[_Reading]
-    ) -> Iterator[TelemetryFile]:
-        """The hours' files, one after the other; each is added to `readings` too."""
-        formats = self._sources.formats()
         for hour in hours:
-            for file in self._files[hour]:
-                source = self._sources.source_of_folder(file.folder)
-                content = _Hashing(self._landing.stream(file.path))
-                readings.append(_Reading(file, hour, source, content))
-                written = formats.get(file.folder, "auto")
-                limits = (self._limits.late, self._limits.future)
-                yield TelemetryFile(Origin(source, file.path, hour, *limits, written), content)
+            stays = [*self._files[hour].kept, *self._files[hour].missing]
+            reading.records[hour] += stays
+            if is_whole:
+                yield from reading.keep(stays, stored[hour], self._moved(hour))
+        yield from reading.read(self._to_read(hours, stored))
 
-    def _is_same(self, hour: datetime) -> bool:
-        """Whether the files, though listed differently, hold what the table already has."""
-        known = self._consumed.get(hour)
-        if known is None:
-            return False
-        readings = [(file, _Hashing(self._landing.stream(file.path))) for file in self._files[hour]]
-        try:
-            contents = [content.content(file) for file, content in readings]
-        except PermissionError:
-            return False
-        is_gone = any(content.is_gone for _, content in readings)
-        return not is_gone and self._content(contents) == known.content
+    def _to_read(
+        self, hours: Sequence[datetime], stored: Mapping[datetime, StoredLines | None]
+    ) -> Iterator[ToRead]:
+        formats = self._sources.formats()
+        limits = (self._limits.late, self._limits.future)
+        for hour in hours:
+            for seen in self._files[hour].look:
+                path = seen.file.path
+                ((source, read_by),) = self._owners(path).items()
+                written = formats.get(seen.file.folder, "auto")
+                origin = Origin(source, path, hour, *limits, written)
+                yield ToRead(seen, origin, read_by, stored[hour], self._may_go(hour))
 
-    def _content(self, contents: Sequence[str]) -> str:
-        folders = {content.split("/", 1)[0] for content in contents}
-        return fingerprint(
-            VERSION, repr(self._limits), repr(self._mapping(folders)), *sorted(contents)
+    def _has_bad(self, hours: Sequence[datetime], few: list[str] | None) -> bool:
+        stored = self._lake.scan(BAD).filter(hours_expression(hours), pl.col("p_stage") == "read")
+        if few is not None:
+            stored = stored.filter(pl.col("file_name").is_in(few))
+        return bool(stored.head(1).collect().height)
+
+    def _records(self, hour: datetime, now: list[FileRecord]) -> list[FileRecord]:
+        """The hour's records after the run; what became of its lines is only kept if lines were
+        added and none went."""
+        found = self._files[hour]
+        if not self._is_same(hour) and not self._only_added(hour, now):
+            now = [record.waiting() if record.lines else record for record in now]
+        return with_past(found, now)
+
+    def _only_added(self, hour: datetime, now: Sequence[FileRecord]) -> bool:
+        found = self._files[hour]
+        lost = any(known.holds_lines for seen in found.look for known in seen.known)
+        return (
+            hour in self._trusted
+            and self._few_paths(hour) is not None
+            and not found.leaving
+            and not lost
+            and any(record.rows is None for record in now)
         )
 
-    def _mapping(self, folders: Iterable[str]) -> list[tuple[str, str, str]]:
-        """Which source each of the folders belongs to, and how it is written: others cannot change
-        what an hour holds."""
-        formats = self._sources.formats()
-        return [
-            (folder, self._sources.source_of_folder(folder), formats.get(folder, "auto"))
-            for folder in sorted(folders)
+    def _write_ledger(
+        self, after: Mapping[datetime, Sequence[FileRecord]], same: Sequence[datetime]
+    ) -> None:
+        hours = list(after)
+        known = hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
+        rows = [
+            self._with_closed(
+                ledger_rows(
+                    hour, "telemetry", files, known[hour], self._expected(hour), self._looks(hour)
+                ),
+                hour,
+                known[hour],
+            )
+            for hour, files in after.items()
         ]
+        added = [hour for hour in hours if hour in same or self._only_added(hour, after[hour])]
+        write_ledger(self._lake, pl.concat(rows), hours, "telemetry", added)
+
+    def _done(self, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:
+        rows = sum(file.raw_rows for file in files if file.is_current)
+        return Done(hour_content(files), rows, is_unchanged=is_unchanged)
+
+    def _owners(self, path: str) -> dict[str, str]:
+        """The source of a file, and the settings under which it is read."""
+        folder = path.split("/", 1)[0]
+        if folder not in self._owners_of:
+            source = self._sources.source_of_folder(folder)
+            written = self._sources.formats().get(folder, "auto")
+            read_by = fingerprint(VERSION, repr(self._limits), source, written)
+            self._owners_of[folder] = {source: read_by}
+        return self._owners_of[folder]
+
+    def _source(self, path: str) -> str:
+        (source,) = self._owners(path)
+        return source
+
+    def _may_go(self, hour: datetime) -> bool:
+        return self._oldest_kept is not None and hour < self._oldest_kept
 
     def _input(self, hour: datetime) -> str:
+        found = self._files[hour]
+        folders = {file.folder for file in self._listed[hour]}
+        folders |= {record.path.split("/", 1)[0] for record in found.missing}
+        mapping = [(folder, self._owners(folder)) for folder in sorted(folders)]
         return fingerprint(
             VERSION,
             repr(self._limits),
-            repr(self._mapping({file.folder for file in self._files[hour]})),
+            repr(mapping),
             repr(self._expected(hour)),
+            *found.marks(self._hashed),
             *sorted(self._closed[hour]),
-            *(f"{file.path} {file.size} {file.etag}" for file in self._files[hour]),
         )
 
     def _expected(self, hour: datetime) -> list[str]:
@@ -295,41 +386,18 @@ class RawStep:
         or feed is active either, one for nobody: an hour that was looked at must not look like
         one that never ran.
         """
-        telemetry = sorted(self._sources.active_in(hour, "telemetry")) or self._found
+        held = {record.source for record in self._files[hour].missing}
+        telemetry = sorted(self._sources.active_in(hour, "telemetry") or {*self._found, *held})
         return telemetry or ([] if self._sources.active_in(hour) else [UNASSIGNED])
 
-    def _done(self, tallies: Mapping[str, _Tally]) -> Done:
-        contents = [content for tally in tallies.values() for content in tally.contents]
-        return Done(self._content(contents), sum(tally.rows for tally in tallies.values()))
-
-    def _ledger(self, hour: datetime, tallies: Mapping[str, _Tally]) -> pl.DataFrame:
-        rows = empty_rows(hour, {*self._expected(hour), *tallies})
-        read = pl.DataFrame(
-            [
-                {
-                    "source": source,
-                    "files": tally.files,
-                    "truncated_files": tally.truncated_files,
-                    "unreadable_files": tally.unreadable_files,
-                    "bytes": tally.bytes,
-                    "lines": tally.lines,
-                    "quarantined_on_read": tally.lines - tally.rows,
-                    "quarantined": tally.lines - tally.rows,
-                    "rows": None,
-                    "fingerprint": self._source_fingerprint(hour, source),
-                }
-                for source, tally in sorted(tallies.items())
-            ],
-            schema_overrides={"rows": pl.Int64, "source": pl.String, "fingerprint": pl.String},
-        )
-        return rows if read.is_empty() else rows.update(read, on="source", include_nulls=True)
-
-    def _source_fingerprint(self, hour: datetime, source: str) -> str:
-        looks = fingerprint(
-            *(
-                f"{file.path} {file.size} {file.etag}"
-                for file in self._files[hour]
-                if self._sources.source_of_folder(file.folder) == source
-            )
-        )
-        return looks + CLOSED_MARK if source in self._closed[hour] else looks
+    def _looks(self, hour: datetime) -> dict[str, str]:
+        """Per source a hash of its files as they were listed, by which sensors know them."""
+        by_source: dict[str, list[LandingFile]] = {}
+        for file in self._listed[hour]:
+            by_source.setdefault(self._source(file.path), []).append(file)
+        looks = {
+            source: fingerprint(*(f"{file.path} {file.size} {file.etag}" for file in files))
+            for source, files in by_source.items()
+        }
+        closed = {source: looks.get(source, fingerprint()) for source in self._closed[hour]}
+        return looks | {source: look + CLOSED_MARK for source, look in closed.items()}

@@ -8,14 +8,16 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
+from kpi_platform.engine.file_ledger import CURRENT
 from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Kind, Sources
+from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.landing.landing import LandingFile
 
 NO_FILES = ""
@@ -147,6 +149,53 @@ def read_fingerprints(
     return {hour: _over_sources(found) for hour, found in hours.items() if hour not in unfinished}
 
 
+def as_they_were_read(
+    files: Mapping[datetime, Sequence[LandingFile]],
+    ledger: pl.DataFrame,
+    overwriting: Collection[str],
+) -> set[datetime]:
+    """The hours of which every file listed is one that was read, as it is; that others are gone
+    is no reason to read anything.
+
+    `files`: the readable ones of each hour; `ledger`: rows of `file_ledger` of these hours, of
+    the kind that is looked at. An hour without such rows is none of them. Of sources that
+    `overwriting` names a file that is gone while others are there matters, too.
+    """
+    listed = pl.DataFrame(
+        [(hour, f.path, f.identity) for hour, found in files.items() for f in found],
+        {"hour": pl.Datetime("us", "UTC"), "path": pl.String, "identity_now": pl.String},
+        orient="row",
+    )
+    day, number = (pl.col(name) for name in INGEST_HOUR)
+    hour = day.cast(pl.Datetime("us")).dt.replace_time_zone("UTC") + pl.duration(hours=number)
+    known = ledger.filter(pl.col("state").is_in(CURRENT)).select(
+        "source", "path", "identity", "state", hour=hour
+    )
+    joined = listed.join(known, on=["hour", "path"], how="left")
+    unread = joined.filter(pl.col("identity_now").ne_missing(pl.col("identity")))["hour"]
+    left = known.filter(pl.col("state") == "read", pl.col("source").is_in(sorted(overwriting)))
+    overwritten = left.join(listed, on=["hour", "path"], how="anti").join(
+        joined, on=["hour", "source"], how="semi"
+    )["hour"]
+    return (set(ledger.select(hour)["p_ingest_date_utc"]) & set(files)) - {*unread, *overwritten}
+
+
+def newly_closed(
+    files: Mapping[datetime, Sequence[LandingFile]], ledger: pl.DataFrame, sources: Sources
+) -> set[datetime]:
+    """The hours that a source has closed since they were read; `ledger`: of `hour_ledger`."""
+    rows = ledger.filter(pl.col("is_closed").fill_null(value=False))
+    known = {
+        (datetime(day.year, day.month, day.day, number, tzinfo=UTC), source)
+        for day, number, source in rows.select(*INGEST_HOUR, "source").iter_rows()
+    }
+    return {
+        hour
+        for hour, found in files.items()
+        if any((hour, source) not in known for source in closed_sources(found, sources))
+    }
+
+
 def hours_that_ran(ledger: pl.DataFrame) -> set[datetime]:
     """The hours in which any source was read and decoded, from rows of `hour_ledger`."""
     ran = ledger.filter((pl.col("status") == "processed") & pl.col("rows").is_not_null())
@@ -174,7 +223,12 @@ def requested(
 
     `found`: fingerprints as listed now; `read`: as `read_fingerprints` gives them.
     """
-    hours = [hour for hour in changed_hours(memory, found) if found[hour] != read.get(hour)]
+    # Files that are gone are no reason to run an hour: it holds what they held.
+    hours = [
+        hour
+        for hour in changed_hours(memory, found)
+        if found[hour] not in (NO_FILES, read.get(hour))
+    ]
     ranges = []
     for first, last in fold_ranges(hours):
         inside = [hour for hour in hours if first <= hour <= last]

@@ -12,7 +12,6 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     hours_due,
     hours_that_ran,
     range_name,
-    read_fingerprints,
     split_ranges,
 )
 from kpi_platform.arrivals.watching.landing_listing import (
@@ -23,7 +22,8 @@ from kpi_platform.arrivals.watching.landing_listing import (
     unread_hours,
     why_nothing_comes,
 )
-from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
+from kpi_platform.arrivals.watching.missing_files import held_hours, note_missing_of_all
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.landing.landing import LandingError
@@ -33,7 +33,8 @@ FILES = dg.AssetCheckKey(TABLE, "every_file_is_under_a_valid_hour")
 FOLDERS = dg.AssetCheckKey(TABLE, "every_source_is_configured")
 HOURS = dg.AssetCheckKey(TABLE, "every_hour_is_read")
 FEEDS = dg.AssetCheckKey(dg.AssetKey("raw_console_feed"), "every_file_of_feeds_is_read")
-LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS)
+HELD = dg.AssetCheckKey(TABLE, "no_hour_holds_files_that_are_gone")
+LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS, HELD)
 # A request for years of hours is cut, so that a run ends within hours and not within days.
 LONGEST_RANGE = timedelta(days=31)
 _DESCRIPTIONS = {
@@ -44,6 +45,8 @@ _DESCRIPTIONS = {
     "every folder that a source names is there.",
     HOURS: "The files of every hour are those that were read, and every hour since the first "
     "partition was run, whether files came or not.",
+    HELD: "Every file of telemetry and of feeds that an hour holds is there, or every line of it "
+    "is in another file there. Named are hours and sources; `kpi removals list` names the files.",
     FEEDS: "The files of console and stream feeds are, in every hour, those that were read; none "
     "lies under no valid hour or in a folder that no feed names.",
 }
@@ -66,6 +69,8 @@ def list_landing(
         FOLDERS: _folders(platform.platform),
         FEEDS: _feeds(platform.platform, datetime.now(UTC)),
     }
+    # The listings before have noted what is gone.
+    results[HELD] = _held(platform.platform)
     for key in sorted(context.op_execution_context.selected_asset_check_keys):
         passed, metadata = results[key]
         yield dg.AssetCheckResult(
@@ -106,14 +111,20 @@ def _listed(
     """All files of a place, and the hours that a run should bring up to date."""
     start = parts.settings.start_hour
     listing = judge_listing(what.list_all(), what.why_not, what.fingerprint, start, now)
-    ledger = parts.lake.scan("hour_ledger").collect()
-    read = read_fingerprints(ledger, what.kinds)
-    return listing, unread_hours(listing, read, hours_that_ran(ledger), due)
+    ran = hours_that_ran(parts.lake.scan("hour_ledger").collect())
+    read = read_state(parts, what, listing.files, listing.hours)
+    note_missing_of_all(parts, what, listing.files)
+    return listing, unread_hours(listing, read, ran, due)
 
 
 def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
     ranges = [range_name(*pair) for pair in split_ranges(unread, LONGEST_RANGE)]
     return {"hours": len(unread), "ranges": ", ".join(ranges)}
+
+
+def _held(parts: Platform) -> Result:
+    named = [f"{hour} {sources}" for hour, sources in held_hours(parts.lake)]
+    return not named, {"hours": len(named), "names": "\n".join(named[:MOST_NAMES])}
 
 
 def _folders(parts: Platform) -> Result:

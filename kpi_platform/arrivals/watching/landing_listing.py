@@ -5,7 +5,7 @@ Belongs here: pure judgement of listed files. Does not: listing them, and asking
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from kpi_platform.arrivals.closed_hours import SUCCESS
@@ -22,6 +22,8 @@ MOST_NAMES = 50
 class Listing:
     """The landing zone at one moment.
 
+    `files`: those of each partition that are read.
+
     `hours`: fingerprint of each partition's readable files. `left`: path -> why no hour reads the
     file, in order of paths; for names that writers give to what is unfinished or
     no data the reason is one of WRITERS.
@@ -29,6 +31,7 @@ class Listing:
 
     hours: Mapping[datetime, str]
     left: Mapping[str, str]
+    files: Mapping[datetime, Sequence[LandingFile]] = field(default_factory=dict)
 
     @property
     def out_of_place(self) -> list[str]:
@@ -71,7 +74,7 @@ def judge_listing(
         if hour is not None and start <= hour and hour + HOUR <= now:
             by_hour[hour].append(file)
     hours = {hour: fingerprint(found) for hour, found in by_hour.items()}
-    return Listing(hours, left)
+    return Listing(hours, left, by_hour)
 
 
 def _reason(
@@ -98,16 +101,16 @@ def unread_hours(
 ) -> list[datetime]:
     """The hours that a run should bring up to date, in order.
 
-    Hours whose files are not what was read (new, rewritten, gone, or of a run that failed), and
-    hours that are `due` and not among those that `ran`, with files or without, up to the newest
-    that is known: an hour never run has arrived for nobody. What is newer waits for the schedule.
-    `read`: as `read_fingerprints` gives it; `ran`: of any kind of source.
+    Hours whose files are not what was read (new, rewritten, or of a run that failed), and hours
+    that are `due` and not among those that `ran`, with files or without, up to the newest that is
+    known: an hour never run has arrived for nobody. What is newer waits for the schedule. Hours
+    whose files are gone hold what they held. `read`: as `read_state` gives it; `ran`: of any kind
+    of source.
     """
     changed = {hour for hour, value in listing.hours.items() if value != read.get(hour, NO_FILES)}
-    gone = {hour for hour, value in read.items() if value and hour not in listing.hours}
     newest = max({*ran, *listing.hours}, default=None)
     never_run = {hour for hour in due if newest is not None and hour <= newest}.difference(ran)
-    return sorted(changed | gone | never_run)
+    return sorted(changed | never_run)
 
 
 def unnamed_folders(folders: Iterable[str], sources: Sources) -> list[str]:

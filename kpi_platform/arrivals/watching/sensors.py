@@ -20,14 +20,13 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     changed_hours,
     days_from,
     memory_of,
-    read_fingerprints,
     remembered,
     requested,
     window_hours,
 )
 from kpi_platform.arrivals.watching.landing_checks import unread_ranges
 from kpi_platform.arrivals.watching.schedules import everything, landing_listing
-from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
+from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import RANGE_END, RANGE_START
 from kpi_platform.orchestration.resources import PlatformResource
@@ -44,8 +43,8 @@ LISTING_SECONDS = 30.0
     name="telemetry_arrivals_sensor",
     job=everything,
     minimum_interval_seconds=30,
-    description="Requests the hours of the look-back window whose files are new, late, rewritten "
-    "or gone.",
+    description="Requests the hours of the look-back window whose files are new, late or "
+    "rewritten.",
 )
 def telemetry_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
@@ -79,7 +78,7 @@ def landing_listing_sensor(
     job=everything,
     minimum_interval_seconds=60,
     description="Requests the hours of the look-back window whose files of console and stream "
-    "platforms are new, late, rewritten or gone.",
+    "platforms are new, late or rewritten.",
 )
 def feed_arrivals_sensor(
     context: dg.SensorEvaluationContext, platform: PlatformResource
@@ -127,6 +126,7 @@ def watch(
     what = what or Telemetry(parts)
     deadline = clock() + LISTING_SECONDS
     found: dict[datetime, str] = {}
+    listing: dict[datetime, list[LandingFile]] = {}
     next_day = ""
     for hours in days_from(window, memory.next_day):
         if clock() > deadline:
@@ -136,11 +136,12 @@ def watch(
         for folder in what.folders:
             for hour, listed in what.landing.list_hours(folder, hours).items():
                 files[hour] += listed
+        listing |= files
         found |= {hour: what.fingerprint(files[hour]) for hour in hours}
     changed = changed_hours(memory, found)
     # The lake is asked only if something changed: ticks are many, arrivals few.
-    ledger = parts.lake.read_hours("hour_ledger", changed) if changed else None
-    read = {} if ledger is None else read_fingerprints(ledger, what.kinds)
+    some = {hour: listing[hour] for hour in changed}
+    read = read_state(parts, what, some, found, changed) if changed else {}
     ranges = requested(memory, found, read)
     return remembered(memory, found, window, ranges, next_day), ranges
 

@@ -4,17 +4,24 @@ Belongs here: telemetry and feeds, as sensors and listings look at them. Does no
 and what follows.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+
+import polars as pl
 
 from kpi_platform.arrivals.feeds.feed_step import feed_folders, is_feed_file
 from kpi_platform.arrivals.watching.arrivals_watch import (
     TELEMETRY,
+    as_they_were_read,
     feeds_fingerprint,
     hour_fingerprint,
+    newly_closed,
+    read_fingerprints,
 )
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.file_names import why_no_telemetry
 from kpi_platform.schemas.sources import Kind
+from kpi_platform.storage.lake.lake import hours_in
 from kpi_platform.storage.landing.landing import LandingFile
 
 
@@ -39,6 +46,33 @@ class Telemetry:
     def why_not(self, file: LandingFile) -> str:
         """Why the file is not read, whatever its hour; empty if it is."""
         return why_no_telemetry(file.path)
+
+
+def read_state(
+    parts: Platform,
+    what: "Telemetry | Feeds",
+    files: Mapping[datetime, Sequence[LandingFile]],
+    found: Mapping[datetime, str],
+    hours: Collection[datetime] | None = None,
+) -> dict[datetime, str]:
+    """Per hour the fingerprint of the files that were read, equal to the one of `found` where
+    nothing that lies there is unread; of these hours, or of all."""
+    tables = ("hour_ledger", "file_ledger")
+    ledger, ledger_of_files = (
+        parts.lake.scan(name).collect() if hours is None else parts.lake.read_hours(name, hours)
+        for name in tables
+    )
+    read = read_fingerprints(ledger, what.kinds)
+    readable = {
+        hour: [file for file in some if not what.why_not(file)] for hour, some in files.items()
+    }
+    mine = ledger_of_files.filter(pl.col("kind").is_in(what.kinds))
+    as_read = as_they_were_read(readable, mine, parts.sources.overwriting())
+    as_read -= newly_closed(files, ledger, parts.sources)
+    by_file = hours_in(mine)
+    others = {hour: value for hour, value in read.items() if hour not in set(by_file)}
+    changed = {hour: "" for hour in by_file if hour in read}
+    return others | changed | {h: found[h] for h in as_read if h in read and h in found}
 
 
 class Feeds:

@@ -1,6 +1,6 @@
 // The overview: what matters at a glance, and studios and games side by side.
-const CARDS = ["dau", "mau", "stickiness", "new_players", "revenue_usd", "arpdau_usd", "session_length_mean_seconds", "crash_free_sessions"];
-const COMPARED = ["dau", "mau", "stickiness", "new_players", "revenue_usd", "arpdau_usd", "session_length_mean_seconds", "crash_free_sessions"];
+// Which KPIs stand where, their definitions say (`shown_in`).
+const listed = (list, table = "kpi_daily") => core.kpi_lists[table][list];
 
 function change(found, kpi, a, b) {
   const length = b - a + 1;
@@ -41,12 +41,12 @@ function overviewView() {
   if (!daily) return [viewHead("Overview"), firstSteps()];
   const [a, b] = period(), found = grain(daily, state.studio, state.game);
   const provisional = found ? [...found.complete.slice(a, b + 1)].filter((c) => c === "0").length : 0;
-  const kpis = CARDS.filter((k) => core.kpis[k]);
+  const kpis = listed("cards");
   return [viewHead("Overview"),
     found ? "" : nothing("Nothing happened in this selection."),
     provisional ? h("p", { class: "notice" }, h("span", { class: "swatch provisional-swatch" }), `${of(provisional, "day")} of the period ${provisional === 1 ? "is" : "are"} provisional: data may still arrive. ${provisional === 1 ? "It is" : "They are"} ${state.provisional ? "counted" : "left out of the figures"} and marked in the charts.`) : "",
     h("div", { class: "kpis" }, kpis.map((k) => kpiCard(found, k, a, b)), [1, 7].map((n) => retentionCard(n, a, b))),
-    h("div", { class: "two" }, sideBySide("dau", a, b), sideBySide("revenue_usd", a, b)),
+    h("div", { class: "two" }, listed("charts").map((k) => sideBySide(k, a, b))),
     card("Studios and games side by side", h("p", { class: "small" }, "Choose a row to look at it alone. Bars compare within games and within studios; players are counted once per row, so rows do not add up. A dash: the game does not tell it, or its day is not over."), compareTable(a, b))];
 }
 
@@ -64,7 +64,7 @@ function sideBySide(kpi, a, b, source = daily) {
 }
 
 // `data`: the series of all grains; `columns`: KPIs; `first`: what it is sorted by unless chosen.
-function compareTable(a, b, data = daily, columns = COMPARED, first = "dau") {
+function compareTable(a, b, data = daily, columns = listed("compared"), first = columns[0]) {
   const kpis = columns.filter((k) => core.kpis[k] && data.measures[k]);
   const line = (studio, game, level) => {
     const found = grain(data, studio, game);

@@ -8,7 +8,7 @@ function qualityView() {
   const [a, b] = ledgerDays();
   return [head, h("div", { class: "legend" }, [...Object.values(HOUR_STATES).slice(0, 5), ["s-partly", "day in part"]].map(([name, text]) => h("span", {}, h("span", { class: "cell " + name, "aria-hidden": "true" }), text))),
     a > b ? nothing("No hour of this period was processed.") : [hoursOverview(mine, a, b), hoursDetail(mine, a, b)],
-    card("Where every line went", h("p", { class: "small" }, "lines = rows + quarantined + duplicates + suppressed, over the days chosen."), accounting(mine, a, b)),
+    card("Where every line went", h("p", { class: "small" }, "lines = rows + quarantined + duplicates + left out + suppressed + sealed, over the days chosen."), accounting(mine, a, b)),
     card("Published tables", publications()), card("Restatements", restatements()), card("Which KPI is available where", coverage())];
 }
 
@@ -99,8 +99,8 @@ function hourCanvas(source, a, b) {
 
 function accounting(mine, a, b) {
   const sum = (v) => v.slice(a, b + 1).reduce((t, x) => t + (x || 0), 0);
-  const found = mine.map((x) => ({ source: x.source, studio: wholeName(studioName(x.studio)), lines: sum(x.lines), rows: sum(x.rows), quarantined: sum(x.quarantined), duplicates: sum(x.duplicates), suppressed: sum(x.suppressed) })).map((r) => ({ ...r, quarantined_share: r.lines ? r.quarantined / r.lines : null }));
-  return dataTable("hour_ledger", found, [{ name: "source" }, { name: "studio" }, { name: "lines" }, { name: "rows" }, { name: "quarantined" }, { name: "quarantined_share", unit: "share" }, { name: "duplicates" }, { name: "suppressed" }], { limit: 12 });
+  const found = mine.map((x) => ({ source: x.source, studio: wholeName(studioName(x.studio)), lines: sum(x.lines), rows: sum(x.rows), quarantined: sum(x.quarantined), duplicates: sum(x.duplicates), left_out: sum(x.left_out), suppressed: sum(x.suppressed), sealed: sum(x.sealed) })).map((r) => ({ ...r, quarantined_share: r.lines ? r.quarantined / r.lines : null }));
+  return dataTable("hour_ledger", found, [{ name: "source" }, { name: "studio" }, { name: "lines" }, { name: "rows" }, { name: "quarantined" }, { name: "quarantined_share", unit: "share" }, { name: "duplicates" }, { name: "left_out" }, { name: "suppressed" }, { name: "sealed" }], { limit: 12 });
 }
 
 function publications() {

@@ -4,6 +4,7 @@ Belongs here: every statement that opens the database or changes its loaded tabl
 periods a difference affects (kpis/affected.py), and the marts, which are dbt's.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,10 @@ from kpi_platform.schemas.hidden_secrets import SafeError
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
 LAYOUT = "4"
 EVERY_TABLE = "*"
+# A DuckDB file is three headers and its blocks.
+_HEADERS_BYTES = 3 * 4096
+_DAMAGE = re.compile("(?i)not a valid DuckDB|enough bytes|corrupt|checksum")
+_NO_ROOM = re.compile("(?i)no space left|permission denied|read-only")
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
     *("changed_player_days", "changed_first_days"),
@@ -46,7 +51,7 @@ class LoadedTable:
 
 def schema_statements() -> list[str]:
     """The statements that make the schema `lake`, as every warehouse understands them."""
-    lines = _SCHEMA_FILE.read_text().splitlines()
+    lines = _SCHEMA_FILE.read_text(encoding="utf-8").splitlines()
     text = "\n".join(line for line in lines if not line.startswith("--"))
     return [statement.strip() for statement in text.split(";") if statement.strip()]
 
@@ -56,19 +61,43 @@ def connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the database file (made if missing) with the schema `lake` in place.
 
     The caller holds the warehouse lock: DuckDB lets one process in at a time. Raises
-    WarehouseError if another process has the file open or if it is no database.
+    WarehouseError if another process has the file open, if it is no database or damaged, and if
+    its disk is full.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        is_replayed = path.with_name(f"{path.name}.wal").exists()
         con = duckdb.connect(str(path))
-    except duckdb.Error as error:
-        line = str(error).splitlines()[0]
-        raise WarehouseError(f"KPI_WAREHOUSE_PATH: {path}: {line}") from None
+    except (duckdb.Error, OSError) as error:
+        raise _named(path, error) from None
     try:
+        if not is_replayed:
+            _check_size(con, path)
         prepare(con)
         yield con
+    except (duckdb.IOException, duckdb.FatalException) as error:
+        raise _named(path, error) from error
     finally:
         con.close()
+
+
+def _check_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
+    """DuckDB opens a file that was cut short, and says so when it comes to what is missing, which
+    may be never. It adds to its count of blocks only while it works: not after a replay."""
+    needed = count(con, "select total_blocks * block_size from pragma_database_size()")
+    if path.stat().st_size < _HEADERS_BYTES + needed:
+        raise duckdb.IOException("Could not read enough bytes: the file was cut short")
+
+
+def _named(path: Path, error: Exception) -> WarehouseError:
+    """The error in one line, with what mends it where the file itself is the matter."""
+    line = (str(error).splitlines() or [type(error).__name__])[0]
+    said = f"KPI_WAREHOUSE_PATH: {path}: {line}"
+    if _DAMAGE.search(line):
+        said += "; it is damaged: move it away, and the next run makes it anew from the lake"
+    elif isinstance(error, OSError) or _NO_ROOM.search(line):
+        said += "; make room or give the right to write, then run the same again"
+    return WarehouseError(said)
 
 
 def prepare(con: duckdb.DuckDBPyConnection) -> None:
@@ -76,7 +105,7 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         if _layout(con) not in {None, LAYOUT}:
             con.execute("drop schema lake cascade")
-        con.execute(_SCHEMA_FILE.read_text())
+        con.execute(_SCHEMA_FILE.read_text(encoding="utf-8"))
         con.execute(
             "insert into lake.layout select ? where not exists (from lake.layout)", [LAYOUT]
         )

@@ -11,14 +11,26 @@ a copy and which deltalake's MERGE, DELETE and UPDATE write whatever they are gi
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from typing import TypeVar
 
 import polars as pl
 import pyarrow as pa
-from deltalake import ColumnProperties, DeltaTable, Schema, WriterProperties
-from deltalake.exceptions import CommitFailedError
+from deltalake import (
+    ColumnProperties,
+    CommitProperties,
+    DeltaTable,
+    Schema,
+    Transaction,
+    WriterProperties,
+)
+from deltalake.exceptions import CommitFailedError, DeltaError
+from obstore.exceptions import BaseError
 
 from kpi_platform.schemas.tables import Table
+from kpi_platform.storage.lake.lake_root import LakeError
+from kpi_platform.storage.lake.leases import LeaseLostError, check_leases
+from kpi_platform.storage.landing.s3_words import said_of_s3
 
 T = TypeVar("T")
 
@@ -79,6 +91,8 @@ def table_properties(contract: Table) -> dict[str, str]:
     named = ",".join(contract.statistics)
     return {
         "delta.checkpointInterval": "50",
+        # For how long the log remembers which hour a commit was about.
+        "delta.setTransactionRetentionDuration": "interval 30 days",
         **({"delta.dataSkippingStatsColumns": named} if named else {}),
     }
 
@@ -102,13 +116,31 @@ def add_missing_columns(target: DeltaTable, contract: Table) -> None:
         target.alter.add_columns(missing)
 
 
+def about_hours(hours: Iterable[datetime]) -> CommitProperties:
+    """What a commit says of the hours that it is about: of two made at once from the same state
+    of the table, the second fails."""
+    now = int(time.time() * 1000)
+    return CommitProperties(
+        app_transactions=[Transaction(f"hour {hour:%Y-%m-%d-%H}", now, now) for hour in hours]
+    )
+
+
 def retried(write: Callable[[], T]) -> T:
-    """Repeat a write that another writer's commit overtook; any other error is raised at once."""
+    """Repeat a write that another writer's commit overtook; any other error is raised at once.
+
+    Raises LakeError where S3 fails, and LeaseLostError instead of writing under a lease that may be
+    another run's by now.
+    """
     for attempt in range(_TRIES):
+        check_leases()
         try:
             return write()
         except CommitFailedError:
             if attempt == _TRIES - 1:
                 raise
             time.sleep(min(0.05 * 2**attempt, 2.0))
+        except (DeltaError, BaseError, OSError) as error:
+            if isinstance(error, LeaseLostError) or (said := said_of_s3(error)) is None:
+                raise
+            raise LakeError(f"KPI_LAKE_URI: {said}") from None
     raise AssertionError("unreachable: the last attempt returns or raises")

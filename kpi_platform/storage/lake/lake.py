@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
+import obstore
 import polars as pl
 from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
-from deltalake.exceptions import TableNotFoundError
+from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.storage.lake.delta_tables import PlainTable
 from kpi_platform.storage.lake.delta_writes import (
+    about_hours,
     add_missing_columns,
     arrow_schema,
     arrow_stream,
@@ -54,6 +57,8 @@ __all__ = [
 
 _EPOCH = date(1970, 1, 1)
 _HOURS_OF_A_DAY = 24
+# Where tables lie that were moved out of the way; none is looked for there.
+_ASIDE = "_damaged"
 
 
 def hours_predicate(hours: Iterable[datetime]) -> str:
@@ -67,6 +72,12 @@ def hours_predicate(hours: Iterable[datetime]) -> str:
         clock = f"p_ingest_hour_utc IN ({', '.join(map(str, numbers))})"
         terms.append(f"(p_ingest_date_utc {days} AND {clock})")
     return " OR ".join(terms)
+
+
+def named(column: str, values: Iterable[str]) -> str:
+    """SQL that is true for the rows whose `column` is one of these texts."""
+    texts = ", ".join("'" + value.replace("'", "''") + "'" for value in sorted(values))
+    return f"{column} IN ({texts})"
 
 
 def hours_expression(hours: Iterable[datetime]) -> pl.Expr:
@@ -191,8 +202,12 @@ class Lake(LakeRoot):
         snapshot, contract = self.open(table), TABLES[table]
         if snapshot is None:
             return pl.LazyFrame(schema=contract.polars_schema)
-        files = files_of(snapshot)
+        files = self._readable(table, files_of(snapshot))
         return scan_files(self.path(table), contract, files.filter(where(files)))
+
+    def _readable(self, table: str, files: pl.DataFrame) -> pl.DataFrame:
+        """Those of a table's files that are read: all of them."""
+        return files
 
     def read_hours(self, table: str, hours: Iterable[datetime]) -> pl.DataFrame:
         """All rows of these ingest hours."""
@@ -250,23 +265,72 @@ class Lake(LakeRoot):
         """Replace the rows of these ingest hours (and of `where`, SQL) in one commit."""
         self.replace(table, rows, _and(hours_predicate(hours), where))
 
+    def change_hours(
+        self,
+        table: str,
+        change: Callable[[pl.DataFrame], pl.DataFrame],
+        hours: Sequence[datetime],
+        which: pl.Expr | None = None,
+        where: str = "",
+    ) -> None:
+        """Replace the rows of these ingest hours (and of `which`, in SQL `where`) by what `change`
+        makes of them, in one commit; made anew from the rows of a writer that came between."""
+        chosen = pl.lit(value=True) if which is None else which
+
+        def changed() -> list[pl.DataFrame]:
+            rows = self.scan_hours(table, hours).filter(chosen).collect()
+            return [change(rows).select(TABLES[table].polars_schema.names())]
+
+        self._overwrite(table, changed, _and(hours_predicate(hours), where))
+
     def stream_hours(
         self,
         table: str,
         frames: Callable[[], Iterator[pl.DataFrame]],
         hours: Sequence[datetime],
         where: str = "",
+        *,
+        is_alone: bool = False,
     ) -> None:
         """As `replace_hours`, from frames made one by one, so that memory stays bounded.
 
+        `is_alone`: not even rows that are only added to these hours may come between.
+
         `frames` is called again if another writer came between and the write is repeated.
         """
-        self._overwrite(table, frames, _and(hours_predicate(hours), where))
+        about = about_hours(hours) if is_alone else None
+        self._overwrite(table, frames, _and(hours_predicate(hours), where), about)
 
     def replace(self, table: str, rows: pl.DataFrame, predicate: str) -> None:
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
         self._overwrite(table, lambda: [frame], predicate)
+
+    def overwrite(self, table: str, frames: Callable[[], Iterator[pl.DataFrame]]) -> None:
+        """Replace all rows by those of frames, in one commit, whether or not they can be read."""
+        contract = TABLES[table]
+        retried(
+            lambda: write_deltalake(
+                self._create(table),
+                arrow_stream(contract.polars_schema, frames()),
+                mode="overwrite",
+                writer_properties=writer_properties(contract),
+            )
+        )
+
+    def set_aside(self, table: str) -> str:
+        """Move a table of which not even the log can be read out of the way; its new address.
+
+        Its name is free then; nothing of it is deleted.
+        """
+        place = f"{_ASIDE}/{table}-{datetime.now(UTC):%Y%m%dT%H%M%S%f}"
+        with self._naming_the_setting():
+            store = open_store(self.uri)
+            paths = [item["path"] for part in obstore.list(store, f"{table}/") for item in part]
+            # The log goes first: what has no log is no table, whenever this ends.
+            for path in sorted(paths, key=lambda path: "/_delta_log/" not in f"/{path}"):
+                obstore.rename(store, path, f"{place}/{path.removeprefix(f'{table}/')}")
+        return self.path(place)
 
     def append(self, table: str, rows: pl.DataFrame) -> None:
         """Add rows."""
@@ -280,6 +344,29 @@ class Lake(LakeRoot):
                 writer_properties=writer_properties(TABLES[table]),
             )
         )
+
+    def add_to_hour(
+        self, table: str, hour: datetime, new: Callable[[pl.LazyFrame], pl.DataFrame]
+    ) -> bool:
+        """Add the rows that `new` makes from those that the hour has now; False, and nothing is
+        written, if another writer changed the hour meanwhile."""
+        target, contract = self._create(table), TABLES[table]
+        files = files_of(target).filter(hours_expression([hour]))
+        rows = new(scan_files(self.path(table), contract, files))
+        rows = rows.select(contract.polars_schema.names())
+        if rows.is_empty():
+            return True
+        try:
+            write_deltalake(
+                target,
+                arrow_stream(contract.polars_schema, [rows]),
+                mode="append",
+                writer_properties=writer_properties(contract),
+                commit_properties=about_hours([hour]),
+            )
+        except CommitFailedError:
+            return False
+        return True
 
     def delete(self, table: str, predicate: str) -> None:
         """Delete the rows that `predicate` (SQL) names; if there are none, nothing is written."""
@@ -341,7 +428,7 @@ class Lake(LakeRoot):
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""
         try:
-            return pl.scan_delta(DeltaTable(self.path(f"published/{name}")))
+            return pl.scan_delta(PlainTable(self.path(f"published/{name}")))
         except TableNotFoundError:
             return None
 
@@ -389,7 +476,7 @@ class Lake(LakeRoot):
 
     def partitions(self, table: str) -> "Partitions":
         """The table's partitions as they are now; none if it was never written."""
-        return Partitions(table, self.open(table))
+        return Partitions(table, self.path(table), self.open(table))
 
     def _create(self, table: str) -> DeltaTable:
         contract = TABLES[table]
@@ -410,7 +497,11 @@ class Lake(LakeRoot):
         )
 
     def _overwrite(
-        self, table: str, frames: Callable[[], Iterable[pl.DataFrame]], predicate: str
+        self,
+        table: str,
+        frames: Callable[[], Iterable[pl.DataFrame]],
+        predicate: str,
+        about: CommitProperties | None = None,
     ) -> None:
         schema = TABLES[table].polars_schema
         retried(
@@ -420,6 +511,7 @@ class Lake(LakeRoot):
                 mode="overwrite",
                 predicate=predicate,
                 writer_properties=writer_properties(TABLES[table]),
+                commit_properties=about,
             )
         )
 
@@ -430,12 +522,11 @@ class Partitions:
     `signatures`: partition (its values as text) -> a hash of its data files, equal if untouched.
     """
 
-    def __init__(self, table: str, snapshot: DeltaTable | None) -> None:
+    def __init__(self, table: str, root: str, snapshot: DeltaTable | None) -> None:
         self._contract = TABLES[table]
+        self._root = root
         self._files: dict[tuple[str, ...], list[str]] = {}
-        self._root = ""
         if snapshot is not None:
-            self._root = snapshot.table_uri.rstrip("/")
             files = pl.DataFrame(snapshot.get_add_actions(flatten=True))
             keys = [f"partition.{column}" for column in self._contract.partition_by]
             for *values, path in files.select(*keys, "path").iter_rows():

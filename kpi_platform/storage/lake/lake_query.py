@@ -25,6 +25,7 @@ from obstore.fsspec import FsspecStore
 from obstore.store import from_url
 
 from kpi_platform.storage.lake.complete_lake import CompleteLake
+from kpi_platform.storage.lake.delta_tables import plain_root, without_patterns
 from kpi_platform.storage.lake.lake import Lake, LakeError
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 
@@ -132,7 +133,12 @@ def _connect(lake: Lake, bounds: Bounds) -> duckdb.DuckDBPyConnection:
     con.execute("set TimeZone = 'UTC'")
     con.execute("set python_enable_replacements = false")
     con.execute("set temp_directory = ''")
-    con.execute(f"set allowed_directories = [{_text(_root(lake) + '/')}]")
+    root = _root(lake)
+    # Asked about a file named without patterns, DuckDB judges the name as it was said and as found.
+    readable = ", ".join(
+        _text(f"{each}/") for each in dict.fromkeys((root, without_patterns(root)))
+    )
+    con.execute(f"set allowed_directories = [{readable}]")
     con.execute("set enable_external_access = false")
     con.execute("set lock_configuration = true")
     for schema in SCHEMAS:
@@ -141,7 +147,7 @@ def _connect(lake: Lake, bounds: Bounds) -> duckdb.DuckDBPyConnection:
 
 
 def _root(lake: Lake) -> str:
-    return lake.uri if "://" in lake.uri else str(Path(lake.uri).resolve())
+    return plain_root(lake.uri)
 
 
 def _refuse_writes(con: duckdb.DuckDBPyConnection, sql: str) -> None:
@@ -218,7 +224,8 @@ def _scan(snapshot: DeltaTable, files: list[str], *, by_name: bool) -> str:
     types = {field.name: getattr(field.type, "type", "") for field in snapshot.schema().fields}
     partitions = snapshot.metadata().partition_columns
     hive = ", ".join(f"{_text(n)}: {_TYPES.get(types[n], 'VARCHAR')}" for n in partitions)
-    options = f", hive_partitioning = true, hive_types = {{{hive}}}" if partitions else ""
+    types_of_parts = f", hive_types = {{{hive}}}" if partitions else ""
+    options = f", hive_partitioning = {bool(partitions)}{types_of_parts}"
     options += ", union_by_name = true" if by_name else ""
     paths = ", ".join(_text(path) for path in files)
     columns = ", ".join(_quoted(name) for name in types)
@@ -232,7 +239,8 @@ def _newest_first(root: str, snapshot: DeltaTable) -> list[str]:
     """
     actions = pl.DataFrame(snapshot.get_add_actions(flatten=True))
     newest = actions.sort("modification_time", "path", descending=True)["path"]
-    return [f"{root}/{unquote(path)}" for path in newest]
+    plain = without_patterns(root)
+    return [f"{plain}/{unquote(path)}" for path in newest]
 
 
 def _quoted(name: str) -> str:

@@ -14,6 +14,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.storage.lake.delta_tables import check_place
 from kpi_platform.storage.lake.snapshots import Snapshots
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 
@@ -36,6 +37,7 @@ class LakeRoot:
         """Raises LakeError for an address that is neither a folder nor in S3."""
         try:
             self.uri = parse_place(uri).rstrip("/")
+            check_place(self.uri)
         except AddressError as error:
             raise LakeError(f"KPI_LAKE_URI: {error}") from None
         self._is_local = "://" not in self.uri
@@ -56,7 +58,7 @@ class LakeRoot:
         except TableNotFoundError:
             return None
         except (DeltaError, OSError) as error:
-            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+            raise LakeError(f"KPI_LAKE_URI: {self.path(table)}: {first_line(error)}") from None
 
     def tables(self) -> list[str]:
         """Every table there is, `published/...` included, sorted."""

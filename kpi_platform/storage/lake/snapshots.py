@@ -15,6 +15,8 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore
 
+from kpi_platform.storage.lake.delta_tables import PlainTable
+
 # Of one table as many are kept as one reader needs beside one writer; further ones go.
 KEPT_OF_A_TABLE = 2
 
@@ -50,7 +52,7 @@ class Snapshots:
 
         Raises TableNotFoundError if there is none, else what deltalake raises.
         """
-        snapshot = self._taken_up(uri) or DeltaTable(uri)
+        snapshot = self._taken_up(uri) or PlainTable(uri)
         version = snapshot.version()
         commit = self._commit(uri, version)
         lent = copy(snapshot)

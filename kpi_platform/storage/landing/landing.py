@@ -8,7 +8,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import obstore
@@ -19,6 +19,7 @@ from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.storage.landing import odd_names
+from kpi_platform.storage.landing.s3_words import said_of_s3
 
 # What a folder above or of an hour is called, the landing zone's own included.
 _FOLDER = re.compile(r"^(?:[^/]+(?:/\d{4}(?:/\d{2}){0,3})?)?$")
@@ -34,6 +35,8 @@ _OF_ONE_FILE = {
     errno.EIO,
 }
 _HOUR = re.compile(r"^(\d{4})/(\d{2})/(\d{2})/(\d{2})$")
+# The clock of a file system may stand still for a while: two states of a file may look alike.
+YOUNG_NANOSECONDS = 3_000_000_000
 _BLOCK_BYTES = 8 * 1024 * 1024
 # A wrong address must end in one clear line within seconds, not after minutes of retries.
 RETRIES: "RetryConfig" = {"max_retries": 3, "retry_timeout": timedelta(seconds=20)}
@@ -57,17 +60,32 @@ class LandingFile:
     size: int
     etag: str
     modified_at: datetime
+    changed_ns: int = 0
+
+    @property
+    def identity(self) -> str:
+        """How it looks now: of a local file also when the system last saw it change, which a
+        writer cannot set back as it can size and time."""
+        return (
+            f"{self.size} {self.etag} {self.changed_ns}"
+            if self.changed_ns
+            else f"{self.size} {self.etag}"
+        )
+
+    def is_young(self, now_ns: int) -> bool:
+        """Whether it was changed so short a time before `now_ns` that it could change once more
+        without looking different. Objects in S3 have hashes for ETags."""
+        return self.changed_ns > now_ns - YOUNG_NANOSECONDS
 
     @property
     def folder(self) -> str:
         """The source folder: the first part of the path."""
-        return PurePosixPath(self.path).parts[0]
+        return self.path.split("/", 1)[0]
 
     @property
     def hour(self) -> datetime | None:
         """The ingest hour of the file's folder, or None if the folder is no valid hour."""
-        parts = PurePosixPath(self.path).parts
-        match = _HOUR.match("/".join(parts[1:-1]))
+        match = _HOUR.match(self.path.partition("/")[2].rpartition("/")[0])
         if match is None:
             return None
         try:
@@ -135,25 +153,26 @@ class Landing:
             raise PermissionError(error.errno, error.strerror, path) from None
 
     def _folders(self) -> list[str]:
+        if isinstance(self._store, LocalStore):
+            return odd_names.folders(Path(self.uri))
         try:
             return list(obstore.list_with_delimiter(self._store)["common_prefixes"])
-        except (BaseError, OSError) as error:
-            if isinstance(self._store, LocalStore):
-                return odd_names.folders(Path(self.uri))
+        except BaseError as error:
             if "invalid path" not in str(error):
                 raise
             return odd_names.key_folders(self.uri)
 
     def _list(self, prefix: str | None) -> Iterator[LandingFile]:
         def read() -> list[LandingFile]:
+            if isinstance(self._store, LocalStore):
+                root = Path(self.uri)
+                found = odd_names.walk(root, root / (prefix or ""))
+                return [_file(meta, changed_ns=int(meta["version"] or 0)) for meta in found]
             try:
                 pages = obstore.list(self._store, prefix, chunk_size=1000)
                 return [_file(meta) for page in pages for meta in page if not self._is_marker(meta)]
-            except (BaseError, OSError) as error:
+            except BaseError as error:
                 # One name that is no valid object path must not hide every other file.
-                if isinstance(self._store, LocalStore):
-                    root = Path(self.uri)
-                    return [_file(meta) for meta in odd_names.walk(root, root / (prefix or ""))]
                 if "invalid path" not in str(error):
                     raise
                 return [_file(meta) for meta in odd_names.keys(self.uri, prefix or "")]
@@ -181,8 +200,11 @@ def _read(path: Path) -> Iterator[bytes]:
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an error's message: the rest is the driver's own debug text."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+    """The first line of an error's message: the rest is the driver's own debug text.
+
+    What S3 is the matter with is said in words that name the setting.
+    """
+    return said_of_s3(error) or (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def _open(uri: str, setting: str) -> ObjectStore:
@@ -208,5 +230,6 @@ def _prefixes_for(hours: Iterable[datetime]) -> list[str]:
     ]
 
 
-def _file(meta: "ObjectMeta") -> LandingFile:
-    return LandingFile(meta["path"], meta["size"], str(meta["e_tag"] or ""), meta["last_modified"])
+def _file(meta: "ObjectMeta", changed_ns: int = 0) -> LandingFile:
+    etag = str(meta["e_tag"] or "")
+    return LandingFile(meta["path"], meta["size"], etag, meta["last_modified"], changed_ns)

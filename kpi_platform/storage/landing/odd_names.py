@@ -1,7 +1,7 @@
-"""The second way of listing: for places where a name, or a folder without rights, stops the first.
+"""Listing by ourselves: folders, and buckets where a name stops the object store's library.
 
-Belongs here: listing what the object store's library refuses to list, each object looking exactly
-as that library would show it. Does not: what a name means.
+Belongs here: listing what the library refuses to list or does not tell all of, each object looking
+otherwise exactly as that library would show it. Does not: what a name means.
 """
 
 import os
@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 
 def walk(root: Path, folder: Path) -> "Iterator[ObjectMeta]":
     """The files below a folder of `root`, links followed; a name that cannot be asked for, and a
-    folder or file that may not be looked at, are marked, so that a check shows them."""
+    folder or file that may not be looked at, are marked, so that a check shows them.
+
+    A file's `version` is the time of its last change, which no writer can set back as it can the
+    time of its contents: the library does not tell it.
+    """
     yield from _walk(root, folder, frozenset())
 
 
@@ -66,26 +70,29 @@ def _walk(root: Path, folder: Path, above: frozenset[tuple[int, int]]) -> "Itera
     except OSError:
         yield _without_access(root, folder)
         return
+    # Once for all files of a folder, of which there may be very many.
+    below = "" if folder == root else f"{folder.relative_to(root).as_posix()}/"
     for entry in entries:
-        path = folder / entry.name
         try:
             found = entry.stat()
         except FileNotFoundError:
             # A link to nowhere, or gone since.
             continue
         except OSError:
-            yield _without_access(root, path)
+            yield _without_access(root, folder / entry.name)
             continue
         identity = (found.st_dev, found.st_ino)
         if stat.S_ISDIR(found.st_mode) and identity not in above:
-            yield from _walk(root, path, above | {identity})
+            yield from _walk(root, folder / entry.name, above | {identity})
         elif stat.S_ISREG(found.st_mode):
             changed = found.st_mtime_ns // 1000
             modified = datetime.fromtimestamp(changed // 10**6, UTC).replace(
                 microsecond=changed % 10**6
             )
             etag = f'"{found.st_ino:x}-{changed:x}-{found.st_size:x}"'
-            yield _meta(_name(root, path), modified, found.st_size, etag)
+            changed_last = str(found.st_ctime_ns)
+            name = shown(f"{below}{entry.name}")
+            yield _meta(name, modified, found.st_size, etag, changed_last)
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
@@ -108,13 +115,15 @@ def _name(root: Path, path: Path) -> str:
     return shown(path.relative_to(root).as_posix())
 
 
-def _meta(path: str, modified: datetime, size: int, etag: str) -> "ObjectMeta":
+def _meta(
+    path: str, modified: datetime, size: int, etag: str, version: str | None = None
+) -> "ObjectMeta":
     return {
         "path": path,
         "last_modified": modified,
         "size": size,
         "e_tag": etag,
-        "version": None,
+        "version": version,
     }
 
 

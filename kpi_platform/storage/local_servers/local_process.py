@@ -1,21 +1,32 @@
 """Runs a server (S3, Postgres) as a child process on loopback that never outlives its parent.
 
-What such a server is, and how one talks to it, belongs to the module that starts it.
+Belongs here: also where programs are and the end of other children (dbt). What such a server is,
+and how one talks to it, belongs to the module that starts it.
 """
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
+import sys
+import sysconfig
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 Server = TypeVar("Server")
+
+# Kills a process as soon as the other end of stdin is closed without a word. One that holds locks
+# and files must be gone at once: whoever comes after its parent waits for nobody.
+_WATCHER = """
+read -r word && [ "$word" = ended ] && exit
+kill -s KILL "$1"
+"""
 
 # Becomes the server, after leaving a watcher behind. The parent holds the other end of stdin:
 # when it closes it, or dies in whatever way, `read` ends and the server gets its stop signal, and
@@ -23,6 +34,7 @@ Server = TypeVar("Server")
 # inherit.
 # Unlike the kernel's parent-death signal this works on macOS, and from any thread. The watcher
 # is of the server's process group, so the number it signals cannot be another process by then.
+# Without a watcher (the system has no process left to give) there is no server: 71 is EX_OSERR.
 _KEEPER = """
 exec 3<&0 </dev/null
 signal=$1; shift
@@ -32,7 +44,7 @@ signal=$1; shift
     tenths=0
     while [ "$tenths" -lt 100 ] && kill -0 "$$"; do sleep 0.1; tenths=$((tenths + 1)); done
     kill -s KILL "$$"
-} >/dev/null 2>&1 & )
+} >/dev/null 2>&1 & ) || exit 71
 exec "$@" 3<&-
 """
 
@@ -80,6 +92,39 @@ def running_server(
         _stop(process)
 
 
+@contextmanager
+def ending_with_us(process: subprocess.Popen[Any]) -> Iterator[None]:
+    """Have a child killed if this process ends inside the block, in whatever way.
+
+    The child has ended when the block is left: what an exception left running is killed.
+    """
+    watcher = subprocess.Popen(  # noqa: S603 (no shell text but our own)
+        ["/bin/sh", "-c", _WATCHER, "watcher", str(process.pid)],
+        stdin=subprocess.PIPE,
+        # A Ctrl-C at the terminal is for the child, not for its watcher.
+        start_new_session=True,
+    )
+    try:
+        yield
+    finally:
+        if process.poll() is None and sys.exc_info()[0] is not None:
+            process.kill()
+        process.wait()
+        watcher.communicate(b"ended\n")
+
+
+def installed_program(name: str) -> str:
+    """A program of this very environment, whether or not that is on the PATH; else the PATH's.
+
+    Raises FileNotFoundError if it is nowhere.
+    """
+    beside = os.pathsep.join((str(Path(sys.executable).parent), sysconfig.get_path("scripts")))
+    found = shutil.which(name, path=beside) or shutil.which(name)
+    if found is None:
+        raise FileNotFoundError(f"{name} is neither beside {sys.executable} nor on the PATH")
+    return found
+
+
 def _stop(process: subprocess.Popen[bytes]) -> None:
     if process.stdin is not None:
         process.stdin.close()
@@ -109,7 +154,7 @@ def wait_until_ready(
 
 
 def _last_lines(log: Path) -> str:
-    lines = log.read_text(errors="replace").strip().splitlines()
+    lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
     return " | ".join(lines[-3:]) or "it wrote nothing"
 
 

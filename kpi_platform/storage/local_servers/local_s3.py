@@ -181,7 +181,7 @@ def _identity_file(server: S3Server, scratch: Path) -> Path:
     path.touch(mode=0o600)
     credentials = {"accessKey": server.access_key, "secretKey": server.secret_key}
     identity = {"name": "local", "credentials": [credentials], "actions": ["Admin"]}
-    path.write_text(json.dumps({"identities": [identity]}))
+    path.write_text(json.dumps({"identities": [identity]}), encoding="utf-8")
     return path
 
 

@@ -95,9 +95,9 @@ class Tables:
         return self.lake.scan("stream_stats").select(columns).collect().sort("hour").rows()
 
     def ledger(self, number: int, source: str) -> tuple[object, ...]:
-        """Status, lines, rows, quarantined, duplicates, suppressed of a source's hour."""
+        """Status, lines, rows, quarantined, duplicates, left out of a source's hour."""
         rows = self.lake.read_hours("hour_ledger", [hour(number)])
-        columns = ("status", "lines", "rows", "quarantined", "duplicates", "suppressed")
+        columns = ("status", "lines", "rows", "quarantined", "duplicates", "left_out")
         return rows.filter(pl.col("source") == source).select(columns).row(0)
 
 

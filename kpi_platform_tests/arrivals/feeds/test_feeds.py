@@ -1,6 +1,7 @@
 """Console and stream feeds: hourly files, dirty, late, stated twice, and out of reach."""
 
 import json
+import shutil
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_steps import HourReport
+from kpi_platform.engine.removals import accept_removals
 from kpi_platform.schemas.attributes import attribute
 from kpi_platform.schemas.sources import Sources, parse_sources
 from kpi_platform.storage.lake.lake import Lake
@@ -204,7 +206,7 @@ def test_of_several_statements_the_latest_ingest_hour_counts(
         feeds.run(hour(number))
     assert feeds.stats() == [("comet", hour(0), 30.0, 40, 2.0), ("comet", hour(1), 5.0, 5, 5.0)]
     # Corrected: the later statement is withdrawn, and the earlier one counts again.
-    (feeds.folder / "feeds" / "live" / f"{hour(1):%Y/%m/%d/%H}" / "a.csv").unlink()
+    feeds.put("live", hour(1), "a.csv", b"")
     feeds.run(hour(1))
     assert feeds.stats()[0] == ("comet", hour(0), 10.0, 20, 1.0)
 
@@ -243,3 +245,31 @@ def test_a_feed_that_returns_heals_with_the_next_hour(feeds: Feeds) -> None:
     assert feeds.stats() == [("comet", hour(0), 10.0, 20, 1.0)]
     ledger = feeds.lake.scan("hour_ledger").collect()
     assert set(ledger["status"]) == {"processed"} and not ledger["rows"].has_nulls()
+
+
+def test_what_feeds_held_stays_when_files_or_the_whole_place_go(feeds: Feeds) -> None:
+    feeds.put("shop", START, "sales.csv", SALES.encode("latin-1"))
+    feeds.put("live", START, "a.csv", state(0, "10", "20", "1"))
+    feeds.run(START)
+    before = (feeds.ledger(START), feeds.reasons(), feeds.stats())
+    events = feeds.lake.scan("cleaned_events").collect().height
+    for path in (feeds.folder / "feeds").rglob("*.csv"):
+        path.unlink()
+    reports = feeds.run(START)
+    assert {r.status for part in reports.values() for r in part} == {"unchanged"}
+    assert (feeds.ledger(START), feeds.reasons(), feeds.stats()) == before
+    assert set(feeds.lake.scan("file_ledger").collect()["state"]) == {"held"}
+    shutil.rmtree(feeds.folder / "feeds")
+    feeds.run(START)
+    assert (feeds.reasons(), feeds.stats()) == before[1:]
+    assert feeds.lake.scan("cleaned_events").collect().height == events
+    # A late file is added to what is held.
+    feeds.put("live", START, "b.csv", state(1, "5", "5", "5"))
+    feeds.run(START)
+    assert feeds.stats() == [*before[2], ("comet", hour(1), 5.0, 5, 5.0)]
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))
+    accept_removals(feeds.lake, START, START)
+    feeds.run(hour(3))
+    assert feeds.stats() == [("comet", hour(1), 5.0, 5, 5.0)]
+    assert feeds.lake.scan("cleaned_events").collect().is_empty()
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))

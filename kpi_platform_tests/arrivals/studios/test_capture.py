@@ -117,7 +117,7 @@ def test_a_row_that_vanishes_stays_and_one_marked_as_deleted_goes(world: StudioW
     world.warehouse.tables["purchases"] = purchases([purchase(2, at(1, 1), gone=True)])
     world.run([hour(1)])
     assert [row[:2] for row in events(world)] == [(hour(0), "1")]
-    assert ledger(world, 1)["suppressed"] == 1
+    assert ledger(world, 1)["left_out"] == 1
     assert accounted(world, 0, 1)
 
 

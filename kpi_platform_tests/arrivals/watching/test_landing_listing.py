@@ -84,11 +84,11 @@ def test_hidden_files_are_named_last_and_are_not_out_of_place() -> None:
     assert (named[0], len(named)) == ("z.tsv (no valid hour)", 50)
 
 
-def test_hours_skipped_or_whose_files_are_gone_are_unread() -> None:
+def test_skipped_hours_are_unread_and_those_whose_files_are_gone_are_not() -> None:
     window = [NEWEST - back * HOUR for back in range(5, -1, -1)]
     read = {window[0]: "", window[2]: "fingerprint of files now gone", window[4]: ""}
     # The newest hour waits for its run; the hours before recorded ones were skipped.
-    assert unread_hours(judge(), read, read, window) == [window[1], window[2], window[3]]
+    assert unread_hours(judge(), read, read, window) == [window[1], window[3]]
 
 
 def test_after_an_outage_quiet_hours_are_asked_for_with_the_others() -> None:

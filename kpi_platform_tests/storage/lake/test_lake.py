@@ -57,7 +57,7 @@ def test_hours_are_replaced_and_others_stay(lake: Lake) -> None:
 
 
 def test_an_address_of_another_kind_names_the_setting() -> None:
-    with pytest.raises(LakeError, match=r"^KPI_LAKE_URI: ftp://x: "):
+    with pytest.raises(LakeError, match=r"^KPI_LAKE_URI: must be a folder"):
         Lake("ftp://x")
 
 

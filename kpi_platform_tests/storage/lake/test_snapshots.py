@@ -16,6 +16,7 @@ from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake import snapshots as snapshots_module
+from kpi_platform.storage.lake.delta_tables import PlainTable
 from kpi_platform.storage.lake.lake import Lake, open_store
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform.storage.local_servers.local_s3 import S3Server
@@ -54,12 +55,12 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The tables whose whole list of files was read."""
     found: list[str] = []
 
-    def counted(uri: str) -> DeltaTable:
-        table = DeltaTable(uri)
+    def counted(uri: str) -> PlainTable:
+        table = PlainTable(uri)
         found.append(Path(uri).name)
         return table
 
-    monkeypatch.setattr(snapshots_module, "DeltaTable", counted)
+    monkeypatch.setattr(snapshots_module, "PlainTable", counted)
     return found
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -205,3 +206,39 @@ def test_in_s3_too_and_the_others_look_the_same_as_before(
     assert odd.path == "game/2026/01/01/05/new\\nline.tsv (unreadable name)"
     assert not odd.is_readable
     assert [file.path for file in landing.list_all()] == [same.path, odd.path]
+
+
+def test_an_odd_name_beside_them_changes_no_other_files_looks(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    landing = Landing(str(tmp_path))
+    before = landing.list_hours("game", [FIVE])[FIVE]
+    for name in ("b\n.tsv", "c%20d.tsv", "é.tsv", "x{1}^2~#.tsv"):
+        _put(tmp_path, f"game/2026/01/01/05/{name}")
+    (tmp_path / "odd\nfolder").mkdir()
+    (tmp_path / "game/2026/01/01/05/link.tsv").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "game/2026/01/01/05/circle").symlink_to(tmp_path / "game")
+    after = landing.list_hours("game", [FIVE])[FIVE]
+    assert before[0] in after
+    names = [file.path.rpartition("/")[2] for file in after if file.is_readable]
+    assert names == ["a.tsv", "c%20d.tsv", "x{1}^2~#.tsv", "é.tsv"]
+    assert all(b"".join(landing.stream(f.path)) == b"x\n" for f in after if f.is_readable)
+    assert landing.folders() == ["game"]
+
+
+def test_other_content_of_the_same_size_and_time_looks_different(tmp_path: Path) -> None:
+    _put(tmp_path, "game/2026/01/01/05/a.tsv")
+    path, landing = tmp_path / "game/2026/01/01/05/a.tsv", Landing(str(tmp_path))
+    before, times = landing.list_hours("game", [FIVE])[FIVE][0], path.stat()
+    time.sleep(0.02)
+    with path.open("r+") as file:
+        file.write("y\n")
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    after = landing.list_hours("game", [FIVE])[FIVE][0]
+    assert (after.size, after.etag, after.modified_at) == (
+        before.size,
+        before.etag,
+        before.modified_at,
+    )
+    assert after.identity != before.identity
+    assert after.is_young(time.time_ns())
+    assert not after.is_young(time.time_ns() + 10**10)

@@ -1,6 +1,7 @@
 """What the platform relies on in an S3 server and a Postgres, shown on the real ones."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -27,8 +28,10 @@ from kpi_platform.storage.local_servers import local_process
 from kpi_platform.storage.local_servers import local_s3 as local_s3_module
 from kpi_platform.storage.local_servers.local_process import (
     LocalServerError,
+    ending_with_us,
     first_that_starts,
     free_ports,
+    installed_program,
     running_server,
     wait_until_ready,
 )
@@ -177,7 +180,7 @@ def test_the_server_listens_on_loopback_only(s3_server: S3Server) -> None:
     listening = Path("/proc/net/tcp")
     if not listening.exists():
         pytest.skip("the kernel's table of sockets is Linux's")
-    rows = [line.split()[1:4] for line in listening.read_text().splitlines()[1:]]
+    rows = [line.split()[1:4] for line in listening.read_text(encoding="utf-8").splitlines()[1:]]
     hosts = {local.split(":")[0] for local, _, state in rows if _is_listening(local, state, port)}
     assert hosts == {"0100007F"}
 
@@ -208,12 +211,76 @@ with running_server(command, log=Path({str(tmp_path / "log")!r}), cwd=Path("/"),
     _wait_for(lambda: not _is_alive(server))
 
 
+def test_a_child_dies_with_a_killed_parent_and_is_left_alone_once_it_ended(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    script = f"""
+import subprocess
+from pathlib import Path
+from kpi_platform.storage.local_servers.local_process import ending_with_us
+child = subprocess.Popen(["/bin/sh", "-c", "trap '' TERM; exec sleep 300"])
+with ending_with_us(child):
+    Path({str(pid_file)!r}).write_text(f"{{child.pid}} ")
+    child.wait()
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], cwd=Path(__file__).parents[3])
+    try:
+        _wait_for(lambda: pid_file.exists() and pid_file.read_text().endswith(" "))
+    finally:
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    _wait_for(lambda: not _is_alive(int(pid_file.read_text())))
+
+    ended = subprocess.Popen(["/bin/sh", "-c", "exit 3"])
+    with ending_with_us(ended):
+        pass
+    assert ended.returncode == 3
+
+
+def test_what_an_exception_leaves_running_is_ended() -> None:
+    child = subprocess.Popen(["sleep", "300"])
+    with pytest.raises(KeyError), ending_with_us(child):
+        raise KeyError
+    assert child.returncode == -signal.SIGKILL
+
+
+def test_a_program_is_taken_from_beside_python_then_from_the_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    beside, elsewhere = tmp_path / "beside", tmp_path / "elsewhere"
+    for folder in (beside, elsewhere):
+        folder.mkdir()
+        (folder / "thing").touch(mode=0o755)
+    monkeypatch.setattr(sys, "executable", str(beside / "python"))
+    monkeypatch.setenv("PATH", str(elsewhere))
+    assert installed_program("thing") == str(beside / "thing")
+    (beside / "thing").unlink()
+    assert installed_program("thing") == str(elsewhere / "thing")
+    (elsewhere / "thing").unlink()
+    with pytest.raises(FileNotFoundError, match="neither beside"):
+        installed_program("thing")
+
+
+def test_a_server_that_nobody_can_watch_does_not_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The shell's answer where the system has no process left for the watcher.
+    unwatched = re.sub(r"\( \{.*& \)", "( exit 2 )", local_process._KEEPER, flags=re.DOTALL)
+    monkeypatch.setattr(local_process, "_KEEPER", unwatched)
+    command = ["/bin/sh", "-c", "echo ran"]
+    with running_server(command, log=tmp_path / "log", cwd=tmp_path, env={}) as process:
+        assert process.wait(60) == 71
+    assert "ran" not in (tmp_path / "log").read_text()
+
+
 def _is_alive(pid: int) -> bool:
     """Tell whether the process runs: an ended one may wait for init to collect it."""
     status = Path(f"/proc/{pid}/stat")
     try:
         os.kill(pid, 0)
-        return not status.exists() or status.read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            not status.exists()
+            or status.read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+        )
     except (ProcessLookupError, FileNotFoundError):
         return False
 

@@ -1,0 +1,73 @@
+"""Whether the files that an hour holds are still where they were read.
+
+Belongs here: the check, for every kind of file. Does not: noting that a file is gone.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+import polars as pl
+
+from kpi_platform.engine.file_ledger import FileKind
+from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.storage.lake.lake import Lake, hours_of
+
+_MOST_NAMES = 20
+_DESCRIPTION = (
+    "Every file that the hour holds is there and can be opened, or every line of it is in another "
+    "file of the hour, too. Lines of the others stay until `kpi removals accept` lets them go."
+)
+# What a line says, wherever it lies.
+_SAYS = {
+    "raw_telemetry": (
+        *("source", "category", "event_timestamp_utc", "service_name", "title_session_id"),
+        *("title_transaction_id", "body_message"),
+    ),
+    "raw_console_feed": ("source", "row"),
+    "raw_stream_feed": (
+        *("source", "studio", "game", "hour", "average_viewers", "peak_viewers", "channels"),
+        "hours_streamed",
+    ),
+    "quarantined_events": ("source", "reason", "raw_line"),
+}
+
+
+def held_spec(table: str) -> CheckSpec:
+    """The check of a raw table of files."""
+    return CheckSpec("every_file_is_still_there", table, _DESCRIPTION, is_warning=True)
+
+
+def check_held(
+    lake: Lake, table: str, kind: FileKind, hours: Sequence[datetime]
+) -> list[HourCheck]:
+    """Evaluate it for these hours; the figures name the files and the sources."""
+    files = lake.scan_hours("file_ledger", hours).filter(pl.col("kind") == kind).collect()
+    checks = []
+    for hour, known in hours_of(files, hours).items():
+        held = known.filter(pl.col("state") == "held")
+        lost = _without_the_covered(lake, table, hour, held, known) if held.height else held
+        figures: dict[str, int | float | str] = {
+            "held": held.height,
+            "lost": lost.height,
+            "sources": ", ".join(lost["source"].unique().sort()),
+            "files": ", ".join(lost["path"].sort().head(_MOST_NAMES)),
+            "mend": "upload them again, or: kpi removals accept" if lost.height else "",
+        }
+        checks.append(HourCheck(held_spec(table), hour, lost.is_empty(), figures))
+    return checks
+
+
+def _without_the_covered(
+    lake: Lake, table: str, hour: datetime, held: pl.DataFrame, known: pl.DataFrame
+) -> pl.DataFrame:
+    """The held files of which some line is in no file that is there: neither renamed, nor split,
+    nor joined with others."""
+    there = known.filter(pl.col("state") == "read")["path"].unique()
+    alone = [pl.Series([], dtype=pl.String)]
+    for name in (table, "quarantined_events"):
+        lines = lake.scan_hours(name, [hour]).select("file_name", *_SAYS[name])
+        mine = lines.filter(pl.col("file_name").is_in(held["path"].implode()))
+        others = lines.filter(pl.col("file_name").is_in(there.implode()))
+        missing = mine.join(others, on=_SAYS[name], how="anti", nulls_equal=True)
+        alone.append(missing.select("file_name").unique().collect()["file_name"])
+    return held.filter(pl.col("path").is_in(pl.concat(alone).implode()))

@@ -1,0 +1,152 @@
+"""Published tables beside the marts that they are copies of: comparing them, and copying anew.
+
+Belongs here: both, under the warehouse's lock. Does not: lake tables.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+
+import duckdb
+import polars as pl
+import psycopg2
+
+from kpi_platform.engine.platform import Platform
+from kpi_platform.published.publish import (
+    PUBLICATIONS,
+    PUBLICATIONS_SCHEMA,
+    Publication,
+    marts_to_publish,
+    publication_rows,
+    publish,
+)
+from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.embedded import (
+    EVERY_TABLE,
+    affected_periods_to_publish,
+    connect,
+    pending,
+)
+from kpi_platform.storage.kpi_database.marts import Marts
+from kpi_platform.storage.lake.damage import LOG, Damage, damaged_files
+from kpi_platform.storage.lake.lake import Lake, LakeError
+from kpi_platform.storage.lake.lake_files import files_of
+from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
+from kpi_platform.verification.compare import TableComparison, compare
+from kpi_platform.verification.mend import Mended
+from kpi_platform.verification.verify import Verification
+
+_BOOKS = {PUBLICATIONS: PUBLICATIONS_SCHEMA, KPI_RESTATEMENTS: RESTATEMENTS_SCHEMA}
+_PREFIX = "published/"
+_FLOATS = (pl.Float32, pl.Float64)
+
+
+def published_tables() -> dict[str, Publication | None]:
+    """Every table below `published/` by name; None for the books, which are no copy of a mart."""
+    marts: dict[str, Publication | None] = {
+        item.table: item for item in marts_to_publish(read_manifest())
+    }
+    return marts | dict.fromkeys(_BOOKS)
+
+
+def compare_published(
+    platform: Platform, limit: int
+) -> tuple[list[TableComparison], list[Damage], list[str]]:
+    """Published tables beside their marts: what was compared, what cannot be read, and in words
+    what was not compared and why. At most `limit` differences are kept per table."""
+    lake, tables = platform.lake, published_tables()
+    damages = {name: damaged_files(lake, _PREFIX + name) for name in tables}
+    unreadable = [item for each in damages.values() for item in each]
+    if not platform.settings.warehouse_file.exists():
+        return [], unreadable, ["published tables (there is no warehouse yet)"]
+    left = ["the books " + " and ".join(_PREFIX + name for name in _BOOKS)]
+    found = []
+    with _marts(platform) as (marts, waits):
+        if waits:
+            return [], unreadable, ["published tables (a run has not published its changes yet)"]
+        for name, publication in tables.items():
+            if publication is None or damages[name] or lake.open(_PREFIX + name) is None:
+                continue
+            comparison = _compared(lake, marts, name, limit)
+            if comparison is None:
+                left.append(f"{_PREFIX}{name} (its mart is not there or has other columns)")
+            else:
+                found.append(comparison)
+    return found, unreadable, left
+
+
+def add_published(found: Verification, platform: Platform, limit: int) -> None:
+    """Add to a verification what `compare_published` finds."""
+    tables, unreadable, not_compared = compare_published(platform, limit)
+    found.tables += tables
+    found.unreadable += unreadable
+    found.not_compared += not_compared
+
+
+def _compared(lake: Lake, marts: Marts, name: str, limit: int) -> TableComparison | None:
+    live = lake.published(name)
+    if live is None:
+        return None
+    try:
+        mart = marts.read(name, "", None).lazy()
+    except (duckdb.Error, psycopg2.Error):
+        return None
+    found = TableComparison(_PREFIX + name)
+    schema = mart.collect_schema()
+    columns = sorted(schema.names())
+    if columns != sorted(live.collect_schema().names()):
+        # Another release's: the next run publishes it whole.
+        return None
+    keys = [column for column in columns if schema[column] not in _FLOATS]
+    typed = live.select(pl.col(column).cast(schema[column]) for column in columns)
+    compare(found, typed, mart.select(columns), keys, limit)
+    return found
+
+
+@contextmanager
+def _marts(platform: Platform) -> Iterator[tuple[Marts, bool]]:
+    """The marts, and whether they hold changes that are still to be published."""
+    path = platform.settings.warehouse_file
+    with file_lock(warehouse_lock(path)), connect(path) as con:
+        waits = pending(con) or bool(affected_periods_to_publish(con))
+        yield platform.marts(con), waits
+
+
+def rebuild_published(platform: Platform, name: str) -> Mended:
+    """Copy a mart to its published table anew; of books, keep what can be read of them.
+
+    Raises LakeError if the marts are being built.
+    """
+    lake, table = platform.lake, _PREFIX + name
+    publication = published_tables()[name]
+    done = Mended(table, damaged_files(lake, table))
+    if publication is None:
+        rows = _readable(lake, name, done.damaged)
+        _set_aside(lake, done)
+        lake.publish(name, rows, None)
+        return done
+    with _marts(platform) as (marts, waits):
+        if waits:
+            raise LakeError(f"{table}: a run has changes to publish: run it, then rebuild")
+        _set_aside(lake, done)
+        copied = publish(lake, marts, [publication], {EVERY_TABLE: []})
+        lake.add_published(PUBLICATIONS, publication_rows(copied, datetime.now(UTC)))
+    return done
+
+
+def _set_aside(lake: Lake, done: Mended) -> None:
+    if any(item.file == LOG for item in done.damaged):
+        done.aside.append(lake.set_aside(done.table))
+
+
+def _readable(lake: Lake, name: str, damages: list[Damage]) -> pl.DataFrame:
+    snapshot = None
+    if not any(item.file == LOG for item in damages):
+        snapshot = lake.open(_PREFIX + name)
+    if snapshot is None:
+        return _BOOKS[name].to_frame()
+    files = files_of(snapshot).filter(~pl.col("path").is_in([item.file for item in damages]))
+    paths = [f"{lake.path(_PREFIX + name)}/{path}" for path in files["path"]]
+    parts = [pl.read_parquet(path, glob=False) for path in paths]
+    return pl.concat([_BOOKS[name].to_frame(), *parts], how="vertical_relaxed")
