@@ -13,6 +13,7 @@ from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
 
 from kpi_platform.kpis.dbt_run import DbtRun, clear_failed, plain_path
+from kpi_platform.storage.kpi_database.embedded import WarehouseError, connect
 
 PROJECT = """name: small
 profile: small
@@ -73,7 +74,7 @@ def test_a_run_that_failed_leaves_its_log_and_its_sql(
 def test_a_database_in_a_folder_of_any_name_is_the_one_that_is_built(
     tmp_path: Path,
 ) -> None:
-    home = tmp_path / "a #1 ? é 'x'"
+    home = tmp_path / "a #1 50% é 'x' & b"
     home.mkdir()
     with plain_path(home / "warehouse.duckdb") as path:
         assert DuckDBCredentials.path_derived_database_name(str(path)) == "warehouse"
@@ -84,6 +85,14 @@ def test_a_database_in_a_folder_of_any_name_is_the_one_that_is_built(
         assert con.execute("from one").fetchall() == [(1,)]
     with plain_path(tmp_path / "warehouse.duckdb") as path:
         assert path == tmp_path / "warehouse.duckdb"
+
+
+def test_a_path_that_duckdb_cannot_take_is_refused_in_one_line(tmp_path: Path) -> None:
+    with (
+        pytest.raises(WarehouseError, match=r"KPI_WAREHOUSE_PATH: .*'\?'"),
+        connect(tmp_path / "a ? b" / "warehouse.duckdb"),
+    ):
+        pass
 
 
 def test_the_project_is_parsed_for_a_warehouse_once(

@@ -32,8 +32,6 @@ TABLES = (
 )
 HOURLY = " or ".join(f"key:{table}" for table in TABLES)
 PLAYERS = 5
-# Reading this file is refused with an error, whoever reads it, although it opens and has a size.
-UNREADABLE = Path("/sys/class/net/lo/speed")
 SOURCES = """
 studios:
   - key: north
@@ -167,3 +165,11 @@ def latest_text(instance: dg.DagsterInstance, table: str, check: str) -> tuple[b
     assert record.event is not None and record.event.dagster_event is not None
     evaluation = record.event.dagster_event.asset_check_evaluation_data
     return evaluation.passed, " ".join(str(v.value) for v in evaluation.metadata.values())
+
+
+def block(home: Home, hour: datetime) -> Path:
+    """A file where the lake wants a folder: the hour's rows cannot be written."""
+    day = home.folder / "lake" / "raw_telemetry" / f"p_ingest_date_utc={hour:%Y-%m-%d}"
+    day.mkdir(parents=True, exist_ok=True)
+    (day / f"p_ingest_hour_utc={hour.hour}").write_text("in the way\n")
+    return day / f"p_ingest_hour_utc={hour.hour}"

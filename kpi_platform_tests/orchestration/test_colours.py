@@ -21,7 +21,7 @@ from kpi_platform.orchestration.dagster_internals import EXECUTOR, already_recor
 from kpi_platform.orchestration.partitions import HOURLY
 from kpi_platform.orchestration.recording import end_red_if_hours_failed, record_partitions
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform_tests.orchestration.home import Home, keys, materialised, new_home
+from kpi_platform_tests.orchestration.home import Home, block, keys, materialised, new_home
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(3)]
@@ -101,14 +101,6 @@ def again(instance: dg.DagsterInstance, before: dg.JobExecutionResult) -> dg.Job
 
 def red_steps(result: dg.JobExecutionResult) -> list[str]:
     return [str(event.step_key) for event in result.get_step_failure_events()]
-
-
-def block(home: Home, hour: datetime) -> Path:
-    """A file where the lake wants a folder: the hour's rows cannot be written."""
-    day = home.folder / "lake" / "raw_telemetry" / f"p_ingest_date_utc={hour:%Y-%m-%d}"
-    day.mkdir(parents=True, exist_ok=True)
-    (day / f"p_ingest_hour_utc={hour.hour}").write_text("in the way\n")
-    return day / f"p_ingest_hour_utc={hour.hour}"
 
 
 def test_a_failed_hour_is_red_until_it_is_well_and_the_others_go_on(home: Home) -> None:

@@ -61,9 +61,11 @@ def connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the database file (made if missing) with the schema `lake` in place.
 
     The caller holds the warehouse lock: DuckDB lets one process in at a time. Raises
-    WarehouseError if another process has the file open, if it is no database or damaged, and if
-    its disk is full.
+    WarehouseError if another process has the file open, if it is no database or damaged, if its
+    disk is full, and for a path with a question mark, behind which DuckDB finds no log of its own.
     """
+    if "?" in str(path):
+        raise WarehouseError(f"KPI_WAREHOUSE_PATH: {path}: DuckDB takes no path with a '?' in it")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_replayed = path.with_name(f"{path.name}.wal").exists()
