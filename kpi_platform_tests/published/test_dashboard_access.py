@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from kpi_platform.published.dashboard import make_dashboard, page_parts
 from kpi_platform.published.dashboard_data import PLATFORMS, TABLE_ROWS
@@ -200,7 +200,7 @@ def test_paper_shows_every_row_within_it(many: Page, tmp_path: Path) -> None:
     page = _go(many, "questions", studio="all", game="all")
     assert page.locator("#t-active_versions tbody tr").count() == 8
     page.emulate_media(media="print")
-    page.wait_for_function("document.querySelectorAll('#t-active_versions tbody tr').length === 38")
+    expect(page.locator("#t-active_versions tbody tr")).to_have_count(38)
     # A4 across, 10 mm left and right.
     page.set_viewport_size({"width": 1046, "height": 700})
     wide = page.evaluate(
@@ -209,7 +209,7 @@ def test_paper_shows_every_row_within_it(many: Page, tmp_path: Path) -> None:
     )
     assert wide <= 1046
     page.emulate_media(media="screen")
-    page.wait_for_function("document.querySelectorAll('#t-active_versions tbody tr').length === 8")
+    expect(page.locator("#t-active_versions tbody tr")).to_have_count(8)
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
