@@ -54,8 +54,11 @@ def test_all_state_lies_below_home(
     assert any(SAID in text for text in logs)
 
 
-def test_a_home_set_in_the_dotenv_file_counts(elsewhere: Path) -> None:
+def test_a_home_set_in_the_file_of_settings_counts(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (elsewhere / ".env").write_text("KPI_HOME=from-dotenv\n")
+    monkeypatch.setenv("KPI_ENV_FILE", str(elsewhere / ".env"))
     with dg.DagsterInstance.from_config(str(PROJECT_ROOT)) as instance:
         assert instance.root_directory == str(elsewhere / "from-dotenv" / "dagster")
 
