@@ -26,6 +26,7 @@ from typer.main import get_command, get_group
 
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
+from kpi_platform.cli.typed_hours import typed_hour
 
 if TYPE_CHECKING:
     from kpi_platform.simulator import PostgresPlace
@@ -143,19 +144,6 @@ def _instant(text: str) -> datetime:
         raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
 
 
-def _hour(text: str) -> datetime:
-    """A partition key as an hour. Raises typer.BadParameter for anything else."""
-    from kpi_platform.settings import PARTITION_FORMAT
-
-    try:
-        hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        hour = None
-    if hour is None or hour.minute:
-        raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
-    return hour
-
-
 @app.command(epilog="Example: kpi demo --hours 24")
 def demo(
     hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
@@ -207,7 +195,7 @@ def simulate(
     """Write a synthetic world: landing/, feeds/, warehouses/, and truth/ with what they contain."""
     from kpi_platform.simulator import simulate as simulate_world
 
-    first = _hour(start)
+    first = typed_hour(start)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{out} is not empty")
     place = _postgres_place(dsn_env) if warehouse is WarehouseKind.POSTGRES else None
@@ -364,7 +352,7 @@ def verify(
     from kpi_platform.verification.report import as_lines, as_values
     from kpi_platform.verification.verify import verify as verify_lake
 
-    window = _hour(first) if first else None, _hour(last) if last else None
+    window = typed_hour(first) if first else None, typed_hour(last) if last else None
     if window[0] and window[1] and window[0] > window[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())

@@ -5,12 +5,12 @@ Belongs here: arguments, messages and the exit code. Does not: the work (`verifi
 """
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from kpi_platform.cli.terminal import say, say_json
+from kpi_platform.cli.typed_hours import typed_hour
 from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import PARTITION_FORMAT, load_settings
 from kpi_platform.verification.mend import REBUILT, Mended, rebuild_table
@@ -36,7 +36,7 @@ def rebuild(
     marts. Version history and published tables are made anew as a whole, sessions wherever they
     are damaged. Exit code 0: done; 1: some hours failed; 2: bad input.
     """
-    span = _hour(first), _hour(last)
+    span = _asked(first), _asked(last)
     if span[0] and span[1] and span[0] > span[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())
@@ -56,16 +56,8 @@ def rebuild(
         raise typer.Exit(FAILED)
 
 
-def _hour(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        hour = None
-    if hour is None or hour.minute:
-        raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
-    return hour
+def _asked(text: str | None) -> datetime | None:
+    return None if text is None else typed_hour(text)
 
 
 def _values(done: Mended) -> dict[str, Any]:

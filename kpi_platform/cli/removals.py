@@ -3,7 +3,7 @@
 Belongs here: arguments and messages. Does not: what letting go means (`engine/removals.py`).
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated
 
 import polars as pl
@@ -11,26 +11,17 @@ import typer
 
 from kpi_platform.arrivals.watching.missing_files import note_missing_files
 from kpi_platform.cli.terminal import say, say_json
+from kpi_platform.cli.typed_hours import typed_hour
 from kpi_platform.engine.file_ledger import held_files
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import accept_removals
-from kpi_platform.settings import PARTITION_FORMAT, load_settings
+from kpi_platform.settings import load_settings
 
 removals_app = typer.Typer(
     help="Files that are gone from the landing zone, whose lines the tables hold.",
     no_args_is_help=True,
 )
 _JSON = typer.Option("--json", help="Print JSON.")
-
-
-def _hour(text: str) -> datetime:
-    try:
-        hour = datetime.strptime(text, PARTITION_FORMAT).replace(tzinfo=UTC)
-    except ValueError:
-        hour = None
-    if hour is None or hour.minute:
-        raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
-    return hour
 
 
 @removals_app.command("list", epilog="Example: kpi removals list --json")
@@ -62,7 +53,7 @@ def accept(
     The next run takes the hours along, whatever it was asked for. Files that come back later are
     read again. Exit code 0, also if no file was held; 2: bad input.
     """
-    span = _hour(first), _hour(last)
+    span = typed_hour(first), typed_hour(last)
     if span[0] > span[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())
