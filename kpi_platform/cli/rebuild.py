@@ -5,6 +5,7 @@ Belongs here: arguments, messages and the exit code. Does not: the work (`verifi
 """
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Annotated, Any
 
 import typer
