@@ -22,10 +22,15 @@ _BRACKET = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 def read_json(text: str) -> Json:
     """The value that a text holds, its numbers as texts. Raises ValueError if it is no JSON, or
     nests deeper than `MAX_DEPTH`."""
-    if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
+    if is_too_deep(text):
         raise ValueError("nested too deeply")
     found: Json = _DECODER.decode(text)
     return found
+
+
+def is_too_deep(text: str) -> bool:
+    """Whether objects and lists nest deeper than `MAX_DEPTH`, as far as parsers recurse."""
+    return text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH
 
 
 def write_json(value: object) -> str:

@@ -11,15 +11,14 @@ from operator import itemgetter
 import orjson
 import polars as pl
 
-FIELDS = ("Category", "Timestamp", "ServiceName", "SessionId", "TransactionId", "BodyMessage")
-# The scanner of the standard library recurses: deeper lines are no lines of ours.
-MAX_DEPTH = 500
+from kpi_platform.schemas.body_text import MAX_DEPTH
+from kpi_platform.schemas.json_text import is_too_deep, without_halves
 
+FIELDS = ("Category", "Timestamp", "ServiceName", "SessionId", "TransactionId", "BodyMessage")
 # What Python and others write where JSON has no number.
 _NO_NUMBERS = ("NaN", "Infinity", "-Infinity")
 _OF_FIELDS = itemgetter(*FIELDS)
 _BODY_KEY = '"BodyMessage"'
-_TOKEN = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[{}\[\]]', re.DOTALL)
 _BLANKS = re.compile(r"[ \t\r\n]*+")
 
 
@@ -76,7 +75,7 @@ def _body_source(line: str, names: list[str], body: object) -> str | None:
 
 
 def _fields(line: str) -> tuple[str, ...] | None:
-    if line.count("{") + line.count("[") > MAX_DEPTH and _depth(line) > MAX_DEPTH:
+    if is_too_deep(line):
         return None
     try:
         members = _members(line)
@@ -121,27 +120,12 @@ def _text(value: object, source: str) -> str | None:
         return None
     if value is None:
         return ""
-    return _whole(value) if isinstance(value, str) and source[0] == '"' else source
-
-
-def _whole(text: str) -> str:
-    """Replace halves of surrogate pairs, which no UTF-8 text can hold."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return without_halves(value) if isinstance(value, str) and source[0] == '"' else source
 
 
 def _skip(line: str, at: int) -> int:
     blanks = _BLANKS.match(line, at)
     return at if blanks is None else blanks.end()
-
-
-def _depth(line: str) -> int:
-    depth = deepest = 0
-    for token in _TOKEN.finditer(line):
-        depth += (token[0] in "{[") - (token[0] in "}]")
-        deepest = max(deepest, depth)
-    return deepest
 
 
 # Numbers stay text: nothing is computed, and thousands of digits cost nothing.
