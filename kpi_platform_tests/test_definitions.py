@@ -51,7 +51,9 @@ def test_definitions_load_with_an_empty_environment_and_no_credentials(tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) > 0
-    assert list(tmp_path.iterdir()) == []
+    # What dbt makes of its project lies in the home, and nothing else is written anywhere.
+    assert [path.name for path in tmp_path.iterdir()] == [".kpi"]
+    assert [path.name for path in (tmp_path / ".kpi").iterdir()] == ["dbt"]
 
 
 def test_exactly_the_hourly_tables_are_partitioned_by_hour() -> None:

@@ -26,8 +26,9 @@ from kpi_platform.engine.removals import accept_removals, note_missing
 from kpi_platform.schemas.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
+from kpi_platform_tests.colours import worked
 from kpi_platform_tests.laws.file_world import unaccounted
-from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, Killed, run_step
+from kpi_platform_tests.laws.lake_world import Fault, FaultyLake, Killed
 
 START = datetime.fromisoformat("2026-01-01T05:00:00+00:00")
 HOURS = [START, START + timedelta(hours=1)]
@@ -182,7 +183,7 @@ class HourFilesLaw(RuleBasedStateMachine):
         scratch = Lake(str(self.root / "scratch"))
         shutil.copytree(self.root / "lake", self.root / "scratch")
         scratch.delete("hour_fingerprints", "table_name = 'cleaned_events'")
-        run_step(scratch, EventsStep(scratch, SOURCES), HOURS)
+        worked(scratch, EventsStep(scratch, SOURCES), HOURS)
         before, self.lake = self.lake, scratch
         assert self._counts() == kept
         self.lake = before
@@ -218,9 +219,9 @@ class HourFilesLaw(RuleBasedStateMachine):
     def _steps(self, hours: list[datetime], chunk: int, *, is_cleaned: bool = True) -> list[object]:
         landing = Landing(str(self.root / "landing"))
         raw = RawStep(self.lake, landing, SOURCES, LIMITS)
-        reports = run_step(self.lake, raw, hours, chunk)
+        reports = worked(self.lake, raw, hours, chunk)
         if is_cleaned:
-            reports += run_step(self.lake, EventsStep(self.lake, SOURCES), hours, chunk)
+            reports += worked(self.lake, EventsStep(self.lake, SOURCES), hours, chunk)
         return reports
 
 
