@@ -78,7 +78,6 @@ class Translator(DagsterDbtTranslator):
             owners=OWNERS,
         )
 
-
     def get_asset_check_spec(
         self,
         asset_spec: dg.AssetSpec,
