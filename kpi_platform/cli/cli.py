@@ -24,7 +24,7 @@ from typer.main import get_command, get_group
 
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.cli.terminal import print_table, progress_bars, say, say_json, say_lines
-from kpi_platform.cli.typed_hours import typed_hour
+from kpi_platform.cli.typed_hours import typed_hour, typed_instant
 
 if TYPE_CHECKING:
     from kpi_platform.simulator import PostgresPlace
@@ -49,6 +49,7 @@ MISTAKES = (
 # Groups of commands that are loaded when they are asked for: module, name in it, and help.
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
+    "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
     "removals": (
         "removals",
         "removals_app",
@@ -137,15 +138,6 @@ def _mistakes() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in loaded)
 
 
-def _instant(text: str) -> datetime:
-    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
-
-
 @app.command(epilog="Example: kpi demo --hours 24")
 def demo(
     hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
@@ -224,7 +216,7 @@ def version_at(
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
     from kpi_platform.versions import version_at as lookup
 
-    at = _instant(time)
+    at = typed_instant(time)
     found = lookup(player, at, service, device)
     if as_json:
         say_json(found.to_dicts(), default=_as_text)
