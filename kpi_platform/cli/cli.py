@@ -58,7 +58,16 @@ _GROUPS = {
         "Files that are gone from the landing zone, whose lines the tables hold.",
     ),
 }
-_REBUILD = "rebuild"
+# Commands that are loaded when they are asked for: module, name in it, and help.
+_COMMANDS = {
+    "rebuild": (
+        "rebuild",
+        "rebuild_app",
+        "Make hours of a damaged or doubted table anew from what is before it.",
+    ),
+    "status": ("standing", "status_app", "Show how the platform stands, on one screen."),
+    "doctor": ("standing", "doctor_app", "Look for what is wrong, and name what mends it."),
+}
 
 
 class _Commands(TyperGroup):
@@ -74,8 +83,10 @@ class _Commands(TyperGroup):
             found = importlib.import_module(f"kpi_platform.cli.{module}")
             command = get_group(getattr(found, group))
             command.name = name
-        elif name == _REBUILD:
-            command = get_command(importlib.import_module("kpi_platform.cli.rebuild").rebuild_app)
+        elif name in _COMMANDS:
+            module, its_app, _ = _COMMANDS[name]
+            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            command = get_command(getattr(found, its_app))
             command.name = name
         return name, command, rest
 
@@ -90,9 +101,12 @@ for _name, (_, _, _help) in _GROUPS.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
 
-@app.command(_REBUILD, help="Make hours of a damaged or doubted table anew from what is before it.")
-def _rebuild() -> None:
-    """Stands for the command in the list; the command itself is loaded when it is asked for."""
+def _stand_in() -> None:
+    """Stands for a command in the list; the command itself is loaded when it is asked for."""
+
+
+for _name, (_, _, _help) in _COMMANDS.items():
+    app.command(_name, help=_help)(_stand_in)
 
 
 @app.callback()
@@ -347,7 +361,9 @@ def verify(
     0: equal; 1: different; 2: bad input; 4: something cannot be read.
     """
     from kpi_platform.engine.platform import Platform
+    from kpi_platform.operations.notes import VERIFY, write_note
     from kpi_platform.settings import load_settings
+    from kpi_platform.storage.lake.lake_root import LakeError
     from kpi_platform.verification.published import add_published
     from kpi_platform.verification.report import as_lines, as_values
     from kpi_platform.verification.verify import verify as verify_lake
@@ -359,6 +375,13 @@ def verify(
     with _progress() as progress:
         found = verify_lake(platform, *window, limit, progress)
     add_published(found, platform, limit)
+    note = {name: as_values(found)[name] for name in ("equal", "hours")}
+    try:
+        note |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "from": first, "to": last}
+        write_note(platform.lake.uri, VERIFY, note)
+    except LakeError as error:
+        # Whoever may only read the lake may verify it.
+        say(f"the result is not noted for kpi status: {error}", err=True)
     if as_json:
         say_json(as_values(found))
     else:

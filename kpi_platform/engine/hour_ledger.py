@@ -85,6 +85,12 @@ def failed_hours(lake: Lake) -> set[tuple[str, str]]:
     return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
 
 
+def failed_ledger_rows(lake: Lake) -> pl.DataFrame:
+    """The rows of every hour that failed: ingest hour, source and error."""
+    failed = lake.scan(TABLE).filter(_FAILED)
+    return failed.select(*INGEST_HOUR, "source", "error").collect()
+
+
 def errors_of_failed_hours(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, str]:
     """Those of these hours that failed, whichever run it was, with the reason."""
     failed = lake.read_hours(TABLE, hours).filter(_FAILED) if hours else pl.DataFrame()
