@@ -56,8 +56,21 @@ _GROUPS = {
         "Files that are gone from the landing zone, whose lines the tables hold.",
     ),
 }
-# Commands of a module of their own, which are loaded when they are asked for.
-_ALONE = {"rebuild": "rebuild_app", "upgrade": "upgrade_app"}
+# Commands that are loaded when they are asked for: module, name in it, and help.
+_COMMANDS = {
+    "rebuild": (
+        "rebuild",
+        "rebuild_app",
+        "Make hours of a damaged or doubted table anew from what is before it.",
+    ),
+    "upgrade": (
+        "upgrade",
+        "upgrade_app",
+        "Bring what an earlier release left behind to this one.",
+    ),
+    "status": ("standing", "status_app", "Show how the platform stands, on one screen."),
+    "doctor": ("standing", "doctor_app", "Look for what is wrong, and name what mends it."),
+}
 
 
 class _Commands(TyperGroup):
@@ -73,9 +86,10 @@ class _Commands(TyperGroup):
             found = importlib.import_module(f"kpi_platform.cli.{module}")
             command = get_group(getattr(found, group))
             command.name = name
-        elif name in _ALONE:
-            found = importlib.import_module(f"kpi_platform.cli.{name}")
-            command = get_command(getattr(found, _ALONE[name]))
+        elif name in _COMMANDS:
+            module, its_app, _ = _COMMANDS[name]
+            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            command = get_command(getattr(found, its_app))
             command.name = name
         return name, command, rest
 
@@ -90,12 +104,12 @@ for _name, (_, _, _help) in _GROUPS.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
 
-@app.command(
-    "rebuild", help="Make hours of a damaged or doubted table anew from what is before it."
-)
-@app.command("upgrade", help="Bring what an earlier release left behind to this one.")
-def _listed() -> None:
-    """Stands for commands in the list; each itself is loaded when it is asked for."""
+def _stand_in() -> None:
+    """Stands for a command in the list; the command itself is loaded when it is asked for."""
+
+
+for _name, (_, _, _help) in _COMMANDS.items():
+    app.command(_name, help=_help)(_stand_in)
 
 
 @app.callback()
@@ -346,7 +360,9 @@ def verify(
     """
     from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.engine.platform import Platform
+    from kpi_platform.operations.notes import VERIFY, write_note
     from kpi_platform.settings import load_settings
+    from kpi_platform.storage.lake.lake_root import LakeError
     from kpi_platform.verification.published import add_published
     from kpi_platform.verification.report import as_lines, as_values
     from kpi_platform.verification.verify import verify as verify_lake
@@ -359,6 +375,13 @@ def verify(
     with progress_bars() as progress:
         found = verify_lake(platform, *window, limit, progress)
     add_published(found, platform, limit)
+    note = {name: as_values(found)[name] for name in ("equal", "hours")}
+    try:
+        note |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "from": first, "to": last}
+        write_note(platform.lake.uri, VERIFY, note)
+    except LakeError as error:
+        # Whoever may only read the lake may verify it.
+        say(f"the result is not noted for kpi status: {error}", err=True)
     if as_json:
         say_json(as_values(found))
     else:
