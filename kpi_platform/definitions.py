@@ -5,6 +5,7 @@ Belongs here: what the code location consists of. Does not: any logic.
 
 import dagster as dg
 
+from kpi_platform.alerts.sensors import incidents_sensor
 from kpi_platform.arrivals.assets import (
     raw_console_feed,
     raw_stream_feed,
@@ -69,7 +70,12 @@ defs = dg.Definitions(
     ],
     jobs=[everything, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
-    sensors=[telemetry_arrivals_sensor, feed_arrivals_sensor, landing_listing_sensor],
+    sensors=[
+        telemetry_arrivals_sensor,
+        feed_arrivals_sensor,
+        landing_listing_sensor,
+        incidents_sensor,
+    ],
     resources={"platform": PlatformResource(), "dbt": dbt_command},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.
     executor=EXECUTOR,
