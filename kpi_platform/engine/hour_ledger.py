@@ -86,7 +86,7 @@ def failed_hours(lake: Lake) -> set[tuple[str, str]]:
 
 
 def failed_rows(lake: Lake) -> pl.DataFrame:
-    """The rows of hours that are failed now, found without reading the days that have none."""
+    """The rows of every hour that is failed now, found without reading the days that have none."""
     return lake.scan_text(TABLE, "status", "failed").filter(_FAILED).collect()
 
 

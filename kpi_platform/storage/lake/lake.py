@@ -155,7 +155,7 @@ class Lake(LakeRoot):
         if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
             raise LakeError(
                 f"KPI_LAKE_URI: {self.path(table)} is partitioned by {', '.join(laid_out)}, as an"
-                f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
+                f" another release did, not by {', '.join(wanted)}: make the lake anew"
             )
         return snapshot
 
@@ -322,6 +322,18 @@ class Lake(LakeRoot):
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
         self._overwrite(table, lambda: [frame], predicate)
+
+    def lay_out(self, table: str) -> None:
+        """Give a table of an earlier release the columns and properties of its contract; no file
+        of it is written again."""
+        target, contract = self.open(table), TABLES[table]
+        if target is None:
+            return
+        add_missing_columns(target, contract)
+        had = target.metadata().configuration
+        wanted = table_properties(contract)
+        if any(had.get(name) != value for name, value in wanted.items()):
+            target.alter.set_table_properties(wanted)
 
     def overwrite(self, table: str, frames: Callable[[], Iterator[pl.DataFrame]]) -> None:
         """Replace all rows by those of frames, in one commit, whether or not they can be read."""
