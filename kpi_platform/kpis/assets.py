@@ -30,18 +30,6 @@ from kpi_platform.storage.kpi_database.dbt_manifest import (
 
 _SPECS = model_specs(read_manifest())
 
-    def get_asset_check_spec(
-        self,
-        asset_spec: dg.AssetSpec,
-        manifest: Mapping[str, Any],
-        unique_id: str,
-        project: DbtProject | None,
-    ) -> dg.AssetCheckSpec | None:
-        """The spec of a test, which never blocks: dbt's run fails with it, and where nothing was
-        built a test has no result, for which what comes after would wait for ever (EXECUTOR)."""
-        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec and spec._replace(blocking=False)
-
 
 def _what_was_built(report: BuildReport) -> str:
     if not report.is_built:
@@ -83,7 +71,7 @@ def _results(context: dg.AssetExecutionContext, run: DbtRun) -> Iterator[dg.Asse
     """The results of the selected checks whose tests dbt ran."""
     for test, result in run.tests.items():
         key = _SPECS.check_of_test.get(test)
-        if key in context.selected_asset_check_keys:
+        if key is not None and key in context.selected_asset_check_keys:
             yield _result(key, result)
 
 
