@@ -24,7 +24,7 @@ from typer.main import get_command, get_group
 
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
 from kpi_platform.cli.terminal import print_table, progress_bars, say, say_json, say_lines
-from kpi_platform.cli.typed_hours import typed_hour
+from kpi_platform.cli.typed_hours import typed_hour, typed_instant
 
 if TYPE_CHECKING:
     from kpi_platform.simulator import PostgresPlace
@@ -38,6 +38,7 @@ BAD_INPUT = 2
 MISTAKES = (
     ("kpi_platform.settings", "SettingsError"),
     ("kpi_platform.schemas.sources", "SourcesError"),
+    ("kpi_platform.alerts.policies", "PoliciesError"),
     ("kpi_platform.storage.landing.landing", "LandingError"),
     ("kpi_platform.storage.lake.lake_root", "LakeError"),
     ("kpi_platform.storage.local_servers.local_process", "LocalServerError"),
@@ -49,14 +50,28 @@ MISTAKES = (
 # Groups of commands that are loaded when they are asked for: module, name in it, and help.
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
+    "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
     "removals": (
         "removals",
         "removals_app",
         "Files that are gone from the landing zone, whose lines the tables hold.",
     ),
 }
-# Commands of a module of their own, which are loaded when they are asked for.
-_ALONE = {"rebuild": "rebuild_app", "upgrade": "upgrade_app"}
+# Commands that are loaded when they are asked for: module, name in it, and help.
+_COMMANDS = {
+    "rebuild": (
+        "rebuild",
+        "rebuild_app",
+        "Make hours of a damaged or doubted table anew from what is before it.",
+    ),
+    "upgrade": (
+        "upgrade",
+        "upgrade_app",
+        "Bring what an earlier release left behind to this one.",
+    ),
+    "status": ("standing", "status_app", "Show how the platform stands, on one screen."),
+    "doctor": ("standing", "doctor_app", "Look for what is wrong, and name what mends it."),
+}
 
 
 class _Commands(TyperGroup):
@@ -72,9 +87,10 @@ class _Commands(TyperGroup):
             found = importlib.import_module(f"kpi_platform.cli.{module}")
             command = get_group(getattr(found, group))
             command.name = name
-        elif name in _ALONE:
-            found = importlib.import_module(f"kpi_platform.cli.{name}")
-            command = get_command(getattr(found, _ALONE[name]))
+        elif name in _COMMANDS:
+            module, its_app, _ = _COMMANDS[name]
+            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            command = get_command(getattr(found, its_app))
             command.name = name
         return name, command, rest
 
@@ -89,12 +105,12 @@ for _name, (_, _, _help) in _GROUPS.items():
     app.add_typer(typer.Typer(help=_help), name=_name)
 
 
-@app.command(
-    "rebuild", help="Make hours of a damaged or doubted table anew from what is before it."
-)
-@app.command("upgrade", help="Bring what an earlier release left behind to this one.")
-def _listed() -> None:
-    """Stands for commands in the list; each itself is loaded when it is asked for."""
+def _stand_in() -> None:
+    """Stands for a command in the list; the command itself is loaded when it is asked for."""
+
+
+for _name, (_, _, _help) in _COMMANDS.items():
+    app.command(_name, help=_help)(_stand_in)
 
 
 @app.callback()
@@ -135,15 +151,6 @@ def _mistakes() -> tuple[type[Exception], ...]:
     """The classes of `MISTAKES` that can have been raised; asked for when something was."""
     loaded = ((sys.modules[module], name) for module, name in MISTAKES if module in sys.modules)
     return tuple(getattr(module, name) for module, name in loaded)
-
-
-def _instant(text: str) -> datetime:
-    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
 
 
 @app.command(epilog="Example: kpi demo --hours 24")
@@ -224,7 +231,7 @@ def version_at(
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
     from kpi_platform.versions import version_at as lookup
 
-    at = _instant(time)
+    at = typed_instant(time)
     found = lookup(player, at, service, device)
     if as_json:
         say_json(found.to_dicts(), default=_as_text)
@@ -354,7 +361,9 @@ def verify(
     """
     from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.engine.platform import Platform
+    from kpi_platform.operations.notes import VERIFY, write_note
     from kpi_platform.settings import load_settings
+    from kpi_platform.storage.lake.lake_root import LakeError
     from kpi_platform.verification.published import add_published
     from kpi_platform.verification.report import as_lines, as_values
     from kpi_platform.verification.verify import verify as verify_lake
@@ -367,6 +376,13 @@ def verify(
     with progress_bars() as progress:
         found = verify_lake(platform, *window, limit, progress)
     add_published(found, platform, limit)
+    note = {name: as_values(found)[name] for name in ("equal", "hours")}
+    try:
+        note |= {"at": datetime.now(UTC).isoformat(timespec="seconds"), "from": first, "to": last}
+        write_note(platform.lake.uri, VERIFY, note)
+    except LakeError as error:
+        # Whoever may only read the lake may verify it.
+        say(f"the result is not noted for kpi status: {error}", err=True)
     if as_json:
         say_json(as_values(found))
     else:

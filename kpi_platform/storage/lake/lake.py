@@ -197,6 +197,23 @@ class Lake(LakeRoot):
         rows = self._scan_some(table, lambda files: may_meet(files, span, times))
         return rows.filter(meets(pl.col(span[0]), pl.col(span[1]), times))
 
+    def scan_text(self, table: str, column: str, text: str) -> pl.LazyFrame:
+        """A lazy reader of the rows whose `column` is this text, which looks at no file of a
+        partitioned table that says it has none."""
+        partitions = TABLES[table].partition_by
+        if not partitions:
+            return self.scan(table).filter(pl.col(column) == text)
+
+        def may_hold(files: pl.DataFrame) -> pl.Expr:
+            if column in partitions:
+                return pl.col(column) == text
+            if not {f"min.{column}", f"max.{column}"} <= set(files.columns):
+                return pl.lit(value=True)
+            low, high = pl.col(f"min.{column}"), pl.col(f"max.{column}")
+            return ((low <= text) & (high >= text)).fill_null(value=True)
+
+        return self._scan_some(table, may_hold).filter(pl.col(column) == text)
+
     def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
         """A lazy reader of the files for which `where` (of `files_of`) is true."""
         snapshot, contract = self.open(table), TABLES[table]
