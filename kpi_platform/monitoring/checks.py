@@ -10,14 +10,8 @@ import dagster as dg
 import polars as pl
 
 from kpi_platform.monitoring.attribute_drift import MOST_NAMED, USUAL_DAYS, Drift, drifts
-from kpi_platform.monitoring.freshness import judge_freshness
+from kpi_platform.monitoring.freshness import JUDGED, judge_freshness
 from kpi_platform.orchestration.resources import PlatformResource
-
-# The columns of the ledger that say what has arrived.
-_JUDGED = (
-    *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
-    *("files", "lines", "rows", "is_closed"),
-)
 
 
 @dg.asset_check(
@@ -29,7 +23,7 @@ _JUDGED = (
 def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     """Compare the newest complete hour of the ledger with the clock."""
     limit = platform.platform.settings.freshness_limit_hours
-    ledger = platform.platform.lake.scan("hour_ledger").select(_JUDGED).collect()
+    ledger = platform.platform.lake.scan("hour_ledger").select(JUDGED).collect()
     sources = platform.platform.sources
     known = sources.frame().join(sources.kinds(), on="source")
     found = judge_freshness(ledger, known, datetime.now(UTC))

@@ -4,8 +4,10 @@ are planned asset by asset.
 Belongs here: these two. Does not: any other setting of Dagster, which `dagster.yaml` has.
 """
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 import yaml
 from dagster import DagsterInstance
@@ -17,7 +19,19 @@ from kpi_platform.orchestration.dagster_internals import (
     retention_schema,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
-from kpi_platform.settings import load_settings, make_home
+from kpi_platform.settings import SettingsError, load_settings, make_home
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+def open_instance() -> DagsterInstance:
+    """The instance that `dagster` itself would use, or, where DAGSTER_HOME is not set, the
+    project's own. Raises SettingsError if there is neither."""
+    if os.environ.get("DAGSTER_HOME", "").strip():
+        return DagsterInstance.get()
+    if not (_PROJECT / "dagster.yaml").is_file():
+        raise SettingsError("DAGSTER_HOME: is not set: name the folder of dagster.yaml")
+    return DagsterInstance.from_config(str(_PROJECT))
 
 
 class HomeInstance(DagsterInstance):

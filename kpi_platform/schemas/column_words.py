@@ -171,6 +171,35 @@ _OF_TABLE = {
         "mapping_fingerprint": "Hash of the table's mapping then; empty if it was not mapped.",
     },
 }
+_OF_TABLE |= {
+    "incidents": {
+        "incident_id": "Id of the incident, as `kpi alerts ack` takes it.",
+        "kind": "Kind of what is wrong; `docs/runbook.md` has a section of each.",
+        "severity": "`error`, or `warn`.",
+        "asset": "Asset, job, sensor or policy that it is about.",
+        "check": "Check that found it; empty where none did.",
+        "source": "Source that it is about; empty where it is about none in particular.",
+        "first_hour": "First ingest hour (UTC) that it touched; null where it touches none.",
+        "last_hour": "Last ingest hour (UTC) that it touched; null where it touches none.",
+        "hours": "Ingest hours (UTC) that it touched, as keys and ranges of keys.",
+        "open_hours": "Those of `hours` that are still wrong.",
+        "is_whole": "Whether it is wrong of no hour in particular.",
+        "studios": "Studios that it touches; `all` where it is about no source.",
+        "cause": "What happened, in plain words.",
+        "affects": "What of the figures it touches.",
+        "mend": "Command that mends it.",
+        "opened_at": "When it was found (UTC).",
+        "last_seen_at": "When it was last found wrong (UTC), to the hour.",
+        "grown_at": "When it last came to touch more hours (UTC).",
+        "acknowledged_at": "When somebody took note of it (UTC); null until then.",
+        "resolved_at": "When it was right again, or closed (UTC); null while it is open.",
+        "closed_by": "`itself`, `ack` or `age`; empty while it is open.",
+    },
+    "alert_marks": {
+        "name": "What is looked at.",
+        "value": "How far it was looked at.",
+    },
+}
 # The books beside the published tables.
 _OF_TABLE |= {
     "publications": {

@@ -451,6 +451,44 @@ class WarehouseColumns(Contract):
     mapping_fingerprint = _text()
 
 
+class Incidents(Contract):
+    """One row per incident: one cause, opened once and resolved once, however many hours it has.
+
+    `kind`: see `docs/runbook.md`. `hours`: all ingest hours that it touched, as keys and ranges
+    `A...B`; `open_hours`: those that are still wrong. `closed_by`: empty while it is open; `itself`
+    (it is right again), `ack` (acknowledged) or `age` (seven days without another such hour).
+    """
+
+    incident_id = _key()
+    kind = _text()
+    severity = dy.String(nullable=False, regex="^(warn|error)$")
+    asset = _text()
+    check = _text()
+    source = _text()
+    first_hour = _utc(nullable=True)
+    last_hour = _utc(nullable=True)
+    hours = _text()
+    open_hours = _text()
+    is_whole = dy.Bool(nullable=False)
+    studios = _text()
+    cause = _text()
+    affects = _text()
+    mend = _text()
+    opened_at = _utc()
+    last_seen_at = _utc()
+    grown_at = _utc()
+    acknowledged_at = _utc(nullable=True)
+    resolved_at = _utc(nullable=True)
+    closed_by = dy.String(nullable=False, regex="^(|itself|ack|age)$")
+
+
+class AlertMarks(Contract):
+    """How far a pass of finding incidents has looked, by what it looks at; bookkeeping."""
+
+    name = _key()
+    value = _text()
+
+
 _RULES = ("check", "regex", "min", "max", "min_length", "max_length")
 
 
@@ -542,5 +580,7 @@ TABLES: dict[str, Table] = {
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
+    "incidents": Table(Incidents),
+    "alert_marks": Table(AlertMarks),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }

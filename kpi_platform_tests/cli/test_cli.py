@@ -197,7 +197,11 @@ def test_values_that_a_terminal_or_json_cannot_take_are_spelled_out(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    "command", ["demo", "maintain", "simulate", "verify", "version-at", "query", "dashboard"]
+    "command",
+    [
+        *("demo", "maintain", "simulate", "verify", "version-at", "query", "dashboard"),
+        *("status", "doctor"),
+    ],
 )
 def test_every_command_has_help_with_an_example(command: str) -> None:
     done = kpi(command, "--help")

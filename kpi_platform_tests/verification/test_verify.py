@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from kpi_platform.cli.cli import app
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.platform import Platform
+from kpi_platform.operations.notes import VERIFY, read_note
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.settings import Settings
 from kpi_platform.simulator import simulate
@@ -193,9 +194,13 @@ def test_the_command_prints_what_it_found_and_says_it_by_its_exit_code(
     equal = runner.invoke(app, ["verify", "--json"])
     assert equal.exit_code == 0
     assert json.loads(equal.stdout)["equal"] is True
+    noted = read_note(settings.lake, VERIFY)
+    assert noted is not None
+    assert (noted["equal"], noted["hours"]) == (True, json.loads(equal.stdout)["hours"])
     key = _tamper(folder, "user_version_intervals")
     different = runner.invoke(app, ["verify", "--from", "2026-01-01-00:00"])
     assert different.exit_code == 1
+    assert (read_note(settings.lake, VERIFY) or {})["equal"] is False
     assert f"players that differ: {key['player_id']}" in different.stdout
     assert "version is by hand, should be" in different.stdout
     for wrong in (

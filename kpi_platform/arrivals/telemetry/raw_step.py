@@ -154,8 +154,8 @@ class RawStep:
         self._closed = {hour: set() for hour in hours}
         folders = self._landing.folders()
         self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
-        for folder in folders:
-            for hour, files in self._landing.list_hours(folder, hours).items():
+        for of_folder in self._landing.list_folders(folders, hours).values():
+            for hour, files in of_folder.items():
                 self._listed[hour] += [file for file in files if file.is_readable]
                 self._closed[hour] |= closed_sources(files, self._sources)
 

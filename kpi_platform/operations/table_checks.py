@@ -1,0 +1,92 @@
+"""Whether the tables are those of this release, and can be read by those who are to read them.
+
+Belongs here: columns beside contracts, and a read really made. Does not: what the rows are, which
+`kpi verify` looks at.
+"""
+
+from contextlib import closing
+
+from kpi_platform.engine.platform import Platform
+from kpi_platform.operations.findings import Finding
+from kpi_platform.operations.status import open_incidents
+from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake.lake import Lake, LakeError
+
+_READ_FIRST = "kpi_daily"
+# dbt's variable `reader_role`.
+_READERS = "kpi_readers"
+_UNDELIVERED = "alerts_not_delivered"
+
+
+def check_tables(lake: Lake) -> list[Finding]:
+    """Each table of the lake: its log, and its columns beside the contract of this release."""
+    names = [name for name in lake.tables() if not name.startswith("published/")]
+    found = [finding for name in names for finding in _table(lake, name)]
+    if found:
+        return found
+    return [Finding("tables", "well", f"{len(names)} tables are as this release has them")]
+
+
+def _table(lake: Lake, name: str) -> list[Finding]:
+    try:
+        snapshot = lake.open(name)
+    except LakeError as error:
+        return [Finding("tables", "wrong", str(error), "kpi verify names what is damaged, and how")]
+    if snapshot is None or name not in TABLES:
+        said = f"{name} is no table of this release: a newer one wrote it, or it is not ours"
+        return [Finding("tables", "note", said)]
+    columns = {field.name for field in snapshot.schema().fields}
+    wanted = set(TABLES[name].polars_schema.names())
+    if missing := sorted(wanted - columns):
+        said = f"{name} is of an older release: it lacks {', '.join(missing)}"
+        return [Finding("tables", "note", said, "run its hours; the columns are added then")]
+    if unknown := sorted(columns - wanted):
+        said = f"{name} is of a newer release: this one does not know {', '.join(unknown)}"
+        return [Finding("tables", "wrong", said, "install the release that wrote it")]
+    return []
+
+
+def check_readers(platform: Platform) -> list[Finding]:
+    """Whether what consumers read can be read: the published table, and in PostgreSQL the mart by
+    the role of the readers."""
+    table = platform.lake.published(_READ_FIRST)
+    if table is None:
+        return [Finding("readers", "note", "nothing is published yet")]
+    # A count would be answered by the log alone.
+    rows = table.collect().height
+    found = [Finding("readers", "well", f"published/{_READ_FIRST} is read: {rows:,} rows")]
+    if platform.settings.warehouse == "postgres":
+        found.append(_role(platform))
+    return found
+
+
+def _role(platform: Platform) -> Finding:
+    copy = platform.warehouse_copy
+    assert copy is not None  # noqa: S101 - the warehouse is PostgreSQL
+    question = (
+        "select has_schema_privilege(r.rolname, n.oid, 'USAGE')"
+        " and has_table_privilege(r.rolname, c.oid, 'SELECT')"
+        " from pg_roles r, pg_class c join pg_namespace n on n.oid = c.relnamespace"
+        " where r.rolname = %s and c.relname = %s and n.nspname = 'marts'"
+    )
+    with closing(copy.connect()) as open_, open_.cursor() as to:
+        to.execute(question, (_READERS, _READ_FIRST))
+        answer = to.fetchone()
+    if answer is None:
+        said = f"there is no role {_READERS}, or no marts.{_READ_FIRST}"
+        return Finding("readers", "wrong", said, f"create role {_READERS}, then run any hour")
+    if not answer[0]:
+        said = f"{_READERS} may not read marts.{_READ_FIRST}"
+        return Finding("readers", "wrong", said, "run any hour: each build grants it")
+    return Finding("readers", "well", f"{_READERS} may read marts.{_READ_FIRST}")
+
+
+def check_alerts(lake: Lake) -> list[Finding]:
+    """Whether anything that was to be told could not be delivered."""
+    failed = [row for row in open_incidents(lake) if row.get("kind") == _UNDELIVERED]
+    if not failed:
+        return [Finding("alerts", "well", "nothing waits that could not be delivered")]
+    return [
+        Finding("alerts", "wrong", str(row.get("cause")), str(row.get("mend") or "kpi alerts test"))
+        for row in failed
+    ]
