@@ -30,18 +30,6 @@ from kpi_platform.storage.kpi_database.dbt_manifest import (
 
 _SPECS = model_specs(read_manifest())
 
-    def get_asset_check_spec(
-        self,
-        asset_spec: dg.AssetSpec,
-        manifest: Mapping[str, Any],
-        unique_id: str,
-        project: DbtProject | None,
-    ) -> dg.AssetCheckSpec | None:
-        """The spec of a test, which never blocks: dbt's run fails with it, and where nothing was
-        built a test has no result, for which what comes after would wait for ever (EXECUTOR)."""
-        spec = super().get_asset_check_spec(asset_spec, manifest, unique_id, project)
-        return spec and spec._replace(blocking=False)
-
 
 def _what_was_built(report: BuildReport) -> str:
     if not report.is_built:
