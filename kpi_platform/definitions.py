@@ -8,6 +8,7 @@ import dagster as dg
 from kpi_platform.schemas.collector import paused_collector
 
 with paused_collector():
+    from kpi_platform.alerts.sensors import incidents_sensor
     from kpi_platform.arrivals.assets import (
         raw_console_feed,
         raw_stream_feed,
@@ -72,7 +73,12 @@ defs = dg.Definitions(
     ],
     jobs=[everything, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
-    sensors=[telemetry_arrivals_sensor, feed_arrivals_sensor, landing_listing_sensor],
+    sensors=[
+        telemetry_arrivals_sensor,
+        feed_arrivals_sensor,
+        landing_listing_sensor,
+        incidents_sensor,
+    ],
     resources={"platform": PlatformResource()},
     # A process per step would cost seconds per hour; the steps of an hour are milliseconds.
     executor=EXECUTOR,

@@ -38,6 +38,7 @@ BAD_INPUT = 2
 MISTAKES = (
     ("kpi_platform.settings", "SettingsError"),
     ("kpi_platform.schemas.sources", "SourcesError"),
+    ("kpi_platform.alerts.policies", "PoliciesError"),
     ("kpi_platform.storage.landing.landing", "LandingError"),
     ("kpi_platform.storage.lake.lake_root", "LakeError"),
     ("kpi_platform.storage.local_servers.local_process", "LocalServerError"),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.partitions.subset.time_window import TimeWindowPartitionsSubset
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.events.log import EventLogEntry
@@ -43,6 +44,7 @@ __all__ = [
     "RANGE_END",
     "RANGE_START",
     "WILL_RETRY",
+    "AssetGraph",
     "BackfillStatus",
     "CheckState",
     "ConfigurableClassData",

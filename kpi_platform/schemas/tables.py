@@ -489,6 +489,27 @@ class AlertMarks(Contract):
     value = _text()
 
 
+class AlertMessages(Contract):
+    """One row per message and recipient: written before it is sent, changed when it has arrived.
+
+    `state`: `waiting` (until it is taken), `sent`, or `dropped` (its policy is no more).
+    """
+
+    message_id = _key()
+    policy = _text()
+    recipient = _text()
+    thread = _text()
+    event = _text()
+    content = _text()
+    created_at = _utc()
+    next_at = _utc()
+    attempts = _count()
+    state = dy.String(nullable=False, regex="^(waiting|sent|dropped)$")
+    sent_at = _utc(nullable=True)
+    error = _text()
+    receipt = _text()
+
+
 _RULES = ("check", "regex", "min", "max", "min_length", "max_length")
 
 
@@ -581,6 +602,7 @@ TABLES: dict[str, Table] = {
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "incidents": Table(Incidents),
+    "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),
     "alert_marks": Table(AlertMarks),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }
