@@ -34,7 +34,7 @@ from kpi_platform.monitoring.checks import (
 )
 from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
 from kpi_platform.orchestration.dagster_internals import EXECUTOR
-from kpi_platform.orchestration.log_text import escape_log_records
+from kpi_platform.orchestration.log_json import set_up_logs
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.assets import publications
 from kpi_platform.published.dashboard_assets import (
@@ -44,7 +44,7 @@ from kpi_platform.published.dashboard_assets import (
 )
 from kpi_platform.published.report_assets import daily_report
 
-escape_log_records()
+set_up_logs()
 
 defs = dg.Definitions(
     assets=[

@@ -11,6 +11,7 @@ from typing import Any
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DbtCliResource, DbtProject, dbt_assets
 
+from kpi_platform.engine.run_report import Measured, RunReport
 from kpi_platform.kpis.build import BuildReport, build_marts
 from kpi_platform.kpis.dbt_run import DbtRun
 from kpi_platform.kpis.project import project_fingerprint
@@ -19,11 +20,12 @@ from kpi_platform.orchestration.dagster_internals import already_recorded
 from kpi_platform.orchestration.partitions import HOURLY
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
+    metadata_of,
     naming_the_setting,
-    peak_memory_mib,
     record_partitions,
 )
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     PROJECT_DIR,
     ensure_manifest,
@@ -35,6 +37,8 @@ HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
 # What the hourly models are made of, in the end. Dagster plans a backfill along dependencies, and
 # forgets an asset's hours where it reaches them only through the models between, which have none.
 _MADE_OF = ("cleaned_events", "sessions", "user_version_history", "stream_stats")
+# Of a model's report, what its metadata show.
+_SHOWN = ("rows", "seconds", "peak_memory_mib")
 _PROJECT = DbtProject(PROJECT_DIR, profiles_dir=PROJECT_DIR, target_path=ensure_manifest().parent)
 # The group of each folder of models, in the order in which data passes; seeds are staging.
 _GROUPS = {
@@ -104,6 +108,7 @@ def kpis(
     All models are built together, so that they always agree with each other.
     """
     parts = platform.platform
+    measured = Measured(context.run_id, "kpis")
     manifest = read_manifest()
     target = ensure_manifest().parent
     run = DbtRun(dbt, manifest, Translator(), parts.settings.warehouse_file, target)
@@ -115,7 +120,10 @@ def kpis(
         if key.path[-1] in HOURLY_MODELS:
             rows = _rows_by_hour(report, key.path[-1])
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key, 0.0))
-    yield from _outputs(context, report, run)
+    made = _made(context, measured, report, run)
+    told = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
+    tell_reports(context, parts.lake, told)
+    yield from _outputs(context, report, made)
     selected = {(key.asset_key, key.name) for key in context.selected_asset_check_keys}
     yield from (r for r in run.results if (r.asset_key, r.check_name) in selected)
     end_red_if_hours_failed(context, parts.lake)
@@ -128,8 +136,22 @@ def _rows_by_hour(report: BuildReport, model: str) -> Callable[[datetime], int]:
     return lambda hour: periods.get(hour.replace(hour=0) if whole_days else hour, 0)
 
 
+def _made(
+    context: dg.AssetExecutionContext, measured: Measured, report: BuildReport, run: DbtRun
+) -> dict[str, RunReport]:
+    """What was done at each selected model, by its name."""
+    return {
+        key.to_python_identifier(): measured.report_of(
+            key.path[-1],
+            report.rows.get(key.path[-1], 0),
+            run.seconds.get(key, 0.0),
+        )
+        for key in sorted(context.selected_asset_keys)
+    }
+
+
 def _outputs(
-    context: dg.AssetExecutionContext, report: BuildReport, run: DbtRun
+    context: dg.AssetExecutionContext, report: BuildReport, made: Mapping[str, RunReport]
 ) -> Iterator[dg.Output[None]]:
     """The outputs of the selected models, in the order of their dependencies, as Dagster asks."""
     graph = context.op_execution_context.job_def.asset_layer.asset_graph
@@ -139,11 +161,9 @@ def _outputs(
             yield already_recorded(name)
             continue
         figures = {
-            "rows": report.rows.get(name, 0),
-            "dagster/row_count": report.rows.get(name, 0),
+            **{figure: metadata_of(made[name])[figure] for figure in _SHOWN},
+            "dagster/row_count": made[name].rows,
             "rows_loaded": sum(report.load.rows_changed.values()),
-            "seconds": run.seconds.get(key, 0.0),
-            "peak_memory_mib": peak_memory_mib(),
             "unchanged": not report.is_built,
         }
         yield dg.Output(None, output_name=name, metadata=figures)

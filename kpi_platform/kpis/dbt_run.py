@@ -19,6 +19,7 @@ from dagster_dbt import DagsterDbtTranslator, DbtCliResource
 from dbt.constants import PARTIAL_PARSE_FILE_NAME
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
+from kpi_platform.orchestration.log_json import printed_lines_logged
 from kpi_platform.storage.local_servers.local_process import ending_with_us
 
 # How long the folder of a run that failed is kept, and how dagster-dbt names it.
@@ -62,7 +63,7 @@ class DbtRun:
             invocation = self._dbt.cli(
                 [*BUILD, *how], manifest=self._manifest, dagster_dbt_translator=self._translator
             )
-        with ending_with_us(invocation.process):
+        with ending_with_us(invocation.process), printed_lines_logged("dbt"):
             for event in invocation.stream():
                 if isinstance(event, dg.AssetCheckEvaluation):
                     self.results.append(_result(event))

@@ -5,6 +5,8 @@ anything that needs neither. `kpi_platform_tests/orchestration/test_dagster_inte
 every one of them against the Dagster that is installed, and says what breaks without it.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import dagster as dg
@@ -12,6 +14,7 @@ from dagster._core.definitions.partitions.subset.time_window import TimeWindowPa
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.runs.run_domain import RunDomain
+from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXECUTOR",
+    "LOG_METADATA",
     "PARTITION",
     "RANGE_END",
     "RANGE_START",
@@ -40,6 +44,8 @@ __all__ = [
     "keys_of_run",
 ]
 
+# The attribute of a log record in which Dagster notes run, job and step of the line.
+LOG_METADATA = LOG_RECORD_METADATA_ATTR
 PARTITION = PARTITION_NAME_TAG
 RANGE_START = ASSET_PARTITION_RANGE_START_TAG
 RANGE_END = ASSET_PARTITION_RANGE_END_TAG
@@ -52,14 +58,17 @@ EXECUTOR = dg.in_process_executor.configured(
 )
 
 
-def already_recorded(name: str) -> dg.Output[None]:
+def already_recorded(
+    name: str, metadata: Mapping[str, int | float] = MappingProxyType({})
+) -> dg.Output[None]:
     """The output of a step whose materialisations are recorded hour by hour.
 
     Dagster records nothing for an output that claims to be an observation; without the mark it
-    would mark every hour of the run as materialised, failed ones included.
+    would mark every hour of the run as materialised, failed ones included. The metadata stands in
+    the run's log, with the step's output.
     """
     mark = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-    return dg.Output(None, output_name=name, metadata=mark)
+    return dg.Output(None, output_name=name, metadata={**metadata, **mark})
 
 
 def keys_of_run(run: dg.DagsterRun, partitions: dg.PartitionsDefinition[str]) -> list[str]:

@@ -16,7 +16,11 @@ from kpi_platform.orchestration.dagster_internals import (
     PlannedAssetByAsset,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
+from kpi_platform.orchestration.log_json import set_up_logs
 from kpi_platform.settings import load_settings, make_home
+
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
 
 
 class HomeInstance(DagsterInstance):

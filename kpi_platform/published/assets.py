@@ -3,7 +3,6 @@
 Belongs here: what Dagster runs. Does not: which rows are written, which `publish.py` knows.
 """
 
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,14 +10,16 @@ import dagster as dg
 import polars as pl
 
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.run_report import Measured
 from kpi_platform.orchestration.asset_specs import OWNERS
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
+    metadata_of,
     naming_the_setting,
-    peak_memory_mib,
     uri_of,
 )
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.published.publish import (
     LOADS_STAMP,
     PUBLICATIONS,
@@ -98,16 +99,18 @@ def publications(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
-    started = time.monotonic()
+    measured = Measured(context.run_id, PUBLICATIONS)
     done, restated = _publish(platform.platform)
+    report = measured.report(rows=sum(item.rows for item in done))
+    tell_reports(context, platform.platform.lake, [report])
+    shown = metadata_of(report)
     figures: dict[str, int | float | str] = {
-        "seconds": round(time.monotonic() - started, 3),
-        "peak_memory_mib": peak_memory_mib(),
+        name: shown[name] for name in ("seconds", "peak_memory_mib")
     }
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
-        PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
+        PUBLICATIONS: {"tables": tables, "rows": report.rows},
         KPI_RESTATEMENTS: {"rows": restated},
         KPI_VALUE_BOOKS: {"tables": tables},
     }

@@ -187,9 +187,7 @@ def test_what_consumers_read_is_really_read(lake: Lake) -> None:
 
 def test_alerts_that_could_not_be_delivered_are_wrong(lake: Lake) -> None:
     assert levels(check_alerts(lake)) == ["well"]
-    rows = pl.DataFrame(
-        {"kind": ["alerts_not_delivered", "run_failed"], "cause": "429", "mend": ""}
-    )
+    rows = pl.DataFrame({"kind": ["alerts_undelivered", "run_failed"], "cause": "429", "mend": ""})
     rows.with_columns(opened_at=NOW, resolved_at=pl.lit(None, pl.Datetime)).write_delta(
         lake.path("incidents")
     )
