@@ -9,10 +9,12 @@ from contextlib import closing
 from datetime import datetime
 from pathlib import Path
 
+import polars as pl
+
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.engine.hour_steps import HourReport, work_through
 from kpi_platform.schemas.sources import Sources, Studio, parse_sources
-from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.lake import Lake, hours_in
 from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse
 
 _TABLE = """
@@ -66,9 +68,8 @@ def _captured(lake_folder: Path, sources: Sources, hour: datetime) -> Iterator[H
 
 
 def _hours_before(lake: Lake) -> list[datetime]:
-    from kpi_platform.arrivals.studios.capture_ledger import CaptureLedger
-
-    return CaptureLedger(lake).captured_hours()
+    own = pl.col("table_name") == "raw_studio_events"
+    return hours_in(lake.scan("hour_fingerprints").filter(own).collect())
 
 
 def _opened(studio: Studio) -> StudioWarehouse:

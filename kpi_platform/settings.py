@@ -57,6 +57,7 @@ class Settings(BaseSettings):
     )
     warehouse_iam_role: str = Field("", description="the role by which Redshift reads it")
     sources: Path | None = Field(None, description="YAML of studios, games and their sources")
+    alerts: Path | None = Field(None, description="YAML of alert policies, and who gets reports")
     start_hour: datetime = Field(
         datetime(2026, 1, 1, tzinfo=UTC), description="first hourly partition, as 2026-01-01-00:00"
     )
@@ -118,7 +119,7 @@ class Settings(BaseSettings):
             raise ValueError("must be a full hour as 2026-01-01-00:00")
         return parsed
 
-    @field_validator("home", "warehouse_path", "sources", mode="before")
+    @field_validator("home", "warehouse_path", "sources", "alerts", mode="before")
     @classmethod
     def _only_a_path(cls, value: object) -> object:
         if not isinstance(value, str):

@@ -56,6 +56,13 @@ def test_definitions_load_with_an_empty_environment_and_no_credentials(tmp_path:
     assert [path.name for path in (tmp_path / ".kpi").iterdir()] == ["dbt"]
 
 
+def test_no_check_blocks_so_that_nothing_waits_for_one_without_a_result() -> None:
+    # With our executor Dagster waits for a result of every blocking check, without end.
+    checks = [GRAPH.get(key) for key in GRAPH.asset_check_keys]
+    assert len(checks) > 50
+    assert [check.key for check in checks if check.blocking] == []
+
+
 def test_exactly_the_hourly_tables_are_partitioned_by_hour() -> None:
     partitioned = {key.to_user_string() for key in ASSETS if GRAPH.get(key).partitions_def}
     assert partitioned == HOURLY

@@ -11,7 +11,7 @@ import polars as pl
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 
 ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",
@@ -130,7 +130,7 @@ def total(rows: pl.DataFrame, column: str) -> int:
 
 def _stored(lake: Lake, table: str, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
     """Per hour: the rows (`stored`) that the table has of each `source`."""
-    rows = lake.scan(table).filter(hours_expression(hours)).group_by(*INGEST_HOUR, "source")
+    rows = lake.scan_hours(table, hours).group_by(*INGEST_HOUR, "source")
     counted = rows.agg(pl.len().cast(pl.Int64).alias("stored")).collect()
     return hours_of(counted, hours)
 

@@ -22,7 +22,7 @@ from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
 VERSION = "4"
@@ -158,9 +158,8 @@ class EventsStep:
         return {hour: self._done(counted) for hour, counted in by_hour.items()}
 
     def _write_bad(self, bad: pl.DataFrame, hours: Sequence[datetime]) -> None:
-        stored = self._lake.scan("quarantined_events").filter(
-            hours_expression(hours), pl.col("p_stage") == "decode"
-        )
+        bad_now = self._lake.scan_hours("quarantined_events", hours)
+        stored = bad_now.filter(pl.col("p_stage") == "decode")
         if bad.height or stored.head(1).collect().height:
             self._lake.replace_hours("quarantined_events", bad, hours, "p_stage = 'decode'")
 

@@ -8,8 +8,6 @@ that `--help`, a completed word and a lookup do not need (a test names what they
 
 import importlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -25,12 +23,11 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from kpi_platform.cli.query_output import OutputFormat, Row, batches, write_rows
-from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
-from kpi_platform.cli.typed_hours import typed_hour
+from kpi_platform.cli.terminal import print_table, progress_bars, say, say_json, say_lines
+from kpi_platform.cli.typed_hours import typed_hour, typed_instant
 
 if TYPE_CHECKING:
     from kpi_platform.simulator import PostgresPlace
-    from kpi_platform.verification.verify import Progress
 
 DIFFERENT = 1
 UNREADABLE = 4
@@ -41,6 +38,7 @@ BAD_INPUT = 2
 MISTAKES = (
     ("kpi_platform.settings", "SettingsError"),
     ("kpi_platform.schemas.sources", "SourcesError"),
+    ("kpi_platform.alerts.policies", "PoliciesError"),
     ("kpi_platform.storage.landing.landing", "LandingError"),
     ("kpi_platform.storage.lake.lake_root", "LakeError"),
     ("kpi_platform.storage.local_servers.local_process", "LocalServerError"),
@@ -52,6 +50,7 @@ MISTAKES = (
 # Groups of commands that are loaded when they are asked for: module, name in it, and help.
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
+    "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
     "removals": (
         "removals",
         "removals_app",
@@ -64,6 +63,11 @@ _COMMANDS = {
         "rebuild",
         "rebuild_app",
         "Make hours of a damaged or doubted table anew from what is before it.",
+    ),
+    "upgrade": (
+        "upgrade",
+        "upgrade_app",
+        "Bring what an earlier release left behind to this one.",
     ),
     "status": ("standing", "status_app", "Show how the platform stands, on one screen."),
     "doctor": ("standing", "doctor_app", "Look for what is wrong, and name what mends it."),
@@ -150,15 +154,6 @@ def _mistakes() -> tuple[type[Exception], ...]:
     return tuple(getattr(module, name) for module, name in loaded)
 
 
-def _instant(text: str) -> datetime:
-    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
-    try:
-        at = datetime.fromisoformat(text)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None
-
-
 @app.command(epilog="Example: kpi demo --hours 24")
 def demo(
     hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
@@ -237,7 +232,7 @@ def version_at(
     """Print the version in effect for a player at a time; exit code 3 if there is none."""
     from kpi_platform.versions import version_at as lookup
 
-    at = _instant(time)
+    at = typed_instant(time)
     found = lookup(player, at, service, device)
     if as_json:
         say_json(found.to_dicts(), default=_as_text)
@@ -283,6 +278,7 @@ def query(
     Every table is a view: by its name, or as lake.NAME and published.NAME. Times are UTC. A query
     has KPI_QUERY_MEMORY (2GB) and KPI_QUERY_SECONDS (300), and is stopped beyond either.
     """
+    from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.settings import load_settings
     from kpi_platform.storage.lake.complete_lake import CompleteLake
     from kpi_platform.storage.lake.lake import Lake
@@ -290,6 +286,7 @@ def query(
 
     settings = load_settings()
     lake = (CompleteLake if complete else Lake)(settings.lake)
+    name_other_layout(lake)
     form = OutputFormat.JSON if as_json else OutputFormat.CSV if spreadsheet else output
     if tables:
         lake.require()
@@ -318,6 +315,7 @@ def dashboard(
     as_json: Annotated[bool, typer.Option("--json", help="Print where it is as JSON.")] = False,
 ) -> None:
     """Build the dashboard, one HTML page that needs no network, and open it."""
+    from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.engine.platform import Platform
     from kpi_platform.published.dashboard import make_dashboard, read_inputs
     from kpi_platform.settings import load_settings
@@ -325,6 +323,7 @@ def dashboard(
 
     settings = load_settings()
     platform = Platform(settings)
+    name_other_layout(platform.lake)
     target = out or settings.home / "kpi_dashboard.html"
     inputs = read_inputs(platform.lake)
     page = make_dashboard(inputs, platform.sources, read_manifest(), datetime.now(UTC))
@@ -361,6 +360,7 @@ def verify(
     The temporary tables need disk for the events of all hours, where TMPDIR says. Exit code
     0: equal; 1: different; 2: bad input; 4: something cannot be read.
     """
+    from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.engine.platform import Platform
     from kpi_platform.operations.notes import VERIFY, write_note
     from kpi_platform.settings import load_settings
@@ -373,7 +373,8 @@ def verify(
     if window[0] and window[1] and window[0] > window[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())
-    with _progress() as progress:
+    name_other_layout(platform.lake)
+    with progress_bars() as progress:
         found = verify_lake(platform, *window, limit, progress)
     add_published(found, platform, limit)
     note = {name: as_values(found)[name] for name in ("equal", "hours")}
@@ -406,14 +407,17 @@ def maintain(
     Rows never change, and versions that were current within the retention stay readable. Safe
     beside running jobs. Exit code 0: done; 1: some table was too busy, run it again.
     """
+    from kpi_platform.engine.layout import refuse_other_layout
     from kpi_platform.engine.platform import Platform
     from kpi_platform.settings import load_settings
     from kpi_platform.storage.lake.maintenance import maintain as maintain_lake
 
     settings = load_settings()
     retention = timedelta(hours=retention_hours or settings.retention_hours)
+    lake = Platform(settings).lake
+    refuse_other_layout(lake)
     done = []
-    for item in maintain_lake(Platform(settings).lake, retention):
+    for item in maintain_lake(lake, retention):
         done.append(vars(item))
         if not as_json:
             say(
@@ -425,25 +429,6 @@ def maintain(
         say_json(done)
     if any(item["error"] for item in done):
         raise typer.Exit(DIFFERENT)
-
-
-@contextmanager
-def _progress() -> "Iterator[Progress]":
-    """A bar per stage on standard error, if that is a terminal."""
-    from rich.console import Console
-    from rich.progress import Progress as ProgressBar
-    from rich.progress import TaskID
-
-    console = Console(stderr=True)
-    with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
-        tasks: dict[str, TaskID] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bar.add_task(stage)
-            bar.update(tasks[stage], completed=done, total=total)
-
-        yield show
 
 
 def _as_text(value: object) -> str:

@@ -12,6 +12,7 @@ import typer
 
 from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.cli.typed_hours import typed_hour
+from kpi_platform.engine.layout import refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import PARTITION_FORMAT, load_settings
 from kpi_platform.verification.mend import REBUILT, Mended, rebuild_table
@@ -41,6 +42,7 @@ def rebuild(
     if span[0] and span[1] and span[0] > span[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())
+    refuse_other_layout(platform.lake)
     name = table.removeprefix("published/")
     if table in REBUILT:
         done = rebuild_table(platform, table, *span)

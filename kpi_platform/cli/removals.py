@@ -10,9 +10,11 @@ import polars as pl
 import typer
 
 from kpi_platform.arrivals.watching.missing_files import note_missing_files
+from kpi_platform.cli.older_lakes import name_other_layout
 from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.cli.typed_hours import typed_hour
 from kpi_platform.engine.file_ledger import held_files
+from kpi_platform.engine.layout import refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import accept_removals
 from kpi_platform.settings import load_settings
@@ -30,7 +32,9 @@ def list_removals(as_json: Annotated[bool, _JSON] = False) -> None:
 
     As the runs of hours and the daily listing noted them. Exit code 0.
     """
-    held = held_files(Platform(load_settings()).lake)
+    lake = Platform(load_settings()).lake
+    name_other_layout(lake)
+    held = held_files(lake)
     if as_json:
         say_json(_values(held))
         return
@@ -57,6 +61,7 @@ def accept(
     if span[0] > span[1]:
         raise typer.BadParameter(f"--from {first} is after --to {last}")
     platform = Platform(load_settings())
+    refuse_other_layout(platform.lake)
     if source is not None and source not in _known_sources(platform, span):
         raise typer.BadParameter(f"--source {source!r}: no file of these hours is of this source")
     note_missing_files(platform, span)

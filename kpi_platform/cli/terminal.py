@@ -7,6 +7,7 @@ Belongs here: every way to standard output and standard error. Does not: what is
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -81,6 +82,25 @@ def print_cells(columns: Sequence[str], cells: list[list[str]], title: str = "")
         console.print(shown(title), soft_wrap=True)
     for table in _tables(names, texts, console.width):
         console.print(table)
+
+
+@contextmanager
+def progress_bars() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar per stage on standard error, if that is a terminal."""
+    from rich.console import Console
+    from rich.progress import Progress as ProgressBar
+    from rich.progress import TaskID
+
+    console = Console(stderr=True)
+    with ProgressBar(console=console, transient=True, disable=not console.is_terminal) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
 
 
 def _write(text: str, *, err: bool) -> None:

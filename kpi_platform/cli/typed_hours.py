@@ -20,3 +20,12 @@ def typed_hour(text: str) -> datetime:
     if hour is None or hour.minute:
         raise typer.BadParameter(f"{text!r} is no full hour; write it as 2026-01-01-05:00")
     return hour
+
+
+def typed_instant(text: str) -> datetime:
+    """A time with its offset; without one it is UTC. Raises typer.BadParameter otherwise."""
+    try:
+        at = datetime.fromisoformat(text)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no time; write it as 2026-01-02T03:04:05Z") from None

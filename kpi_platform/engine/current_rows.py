@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.schemas.row_versions import ROW, VERSION, current_versions, may_hold
-from kpi_platform.storage.lake.lake import Lake, hours_expression
+from kpi_platform.storage.lake.lake import Lake
 
 TABLE = "raw_studio_events"
 
@@ -40,19 +40,23 @@ def current_rows(
     lake: Lake, hours: Sequence[datetime], sources: Collection[str] | None = None
 ) -> CurrentRows:
     """The captured rows of these hours, of all sources or of these."""
-    is_own = hours_expression(hours)
-    versions = lake.scan(TABLE).select(VERSION)
+    is_wanted = pl.lit(value=True)
     if sources is not None:
-        versions = versions.filter(pl.col("source").is_in(sorted(sources)))
-    own = versions.filter(is_own).collect()
+        is_wanted = pl.col("source").is_in(sorted(sources))
+    own = _versions(lake, hours, is_wanted).collect()
     if own.is_empty():
         return CurrentRows(lake, hours, own, own)
     keys = own.select(ROW).unique()
     there = lake.hours_that_may_hold(TABLE, "row_key", keys["row_key"])
-    after = [hour for hour in there if hour > min(hours)]
+    first, asked = min(hours), set(hours)
+    after = [hour for hour in there if hour > first and hour not in asked]
     later = (
-        versions.filter(~is_own, hours_expression(after), may_hold(keys))
+        _versions(lake, after, is_wanted & may_hold(keys))
         .join(keys.lazy(), on=ROW, how="semi")
         .collect()
     )
     return CurrentRows(lake, hours, own, current_versions(own, later))
+
+
+def _versions(lake: Lake, hours: Sequence[datetime], where: pl.Expr) -> pl.LazyFrame:
+    return lake.scan_hours(TABLE, hours).filter(where).select(VERSION)

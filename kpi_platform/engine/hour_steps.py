@@ -136,10 +136,11 @@ def work_through(
     """
     batches, waiting = _waiting(lake, step)
     done: set[datetime] = set()
-    for reports in _work_through(lake, step, sorted({*hours, *waiting}), chunk_limit):
+    asked = set(hours)
+    for reports in _work_through(lake, step, sorted({*asked, *waiting}), chunk_limit):
         # Unchanged ones too: a run may have been killed before it passed them on.
         done |= {report.hour for report in reports if report.is_up_to_date}
-        yield [report for report in reports if report.hour in hours or report.status != "left_out"]
+        yield [report for report in reports if report.hour in asked or report.status != "left_out"]
     if batches:
         if step.table in _NEXT:
             enqueue_hours(lake, _NEXT[step.table], done.intersection(waiting))

@@ -211,9 +211,9 @@ def told_values(events: pl.DataFrame) -> pl.DataFrame:
     sighting, or the target of a notification) with its `version_sort_key`, and `purchase_id` and
     `refund_of` of purchases; else null."""
     name = pl.col("event_name")
-    told = events.filter(name.is_in(["SoftwareVersion", "Notification", "Purchase"]))
+    relevant = events.filter(name.is_in(["SoftwareVersion", "Notification", "Purchase"]))
     is_target, is_purchase = name == "Notification", name == "Purchase"
-    values = told.select(
+    values = relevant.select(
         "event_id",
         version=pl.when(is_target)
         .then(sighted_version("TargetVersion"))

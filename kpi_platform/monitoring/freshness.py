@@ -23,6 +23,12 @@ from kpi_platform.schemas.ledger_hours import (
     hours_by_state,
 )
 
+# The columns of the ledger that say what has arrived.
+JUDGED = (
+    *("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status"),
+    *("files", "lines", "rows", "is_closed"),
+)
+
 
 @dataclass(frozen=True)
 class Freshness:

@@ -10,7 +10,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.engine.file_ledger import held_files
-from kpi_platform.engine.hour_ledger import failed_ledger_rows
+from kpi_platform.engine.hour_ledger import failed_rows
 from kpi_platform.engine.platform import Platform
 from kpi_platform.monitoring.freshness import Freshness, judge_freshness
 from kpi_platform.operations.dagster_facts import (
@@ -86,7 +86,7 @@ def read_status(platform: Platform, now: datetime) -> Status:
         now,
         fresh,
         source_states(ledger, configured["source"].to_list(), fresh),
-        failed_hours(failed_ledger_rows(lake)),
+        failed_hours(failed_rows(lake)),
         held.height,
         held.select(INGEST_HOUR).n_unique(),
         _waiting(lake),

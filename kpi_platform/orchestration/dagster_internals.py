@@ -6,22 +6,33 @@ every one of them against the Dagster that is installed, and says what breaks wi
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.definitions.partitions.subset.time_window import TimeWindowPartitionsSubset
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
+from dagster._core.events.log import EventLogEntry
+from dagster._core.execution.backfill import BulkActionStatus as BackfillStatus
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.runs.run_domain import RunDomain
 from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
+from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
+from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
     PARTITION_NAME_TAG,
+    WILL_RETRY_TAG,
 )
-from dagster._serdes import ConfigurableClassData
+from dagster._serdes import ConfigurableClassData, deserialize_value
 from dagster_shared.record import copy
+from sqlalchemy import func, select
+from sqlalchemy.engine import Connection
 
 if TYPE_CHECKING:
     from dagster._core.definitions.assets.graph.base_asset_graph import (
@@ -36,11 +47,20 @@ __all__ = [
     "PARTITION",
     "RANGE_END",
     "RANGE_START",
+    "WILL_RETRY",
+    "AssetGraph",
+    "BackfillStatus",
+    "CheckState",
     "ConfigurableClassData",
     "InstanceRef",
+    "InstigatorState",
+    "InstigatorStatus",
     "PlannedAssetByAsset",
+    "TickStatus",
     "TimeWindowPartitionsSubset",
     "already_recorded",
+    "check_states",
+    "evaluation_of",
     "keys_of_run",
 ]
 
@@ -49,6 +69,8 @@ LOG_METADATA = LOG_RECORD_METADATA_ATTR
 PARTITION = PARTITION_NAME_TAG
 RANGE_START = ASSET_PARTITION_RANGE_START_TAG
 RANGE_END = ASSET_PARTITION_RANGE_END_TAG
+# Dagster marks a failed run that it is going to run again.
+WILL_RETRY = WILL_RETRY_TAG
 
 # Runs the steps of a run in one process. A step goes on as soon as the steps before it have given
 # their outputs, whether or not they then fail: so a step of which an hour failed is red by itself,
@@ -100,3 +122,72 @@ class PlannedAssetByAsset(RunDomain):
     ) -> None:
         plain = copy(dagster_run, partitions_subset=None)
         super()._log_asset_planned_events(plain, execution_plan_snapshot, asset_graph)
+
+
+@dataclass(frozen=True)
+class CheckState:
+    """An evaluation of a check, or the plan of one; `row_id` grows with each.
+
+    `partition`: None of the run as a whole. `passed`: None while it is only planned.
+    """
+
+    row_id: int
+    key: dg.AssetCheckKey
+    partition: str | None
+    passed: bool | None
+    run_id: str
+
+
+def _evaluations(instance: dg.DagsterInstance) -> AbstractContextManager[Connection]:
+    """A connection to where Dagster keeps evaluations: SQLite's index, or PostgreSQL."""
+    storage = instance.event_log_storage
+    assert isinstance(storage, SqlEventLogStorage)  # noqa: S101 (both are)
+    return storage.index_connection()
+
+
+def check_states(
+    instance: dg.DagsterInstance, after: int | None, most: int = 100_000
+) -> list[CheckState]:
+    """The evaluations and plans after the row `after` (None: as many as `most` of the newest), in
+    order, at most `most`.
+
+    Dagster gives out the newest of each partition, for which it reads the evaluations of all time.
+    """
+    table = AssetCheckExecutionsTable.c
+    columns = (table.id, table.asset_key, table.check_name, table.partition)
+    with _evaluations(instance) as connection:
+        if after is None:
+            newest = connection.execute(select(func.max(table.id))).scalar() or 0
+            after = max(newest - most, 0)
+        rows = connection.execute(
+            select(*columns, table.execution_status, table.run_id)
+            .where(table.id > after)
+            .order_by(table.id)
+            .limit(most)
+        ).fetchall()
+    found: list[tuple[Any, ...]] = [tuple(row) for row in rows]
+    passed = {"SUCCEEDED": True, "FAILED": False}
+    return [
+        CheckState(
+            row_id,
+            dg.AssetCheckKey(dg.AssetKey.from_db_string(asset) or dg.AssetKey(asset), name),
+            partition,
+            passed.get(status),
+            run_id,
+        )
+        for row_id, asset, name, partition, status, run_id in found
+    ]
+
+
+def evaluation_of(
+    instance: dg.DagsterInstance, state: CheckState
+) -> dg.AssetCheckEvaluation | None:
+    """What a check said in an evaluation; None if it is there no more."""
+    table = AssetCheckExecutionsTable.c
+    with _evaluations(instance) as connection:
+        text = connection.execute(
+            select(table.evaluation_event).where(table.id == state.row_id)
+        ).scalar()
+    entry = deserialize_value(text, EventLogEntry) if text else None
+    event = entry.dagster_event if entry else None
+    return None if event is None else event.asset_check_evaluation_data

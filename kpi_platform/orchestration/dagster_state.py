@@ -4,8 +4,10 @@ are planned asset by asset.
 Belongs here: these two. Does not: any other setting of Dagster, which `dagster.yaml` has.
 """
 
+import os
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 import yaml
 from dagster import DagsterInstance
@@ -17,7 +19,23 @@ from kpi_platform.orchestration.dagster_internals import (
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
 from kpi_platform.orchestration.log_json import set_up_logs
-from kpi_platform.settings import load_settings, make_home
+from kpi_platform.settings import SettingsError, load_settings, make_home
+
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
+
+_PROJECT = Path(__file__).resolve().parents[2]
+
+
+def open_instance() -> DagsterInstance:
+    """The instance that `dagster` itself would use, or, where DAGSTER_HOME is not set, the
+    project's own. Raises SettingsError if there is neither."""
+    if os.environ.get("DAGSTER_HOME", "").strip():
+        return DagsterInstance.get()
+    if not (_PROJECT / "dagster.yaml").is_file():
+        raise SettingsError("DAGSTER_HOME: is not set: name the folder of dagster.yaml")
+    return DagsterInstance.from_config(str(_PROJECT))
+
 
 # Webserver, daemon and workers load this module before anything else of ours, some nothing else.
 set_up_logs()

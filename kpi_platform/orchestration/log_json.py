@@ -8,12 +8,9 @@ the daemon, code servers, the webserver), each of which may come after ours. All
 through a stream handler, so that is where the text is made.
 """
 
-import contextlib
-import io
 import logging
 import sys
 import traceback
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -38,44 +35,6 @@ def set_up_logs() -> None:
     setattr(logging.StreamHandler, "format", _format)  # noqa: B010
     logging.captureWarnings(capture=True)
     sys.excepthook = _log_uncaught
-
-
-@contextlib.contextmanager
-def printed_lines_logged(name: str) -> Iterator[None]:
-    """With KPI_LOG_FORMAT=json, what is printed inside becomes lines of the logger `name`."""
-    if log_format() != "json":
-        yield
-        return
-    lines = _LoggedLines(logging.getLogger(name))
-    handler = logging.StreamHandler(sys.stdout)
-    lines.logger.addHandler(handler)
-    lines.logger.setLevel(logging.INFO)
-    lines.logger.propagate = False
-    try:
-        with contextlib.redirect_stdout(lines):
-            yield
-    finally:
-        lines.flush_rest()
-        lines.logger.removeHandler(handler)
-
-
-class _LoggedLines(io.TextIOBase):
-    """A stream of which each finished line is logged."""
-
-    def __init__(self, logger: logging.Logger) -> None:
-        self.logger = logger
-        self._rest = ""
-
-    def write(self, text: str) -> int:
-        """Log the lines that this text ends."""
-        *lines, self._rest = (self._rest + text).split("\n")
-        for line in filter(str.strip, lines):
-            self.logger.info("%s", line)
-        return len(text)
-
-    def flush_rest(self) -> None:
-        """Log what was printed last, though no line end followed."""
-        self.write("\n" if self._rest else "")
 
 
 def json_of(record: logging.LogRecord) -> str:

@@ -7,9 +7,11 @@ from functools import cached_property
 
 import dagster as dg
 
+from kpi_platform.engine.layout import LayoutError, refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, key_of
+from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.settings import load_settings
 
 EVERYTHING = "everything"
@@ -26,8 +28,17 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
 
     @cached_property
     def platform(self) -> Platform:
-        """Landing, lake, sources and settings as the environment says when first asked."""
-        return Platform(load_settings())
+        """Landing, lake, sources and settings as the environment says when first asked.
+
+        Raises dg.Failure of one line for a lake that another release laid out: whatever runs here
+        may write to it.
+        """
+        platform = Platform(load_settings())
+        try:
+            refuse_other_layout(platform.lake)
+        except LayoutError as error:
+            raise dg.Failure(hide_secrets(str(error)), allow_retries=False) from None
+        return platform
 
 
 def require_hours(run: dg.DagsterRun) -> None:

@@ -5,6 +5,7 @@ Belongs here: the file's grammar and the questions asked of it. Does not: readin
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import cached_property
 from typing import Literal
 
 import polars as pl
@@ -174,11 +175,19 @@ class Sources(Strict):
 
         Should that be the key of another source, it is called `unassigned:<folder>`.
         """
-        for _, _, source in self.walk():
-            if source.telemetry == folder:
-                return source.key
-        taken = any(source.key == folder for _, _, source in self.walk())
-        return f"{UNASSIGNED}:{folder}" if taken else folder
+        source = self._source_by_folder.get(folder)
+        if source is not None:
+            return source
+        return f"{UNASSIGNED}:{folder}" if folder in self._keys else folder
+
+    # Asked for each file of an hour.
+    @cached_property
+    def _source_by_folder(self) -> dict[str, str]:
+        return {folder: key for key, folder in self.folders().items()}
+
+    @cached_property
+    def _keys(self) -> set[str]:
+        return {source.key for _, _, source in self.walk()}
 
     def formats(self) -> dict[str, Format]:
         """How lines are written in files whose names do not say so, by landing folder; `auto` in

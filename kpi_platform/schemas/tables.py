@@ -482,6 +482,65 @@ class WarehouseColumns(Contract):
     mapping_fingerprint = _text()
 
 
+class Incidents(Contract):
+    """One row per incident: one cause, opened once and resolved once, however many hours it has.
+
+    `kind`: see `docs/runbook.md`. `hours`: all ingest hours that it touched, as keys and ranges
+    `A...B`; `open_hours`: those that are still wrong. `closed_by`: empty while it is open; `itself`
+    (it is right again), `ack` (acknowledged) or `age` (seven days without another such hour).
+    """
+
+    incident_id = _key()
+    kind = _text()
+    severity = dy.String(nullable=False, regex="^(warn|error)$")
+    asset = _text()
+    check = _text()
+    source = _text()
+    first_hour = _utc(nullable=True)
+    last_hour = _utc(nullable=True)
+    hours = _text()
+    open_hours = _text()
+    is_whole = dy.Bool(nullable=False)
+    studios = _text()
+    cause = _text()
+    affects = _text()
+    mend = _text()
+    opened_at = _utc()
+    last_seen_at = _utc()
+    grown_at = _utc()
+    acknowledged_at = _utc(nullable=True)
+    resolved_at = _utc(nullable=True)
+    closed_by = dy.String(nullable=False, regex="^(|itself|ack|age)$")
+
+
+class AlertMarks(Contract):
+    """How far a pass of finding incidents has looked, by what it looks at; bookkeeping."""
+
+    name = _key()
+    value = _text()
+
+
+class AlertMessages(Contract):
+    """One row per message and recipient: written before it is sent, changed when it has arrived.
+
+    `state`: `waiting` (until it is taken), `sent`, or `dropped` (its policy is no more).
+    """
+
+    message_id = _key()
+    policy = _text()
+    recipient = _text()
+    thread = _text()
+    event = _text()
+    content = _text()
+    created_at = _utc()
+    next_at = _utc()
+    attempts = _count()
+    state = dy.String(nullable=False, regex="^(waiting|sent|dropped)$")
+    sent_at = _utc(nullable=True)
+    error = _text()
+    receipt = _text()
+
+
 _RULES = ("check", "regex", "min", "max", "min_length", "max_length")
 
 
@@ -574,5 +633,8 @@ TABLES: dict[str, Table] = {
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "run_ledger": Table(RunLedger, ("p_started_date_utc",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
+    "incidents": Table(Incidents),
+    "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),
+    "alert_marks": Table(AlertMarks),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }

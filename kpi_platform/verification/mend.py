@@ -103,7 +103,7 @@ class _Mending:
         self._done = Mended(table)
         damages = damages_of(self._lake)
         self._readable = pin_readable(self._lake, damages)
-        self._known = _known_hours(self._readable)
+        self._known = known_hours(self._readable)
         self._hours = {hour for hour in self._known if _is_within(hour, first, last)}
         self._damages = damages
 
@@ -223,7 +223,7 @@ def _parts(lake: Lake, table: str) -> Iterator[pl.DataFrame]:
     return lake.scan(table).collect_batches(chunk_size=_ROWS_AT_A_TIME, maintain_order=False)
 
 
-def _known_hours(lake: Lake) -> list[datetime]:
+def known_hours(lake: Lake) -> list[datetime]:
     """The hours that any table is known to hold, as logs and books tell."""
     known: set[datetime] = set()
     for table, contract in TABLES.items():

@@ -12,7 +12,7 @@ import polars as pl
 
 from kpi_platform.schemas.players import PlayerIdRules, player_id
 from kpi_platform.schemas.tables import SESSION
-from kpi_platform.storage.lake.lake import Lake, hours_expression
+from kpi_platform.storage.lake.lake import Lake
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def waiting_players(lake: Lake) -> pl.DataFrame:
 
 def _touched(lake: Lake, hours: Sequence[datetime], rules: PlayerIdRules) -> Touched:
     is_alone = pl.col("session_id").str.strip_chars() == ""
-    events = lake.scan("cleaned_events").filter(hours_expression(hours))
+    events = lake.scan_hours("cleaned_events", hours)
     keys = events.filter(~is_alone).select(SESSION).unique().collect(engine="streaming")
     own = events.filter(is_alone).select(
         player_id(rules.attributes, rules.local_sources).alias("player_id")

@@ -23,7 +23,7 @@ from kpi_platform_tests.kpis.builds import PROJECT
 DOCS = PROJECT.parent / "docs"
 # What both recipes touch, each its two files.
 KPI_FILES = ("models/marts/kpi_daily.sql", "models/marts/kpi_daily.yml")
-EVENT_FILES = ("models/staging/stg_cleaned_events.sql", "models/staging/staging.yml")
+EVENT_FILES = ("models/staging/stg_cleaned_events.sql", "models/staging/stg_cleaned_events.yml")
 LAST_COLUMN = "      - name: is_complete\n"
 
 

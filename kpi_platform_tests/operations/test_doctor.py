@@ -49,6 +49,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("KPI_", "AWS_", "DAGSTER_HOME"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KPI_HOME", str(tmp_path / "home"))
+    # No project's own Dagster either.
+    monkeypatch.setattr("kpi_platform.orchestration.dagster_state._PROJECT", tmp_path)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""KPI_LOG_FORMAT=json: one object a line from runs, dbt's printing, commands and bare processes,
+"""KPI_LOG_FORMAT=json: one object a line from runs, commands and bare processes,
 with nothing secret in any field."""
 
 import json
@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.cli.cli import main
-from kpi_platform.orchestration.log_json import json_of, printed_lines_logged, set_up_logs
+from kpi_platform.orchestration.log_json import json_of, set_up_logs
 from kpi_platform.schemas import hidden_secrets
 from kpi_platform.schemas.hidden_secrets import remember_secret
 from kpi_platform.schemas.log_lines import log_line
@@ -76,19 +76,6 @@ def test_a_runs_lines_name_run_asset_and_hours(capfd: pytest.CaptureFixture[str]
     assert "in fails" in str(error["error.stack_trace"])
 
 
-def test_what_dbt_prints_is_logged_line_by_line(capfd: pytest.CaptureFixture[str]) -> None:
-    set_up_logs()
-    with printed_lines_logged("dbt"):
-        sys.stdout.write("1 of 2 OK cre")
-        sys.stdout.write("ated\n\n2 of 2 OK\nthe rest")
-    print("not of dbt")
-    out = capfd.readouterr().out.splitlines()
-    assert out[-1] == "not of dbt"
-    lines = objects("\n".join(out[:-1]))
-    assert [line["message"] for line in lines] == ["1 of 2 OK created", "2 of 2 OK", "the rest"]
-    assert {line["log.logger"] for line in lines} == {"dbt"}
-
-
 @pytest.mark.parametrize("arguments", ["query", "nonsense", "verify --from yesterday"])
 def test_what_a_command_says_is_logged(
     arguments: str, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
@@ -137,13 +124,11 @@ def test_files_keep_their_own_format(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text() == "plain\n"
 
 
-def test_text_stays_text(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_text_stays_text(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KPI_LOG_FORMAT", "text")
-    with printed_lines_logged("dbt"):
-        print("as it is")
-    assert capfd.readouterr().out == "as it is\n"
+    set_up_logs()
+    handler = logging.StreamHandler()
+    assert handler.format(logging.makeLogRecord({"msg": "as it is"})) == "as it is"
 
 
 @settings(deadline=None)

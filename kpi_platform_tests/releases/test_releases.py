@@ -1,58 +1,47 @@
-"""What an earlier release left behind, gone on with by this one: the same rows, and all of them.
+"""What an earlier release left behind, gone on with by this one: the same rows, and all of them."""
 
-Each file of this folder was packed by the release itself (`make_release.py`).
-"""
-
-import tarfile
+import json
 from datetime import timedelta
 from pathlib import Path
 
 import dagster as dg
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from kpi_platform.cli.cli import app
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.event_storage import HomeStorage
-from kpi_platform.settings import Settings
 from kpi_platform.storage.lake.lake import hours_in
+from kpi_platform.verification.published import add_published
 from kpi_platform.verification.verify import verify
 from kpi_platform_tests.releases.make_release import HOURS, LATE
-from kpi_platform_tests.whole_platform import run_hours, run_marts, tables_of
-
-RELEASES = sorted(path.name.split(".")[0] for path in Path(__file__).parent.glob("*.tar.xz"))
+from kpi_platform_tests.whole_platform import PUBLISHED_TABLES, run_hours, tables_of
 
 
-@pytest.fixture(params=RELEASES)
-def platform(request: pytest.FixtureRequest, tmp_path: Path) -> Platform:
-    """The release's folders, opened by this release."""
-    with tarfile.open(Path(__file__).with_name(f"{request.param}.tar.xz")) as archive:
-        archive.extractall(tmp_path, filter="data")
-    home = tmp_path / "home"
-    return Platform(
-        Settings(
-            home=home,
-            landing_uri=str(home / "world" / "landing"),
-            feeds_uri=str(home / "world" / "feeds"),
-            lake_uri=str(home / "lake"),
-            warehouse_path=home / "warehouse.duckdb",
-            sources=home / "world" / "sources.yaml",
-        )
-    )
-
-
-def test_the_same_hours_again_end_well_and_lose_nothing(platform: Platform) -> None:
+@pytest.mark.usefixtures("environment")
+def test_an_upgrade_brings_everything_here_and_loses_nothing(platform: Platform) -> None:
     before = tables_of(platform)
     hours = hours_in(platform.lake.scan("hour_ledger").collect())
     assert len(hours) == HOURS
-    reports = run_hours(platform, hours)
-    assert {report.status for report in reports} <= {"written", "unchanged"}
-    run_marts(platform)
+    done = CliRunner().invoke(app, ["upgrade"])
+    assert (done.exit_code, done.output.splitlines()[-1]) == (
+        0,
+        "everything is of this release now",
+    )
     after = tables_of(platform)
-    assert verify(platform, None, None, 5, lambda *_: None).is_equal
     assert set(before) <= set(after)
     for name in ("raw_telemetry", "user_version_history", "published/dim_player"):
         if name in before:
             assert after[name].height == before[name].height, name
+    found = verify(platform, None, None, 5, lambda *_: None)
+    add_published(found, platform, 5)
+    assert found.is_equal
+    # Nothing is left to do, and nothing was left out of what is published.
+    assert {report.status for report in run_hours(platform, hours)} == {"unchanged"}
+    assert len([each for each in found.tables if "/" in each.table]) == len(PUBLISHED_TABLES)
+    again = CliRunner().invoke(app, ["upgrade", "--json"])
+    assert json.loads(again.output) == {"steps": [], "is_dry_run": False, "problems": []}
 
 
 def test_a_late_file_is_added_to_what_the_release_read(platform: Platform) -> None:

@@ -1,5 +1,5 @@
 {{ config(
-    unique_key=['date', 'studio', 'game', 'platform', 'told'],
+    unique_key=['date', 'studio', 'game', 'platform', 'requirement'],
     meta={'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'}}
 ) }}
 with events as (
@@ -14,7 +14,7 @@ with events as (
     from {{ ref('attributed_events') }}
     where {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
 )
-select date, studio, game, platform, event_name as told
+select date, studio, game, platform, event_name as requirement
 from events
 where event_name in (
     'SoftwareVersion', 'SessionStart', 'SessionEnd', 'Install', 'Purchase', 'FeatureUsed', 'Notification',

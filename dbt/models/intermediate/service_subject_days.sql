@@ -11,7 +11,7 @@
 ) }}
 -- That comes before this model notes anything:
 -- depends_on: {{ ref('affected_recent_days') }}
-with told as (
+with events as (
     select
         event_at::date as date,
         service_name,
@@ -33,7 +33,7 @@ select
     t.date, t.service_name, t.player_id, t.event_name, t.subject, t.detail,
     v.version, v.is_sighted,
     t.occurrences
-from told t
+from events t
 join {{ ref('version_player_days') }} v
     on v.date = t.date and v.service_name = t.service_name and v.player_id = t.player_id
 where {{ in_window('v.date', ref('affected_version_dates'), 'date') }}

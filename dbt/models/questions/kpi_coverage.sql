@@ -2,14 +2,14 @@
     unique_key=['kpi', 'studio', 'game', 'platform'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with told as (
-    select {{ grain_columns() }}, told, min(date) as first_date
+with met as (
+    select {{ grain_columns() }}, requirement, min(date) as first_date
     from {{ ref('event_days') }}
-    group by {{ grain_sets(['told']) }}
+    group by {{ grain_sets(['requirement']) }}
 ),
 -- Feeds tell of games, not of platforms; their tables have the totals already.
 feeds as (
-    select studio, game, 'stream' as told, min(date) as first_date
+    select studio, game, 'stream' as requirement, min(date) as first_date
     from {{ ref('kpi_stream_daily') }}
     group by studio, game
     union all
@@ -27,7 +27,7 @@ feeds as (
 ),
 -- Games that are configured and never told anything are there too.
 grains as (
-    select studio, game, platform from told
+    select studio, game, platform from met
     union
     select studio, game, 'all' from feeds
     union
@@ -40,9 +40,9 @@ asked as (
         r.kpi, g.studio, g.game, g.platform, r.requires, coalesce(t.first_date, f.first_date) as first_date
     from {{ ref('kpi_requirements') }} r
     cross join grains g
-    left join told t
-        on t.studio = g.studio and t.game = g.game and t.platform = g.platform and t.told = r.requires
-    left join feeds f on f.studio = g.studio and f.game = g.game and f.told = r.requires
+    left join met t
+        on t.studio = g.studio and t.game = g.game and t.platform = g.platform and t.requirement = r.requires
+    left join feeds f on f.studio = g.studio and f.game = g.game and f.requirement = r.requires
     where g.platform = 'all' or not (r.requires = 'stream' or r.requires like 'console%')
 )
 select

@@ -10,7 +10,7 @@ with notifications as (
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
 -- By player and device once; those that nobody is known of come together and count as no player.
-told as (
+notified as (
     select
         service_name, target_version, max(target_sort_key) as target_sort_key, player_id, device,
         {%- for status in ['sent', 'shown', 'accepted', 'dismissed'] %}
@@ -20,13 +20,13 @@ told as (
     from notifications
     group by service_name, target_version, player_id, device
 ),
-players_told as (
+notified_players as (
     select
         service_name, target_version, player_id
         {%- for status in ['sent', 'shown', 'accepted', 'dismissed'] %},
         sum({{ status }}) as {{ status }}
         {%- endfor %}
-    from told
+    from notified
     group by service_name, target_version, player_id
 ),
 counted as (
@@ -37,7 +37,7 @@ counted as (
         count(case when {{ status }} > 0 then player_id end) as players_{{ status }},
         {%- endfor %}
         count(player_id) as players_notified
-    from players_told
+    from notified_players
     group by service_name, target_version
 ),
 -- The place of the target in the service's order, however it is spelled there.
@@ -45,7 +45,7 @@ targets as (
     select t.service_name, t.target_version, t.target_sort_key, min(o.version_rank) as version_rank
     from (
         select service_name, target_version, max(target_sort_key) as target_sort_key
-        from told group by service_name, target_version
+        from notified group by service_name, target_version
     ) t
     left join {{ ref('version_order') }} o
         on o.service_name = t.service_name
@@ -62,7 +62,7 @@ reached as (
             when i.valid_from <= f.notified_at and (i.valid_to is null or i.valid_to > f.notified_at) then 1
         end), 0) = 1 as is_already_there,
         min(case when i.valid_from > f.notified_at then i.valid_from end) as reached_at
-    from told f
+    from notified f
     join targets t
         on t.service_name = f.service_name and t.target_version = f.target_version and t.version_rank is not null
     left join (

@@ -67,7 +67,7 @@ means as (
         {{ mean_variance_of('x') }} as variance
     from summed
 ),
-told as (
+samples as (
     select
         service_name,
         {%- for measure in measures %}
@@ -102,7 +102,7 @@ pairs as (
         {{ measure }}_xx as sum_xx, {{ measure }}_rx as sum_rx, {{ measure }}_is_varied as is_varied,
         {{ measure }}_t as sum_t, {{ measure }}_tt as sum_tt, {{ measure }}_rt as sum_rt, {{ measure }}_xt as sum_xt,
         {{ measure }}_is_dated as is_dated
-    from told
+    from samples
     where {{ measure }}_n > 0
     {{ 'union all' if not loop.last }}
     {%- endfor %}

@@ -7,7 +7,7 @@ the ledger. Does not: how a file becomes rows (`feed_files.py`), and what the ro
 import time
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal, Self
@@ -51,7 +51,7 @@ from kpi_platform.schemas.row_faults import FAULTS, kept_row
 from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
 from kpi_platform.schemas.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 from kpi_platform.storage.landing.landing import Landing, LandingError, LandingFile
 
 VERSION = "2"
@@ -263,7 +263,7 @@ class FeedStep(ABC):
     def _run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
         for hour in hours:
             take_same(self._found[hour], self._owners, self._landing)
-        same = [hour for hour in hours if self._is_same(hour)]
+        same = {hour for hour in hours if self._is_same(hour)}
         read = {hour: self._read(hour) for hour in hours}
         changed = [hour for hour in hours if hour not in same]
         empty = pl.DataFrame(schema=TABLES[self.table].polars_schema)
@@ -301,7 +301,7 @@ class FeedStep(ABC):
         self,
         after: Mapping[datetime, Sequence[FileRecord]],
         read: Mapping[datetime, HourRead],
-        same: Sequence[datetime],
+        same: Collection[datetime],
     ) -> None:
         hours = list(after)
         known = hours_of(read_ledger(self._lake, hours, self.kind), hours)
@@ -317,7 +317,7 @@ class FeedStep(ABC):
             self._lake.replace_hours(self.table, rows, hours)
 
     def _holds(self, table: str, hours: Sequence[datetime], *conditions: pl.Expr) -> bool:
-        found = self._lake.scan(table).filter(hours_expression(hours), *conditions)
+        found = self._lake.scan_hours(table, hours).filter(*conditions)
         return bool(found.select(pl.len()).collect().item())
 
     def _content(self, rows: pl.DataFrame) -> str:

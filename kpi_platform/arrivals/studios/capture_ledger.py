@@ -4,14 +4,14 @@ Belongs here: the status of a source in an hour. Does not: where its rows went, 
 when events are made of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
 from kpi_platform.arrivals.studios.capture_plan import CapturedSource
 from kpi_platform.arrivals.studios.version_store import TABLE
-from kpi_platform.engine.hour_fingerprints import TABLE as FINGERPRINTS
+from kpi_platform.engine.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_ledger import empty_rows, read_ledger, write_ledger
 from kpi_platform.engine.hour_queue import enqueue_hours
 from kpi_platform.schemas.sources import Kind
@@ -26,10 +26,9 @@ class CaptureLedger:
     def __init__(self, lake: Lake) -> None:
         self._lake = lake
 
-    def captured_hours(self) -> list[datetime]:
-        """Every hour that was captured, by any run."""
-        rows = self._lake.scan(FINGERPRINTS).filter(pl.col("table_name") == TABLE).collect()
-        return hours_in(rows)
+    def captured_among(self, hours: Collection[datetime]) -> set[datetime]:
+        """Those of these hours that were captured, by any run."""
+        return set(read_consumed(self._lake, TABLE, hours))
 
     def failed_hours(self) -> dict[str, set[datetime]]:
         """Per source the hours in which it could not be read."""
@@ -60,11 +59,10 @@ class CaptureLedger:
         mended = {
             hour for each in plan if each.key not in errors for hour in failed.get(each.key, ())
         }
-        touched = sorted({*hours, *mended})
+        own = set(hours)
+        touched = sorted(own | mended)
         known = hours_of(read_ledger(self._lake, touched, _KIND), touched)
-        rows = [
-            self._hour(hour, plan, known[hour], errors, is_own=hour in hours) for hour in touched
-        ]
+        rows = [self._hour(hour, plan, known[hour], errors, is_own=hour in own) for hour in touched]
         ledger = pl.concat(rows) if rows else pl.DataFrame()
         if ledger.height:
             enqueue_hours(self._lake, "cleaned_events", mended.difference(hours))

@@ -3,7 +3,7 @@
 Belongs here: the plan. Does not: reading.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,15 +42,18 @@ class CapturedSource:
         wanted = {hour for hour in own if self.source.active_in(hour)}
         if not wanted:
             return []
-        again = {
-            hour - back * HOUR for hour in wanted for back in range(1, self.source.reread_hours + 1)
-        }
         whole = wanted | set(failed)
+        again = self.reread(wanted)
         hours = whole | {h for h in again if h in captured and self.source.active_in(h)}
         return [
             (None if first == self.first_hour and first in whole else first, last + HOUR)
             for first, last in fold_ranges([hour for hour in hours if hour >= self.first_hour])
         ]
+
+    def reread(self, own: Iterable[datetime]) -> set[datetime]:
+        """The hours before each of the `own` that its run looks at again."""
+        backs = range(1, self.source.reread_hours + 1)
+        return {hour - back * HOUR for hour in own for back in backs}
 
     def identity(self) -> str:
         """What decides about the rows that are captured."""

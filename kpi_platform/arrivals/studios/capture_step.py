@@ -167,8 +167,9 @@ class CaptureStep:
         """Read every source's windows; yields the sources that failed and why."""
         self._look()
         ahead = max(datetime.now(UTC), max(hours) + HOUR) + self._future_limit
-        captured = {*self._ledger.captured_hours(), *hours}
         failed = self._ledger.failed_hours()
+        near = {hour for each in self._plan for hour in each.reread(hours)}
+        captured = {*self._ledger.captured_among(near), *hours}
         for each in self._plan:
             ranges = each.ranges(hours, captured, failed.get(each.key, ()))
             kept = captured | set(failed.get(each.key, ()))

@@ -9,7 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.schemas.row_versions import VERSION
-from kpi_platform.storage.lake.lake import Lake, hours_expression
+from kpi_platform.storage.lake.lake import Lake
 
 _HASHES_AT_A_TIME = 16_000_000
 _ROWS_AT_A_TIME = 250_000
@@ -18,7 +18,7 @@ _ROWS_AT_A_TIME = 250_000
 def drop_copies(lake: Lake, table: str, hours: Sequence[datetime]) -> None:
     """Rewrite the hours of these in which a version lies more than once, in one commit."""
     for hour in hours:
-        hashes = lake.scan(table).filter(hours_expression([hour])).select("content_hash")
+        hashes = lake.scan_hours(table, [hour]).select("content_hash")
         rows = int(hashes.select(pl.len()).collect().item())
         shares = _shares(hashes, rows // _HASHES_AT_A_TIME + 1)
         if any(share.n_unique() < share.height for share in shares):
@@ -32,7 +32,7 @@ def _shares(rows: pl.LazyFrame, count: int) -> Iterator[pl.DataFrame]:
 
 
 def _rewrite(lake: Lake, table: str, hour: datetime, count: int) -> None:
-    rows = lake.scan(table).filter(hours_expression([hour]))
+    rows = lake.scan_hours(table, [hour])
     lake.stream_hours(
         table, lambda: (share.unique(VERSION) for share in _shares(rows, count)), [hour]
     )

@@ -23,7 +23,7 @@ from kpi_platform.engine.hour_queue import enqueue_hours
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.row_versions import ROW, VERSION, may_hold, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
+from kpi_platform.storage.lake.lake import Lake, hours_in
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 
 TABLE = "raw_studio_events"
@@ -128,7 +128,7 @@ class VersionStore:
     def touch_stored(self, hours: Collection[datetime]) -> None:
         """Queue what the stored versions of these hours displaced: a run that was killed may have
         left that undone."""
-        rows = self._lake.scan(TABLE).select(VERSION).filter(hours_expression(hours)).collect()
+        rows = self._lake.scan_hours(TABLE, hours).select(VERSION).collect()
         if rows.height:
             self._unseen |= set(hours_in(rows))
             known = self._known(rows).join(rows, on=VERSION, how="anti", nulls_equal=True)
@@ -156,16 +156,14 @@ class VersionStore:
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
         keys = rows.select(ROW).unique()
         hours = self._lake.hours_that_may_hold(TABLE, "row_key", keys["row_key"])
-        there = hours_expression(hours) & may_hold(keys)
-        stored = self._lake.scan(TABLE).select(VERSION).filter(there)
+        stored = self._lake.scan_hours(TABLE, hours).filter(may_hold(keys)).select(VERSION)
         return stored.join(keys.lazy(), on=ROW, how="semi").collect()
 
 
 def stored_contents(lake: Lake, hours: Collection[datetime]) -> Mapping[datetime, tuple[str, int]]:
     """Per hour a hash of the versions it holds, and their number; hours without any are absent."""
     tables = (
-        lake.scan(TABLE)
-        .filter(hours_expression(hours))
+        lake.scan_hours(TABLE, hours)
         .group_by(*INGEST_HOUR, "source", "table_name")
         .agg(rows=pl.len().cast(pl.Int64), hash=pl.col("content_hash").sum())
         .sort("source", "table_name")

@@ -42,11 +42,27 @@ def read_event_names(bodies: pl.Series) -> pl.Series:
     return names.scatter(rest, judge_bodies(bodies[rest])["event_name"])
 
 
-def judge_bodies(bodies: pl.Series) -> pl.DataFrame:
+def judge_bodies(bodies: pl.Series, is_json: pl.Series | None = None) -> pl.DataFrame:
     """Read the name off each body: `event_name`, as `read_event_names` does, and whether the
     body `is_sound`: it surely decodes to an event. Of bodies that are flat in no plain writing
     nor JSON, that is not known.
+
+    `is_json`: which bodies are known to be JSON; of those that begin with their name no more is
+    to be asked.
     """
+    if is_json is None or not is_json.any():
+        return _judged(bodies)
+    first = bodies.to_frame("body").select(event_name=_first_key()).to_series()
+    is_sound = is_json & first.is_not_null()
+    named = pl.DataFrame({"event_name": first, "is_sound": is_sound}, NAMED)
+    rest = (~is_sound).arg_true()
+    if not len(rest):
+        return named
+    judged = _judged(bodies[rest])
+    return named.with_columns(column.scatter(rest, judged[column.name]) for column in named)
+
+
+def _judged(bodies: pl.Series) -> pl.DataFrame:
     text = pl.col("body")
     body = bodies.to_frame("body")
     flat = body["body"].str.contains(_FLAT).fill_null(value=False)

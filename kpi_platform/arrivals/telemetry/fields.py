@@ -5,8 +5,9 @@ Belongs here: separators, headers and blank lines. Does not: the contents of fie
 
 import polars as pl
 
-from kpi_platform.arrivals.telemetry.jsonl import FIELDS, read_objects
+from kpi_platform.arrivals.telemetry.jsonl import read_objects
 from kpi_platform.arrivals.telemetry.lines import MAX_LINE_BYTES
+from kpi_platform.arrivals.telemetry.plain_json import FIELDS
 
 _HEADER = r"(?i)^[ \t]*" + r"[ \t]+".join(FIELDS) + r"[ \t]*$"
 _BY_BLANKS = r"^ *" + r"([^ ]+) +" * 5 + r"([^ ].*)$"
@@ -34,7 +35,8 @@ def split_by_blanks(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def split_json(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add the columns `FIELDS` of lines that are JSON objects, null if one is missing."""
+    """Add the columns `FIELDS` of lines that are JSON objects, null if one is missing, and
+    `is_json` of their bodies, as `read_objects` does."""
     return lines.hstack(read_objects(lines["line"]))
 
 

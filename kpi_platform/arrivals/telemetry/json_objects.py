@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 
 from kpi_platform.arrivals.telemetry.lines import MAX_LINE_BYTES
 
-_BLANKS = b" \t\r"
 # In well-formed JSON this stands between two objects and never within a string: what ends a string
 # is followed by a blank, a comma, a colon or a closing. So an object that is cut off, or whose
 # quotes do not match, costs none after it.
@@ -46,10 +45,10 @@ def split_objects(pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 def _split(data: bytes, is_long: bool) -> bytes:
     """Split lines; the first of them may be the end of one that `is_long`."""
-    if b"}{" not in data.translate(None, _BLANKS):
+    if _LIKELY.search(data) is None:
         return data
     data = _SURE.sub(rb"\g<0>\n", data)
-    if b"}{" not in data.translate(None, _BLANKS):
+    if _LIKELY.search(data) is None:
         return data
     first, *rest = data.split(b"\n")
     lines = [first if is_long else _split_likely(first), *map(_split_likely, rest)]

@@ -241,9 +241,19 @@ def _parse_tabular(
 def _parse_json(
     pieces: Sequence[Piece], origins: Origins, good: list[pl.DataFrame], bad: list[pl.DataFrame]
 ) -> None:
-    lines = _lines(pieces).filter(~is_no_line(pl.col("line")).fill_null(value=False))
-    judged = judge(replace_nul(split_json(lines)), origins)
-    good.append(_rows(_usable(judged)))
+    fields = split_json(_lines(pieces))
+    # A NUL is in no field unless one is in the text, bare or escaped.
+    if any(nul in piece.block.data for piece in pieces for nul in (b"\0", b"\\u0000")):
+        fields = replace_nul(fields)
+    usual = judge_usual(fields, origins)
+    is_usual = usual["reason"].is_null()
+    if is_usual.all():
+        good.append(_rows(usual))
+        return
+    others = fields.filter(~is_usual)
+    others = others.filter(~is_no_line(pl.col("line")).fill_null(value=False))
+    judged = judge(others, origins)
+    good += [_rows(usual.filter(is_usual)), _rows(_usable(judged))]
     bad.append(_unusable(judged))
 
 
@@ -285,7 +295,8 @@ def _finished(
 def _rows(judged: pl.DataFrame) -> pl.DataFrame:
     """Rows of lines that may be written in any way: the text of those whose body may turn out
     to be of no use is kept, for that is found out when it is decoded, far from the file."""
-    named = judge_bodies(judged["BodyMessage"])
+    is_json = judged["is_json"] if "is_json" in judged.columns else None
+    named = judge_bodies(judged["BodyMessage"], is_json)
     return _named(judged, named["event_name"], shorten(judged["line"].set(named["is_sound"], None)))
 
 

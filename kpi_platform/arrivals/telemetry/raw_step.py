@@ -4,7 +4,7 @@ Belongs here: what of an hour is written anew, and the order of commits. Does no
 read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Self
@@ -40,7 +40,7 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of, named
+from kpi_platform.storage.lake.lake import Lake, hours_of, named
 from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
@@ -136,7 +136,7 @@ class RawStep:
     def _run(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         for hour in hours:
             take_same(self._files[hour], self._owners, lambda: self._landing)
-        same = [hour for hour in hours if self._is_same(hour)]
+        same = {hour for hour in hours if self._is_same(hour)}
         read = {
             hour: [*self._files[hour].kept, *self._files[hour].missing] for hour in same
         } | self._write([hour for hour in hours if hour not in same])
@@ -154,8 +154,8 @@ class RawStep:
         self._closed = {hour: set() for hour in hours}
         folders = self._landing.folders()
         self._found = sorted({self._sources.source_of_folder(folder) for folder in folders})
-        for folder in folders:
-            for hour, files in self._landing.list_hours(folder, hours).items():
+        for of_folder in self._landing.list_folders(folders, hours).values():
+            for hour, files in of_folder.items():
                 self._listed[hour] += [file for file in files if file.is_readable]
                 self._closed[hour] |= closed_sources(files, self._sources)
 
@@ -302,7 +302,7 @@ class RawStep:
                 yield ToRead(seen, origin, read_by, stored[hour], self._may_go(hour))
 
     def _has_bad(self, hours: Sequence[datetime], few: list[str] | None) -> bool:
-        stored = self._lake.scan(BAD).filter(hours_expression(hours), pl.col("p_stage") == "read")
+        stored = self._lake.scan_hours(BAD, hours).filter(pl.col("p_stage") == "read")
         if few is not None:
             stored = stored.filter(pl.col("file_name").is_in(few))
         return bool(stored.head(1).collect().height)
@@ -327,7 +327,7 @@ class RawStep:
         )
 
     def _write_ledger(
-        self, after: Mapping[datetime, Sequence[FileRecord]], same: Sequence[datetime]
+        self, after: Mapping[datetime, Sequence[FileRecord]], same: Collection[datetime]
     ) -> None:
         hours = list(after)
         known = hours_of(read_ledger(self._lake, hours, "telemetry"), hours)
@@ -341,7 +341,7 @@ class RawStep:
             )
             for hour, files in after.items()
         ]
-        added = [hour for hour in hours if hour in same or self._only_added(hour, after[hour])]
+        added = {hour for hour in hours if hour in same or self._only_added(hour, after[hour])}
         write_ledger(self._lake, pl.concat(rows), hours, "telemetry", added)
 
     def _done(self, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:

@@ -94,7 +94,7 @@ def _may_go(oldest: datetime | None, hour: datetime) -> bool:
 def listed_paths(what: Telemetry | Feeds, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
     """The paths that lie there now, per hour. Raises LandingError."""
     paths: dict[datetime, set[str]] = {hour: set() for hour in hours}
-    for folder in what.folders:
-        for hour, files in what.landing.list_hours(folder, hours).items():
+    for of_folder in what.landing.list_folders(what.folders, hours).values():
+        for hour, files in of_folder.items():
             paths[hour] |= {file.path for file in files}
     return paths

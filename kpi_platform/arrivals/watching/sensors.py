@@ -133,8 +133,8 @@ def watch(
             next_day = f"{hours[0]:%Y-%m-%d}"
             break
         files: dict[datetime, list[LandingFile]] = {hour: [] for hour in hours}
-        for folder in what.folders:
-            for hour, listed in what.landing.list_hours(folder, hours).items():
+        for of_folder in what.landing.list_folders(what.folders, hours).values():
+            for hour, listed in of_folder.items():
                 files[hour] += listed
         listing |= files
         found |= {hour: what.fingerprint(files[hour]) for hour in hours}

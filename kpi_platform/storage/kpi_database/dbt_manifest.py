@@ -1,7 +1,7 @@
-"""The dbt project's manifest: made once by `dbt parse`, and again when a file of it changed.
+"""The dbt project as dbt parsed it: made once by `dbt parse`, and again when a file of it changed.
 
-Belongs here: where the project is, where dbt writes, and whether the manifest is current. Does not:
-running models.
+Belongs here: where the project is, what dbt made of it, and whether that is current. Does not:
+running models, and where parsed projects are kept for other homes (parsed_projects.py).
 
 Nothing is written beside the code, which may be read-only and shared: what dbt makes of the project
 lies in the home of whoever runs it.
@@ -9,16 +9,19 @@ lies in the home of whoever runs it.
 
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock
 
 from kpi_platform.schemas.hidden_secrets import SafeError
-from kpi_platform.settings import SettingsError, load_settings, make_home
+from kpi_platform.settings import Settings, SettingsError, load_settings, make_home
+from kpi_platform.storage.kpi_database import parsed_projects
 from kpi_platform.storage.local_servers.local_process import ending_with_us
 
 # In a built package the project lies within it, in the sources beside it.
@@ -26,6 +29,7 @@ _PLACES = (Path(__file__).parents[2] / "dbt_project", Path(__file__).parents[3] 
 PROJECT_DIR = next((place for place in _PLACES if place.is_dir()), _PLACES[-1])
 _PARTS = ("models", "macros", "seeds", "tests", "dbt_project.yml", "profiles.yml")
 _STAMP = "project.blake2b"
+MANIFEST, PARSED = "manifest.json", "partial_parse.msgpack"
 
 
 class DbtProjectError(SafeError, ValueError):
@@ -36,25 +40,35 @@ class DbtProjectError(SafeError, ValueError):
 def ensure_manifest() -> Path:
     """Return the manifest's path, parsing the project first if it is missing or out of date.
 
-    Needs neither network nor database. Raises DbtProjectError if dbt cannot parse the project,
-    SettingsError if nothing can be written below KPI_HOME.
+    Beside it lies `PARSED`, the same as dbt's own objects. Needs neither network nor database.
+    Raises DbtProjectError if dbt cannot parse the project, SettingsError if nothing can be written
+    below KPI_HOME.
     """
-    target = make_home(load_settings()) / "dbt" / "target"
-    stamp, manifest, contents = target / _STAMP, target / "manifest.json", _contents()
+    settings = load_settings()
+    target = make_home(settings) / "dbt" / "target"
+    stamp, made, contents = target / _STAMP, (target / MANIFEST, target / PARSED), _key(settings)
     try:
         target.mkdir(parents=True, exist_ok=True)
         with FileLock(str(target / "manifest.lock")):
-            if not manifest.exists() or not stamp.exists() or stamp.read_bytes() != contents:
-                _parse(target)
+            is_there = stamp.exists() and all(file.exists() for file in made)
+            if not is_there or stamp.read_bytes() != contents:
+                stamp.unlink(missing_ok=True)
+                if not parsed_projects.fetch(contents.decode(), made):
+                    _parse(target, settings)
+                    parsed_projects.keep(contents.decode(), made)
                 stamp.write_bytes(contents)
     except OSError as error:
         raise SettingsError(f"KPI_HOME: {target}: {error.strerror or error}") from None
-    return manifest
+    return made[0]
 
 
-def _contents() -> bytes:
-    """What tells this project from any other: times say nothing of files out of a package."""
-    found = hashlib.blake2b(str(PROJECT_DIR).encode())
+def _key(settings: Settings) -> bytes:
+    """What tells this project, as parsed, from any other: times say nothing of files out of a
+    package. The names of tables have that of the database in them, which is its file's."""
+    found = hashlib.blake2b(str(PROJECT_DIR).encode(), digest_size=32)
+    parser = (version("dbt-core"), version(f"dbt-{settings.warehouse}"), sys.version)
+    database = (settings.warehouse_file.stem, settings.warehouse_database, settings.warehouse)
+    found.update(repr((parser, database)).encode())
     for part in _PARTS:
         for file in sorted((PROJECT_DIR / part, *(PROJECT_DIR / part).rglob("*"))):
             if file.is_file():
@@ -63,16 +77,19 @@ def _contents() -> bytes:
     return found.hexdigest().encode()
 
 
-def _parse(target: Path) -> None:
+def _parse(target: Path, settings: Settings) -> None:
     command = [sys.executable, "-m", "dbt.cli.main", "parse", "--quiet", "--no-use-colors"]
     command += ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
     command += ["--target-path", str(target), "--log-path", str(target.parent / "logs")]
+    # Whatever another project of this home left is no beginning for this one.
+    command += ["--no-partial-parse"]
     process = subprocess.Popen(  # noqa: S603 (our own command, no shell)
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        env=os.environ | {"KPI_WAREHOUSE_PATH": settings.warehouse_file.name},
     )
     with ending_with_us(process):
         said, _ = process.communicate()

@@ -114,6 +114,18 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
         )
 
 
+def stored_layout(path: Path) -> str | None:
+    """The layout of the loaded tables in a database file, which stays as it is; None if there are
+    none. The caller holds the warehouse lock. Raises WarehouseError if it cannot be opened."""
+    if not path.exists():
+        return None
+    try:
+        with duckdb.connect(str(path), read_only=True) as con:
+            return _layout(con)
+    except (duckdb.Error, OSError) as error:
+        raise _named(path, error) from None
+
+
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
     known = "select 1 from information_schema.tables where table_schema = 'lake'"
     if not con.execute(known).fetchall():

@@ -131,16 +131,23 @@ def retried(write: Callable[[], T]) -> T:
     Raises LakeError where S3 fails, and LeaseLostError instead of writing under a lease that may be
     another run's by now.
     """
-    for attempt in range(_TRIES):
+    # Imported where lakes are written, not where they are read.
+    from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+    def unless_lost() -> T:
         check_leases()
-        try:
-            return write()
-        except CommitFailedError:
-            if attempt == _TRIES - 1:
-                raise
-            time.sleep(min(0.05 * 2**attempt, 2.0))
-        except (DeltaError, BaseError, OSError) as error:
-            if isinstance(error, LeaseLostError) or (said := said_of_s3(error)) is None:
-                raise
-            raise LakeError(f"KPI_LAKE_URI: {said}") from None
-    raise AssertionError("unreachable: the last attempt returns or raises")
+        return write()
+
+    try:
+        return Retrying(
+            retry=retry_if_exception_type(CommitFailedError),
+            stop=stop_after_attempt(_TRIES),
+            wait=wait_exponential(0.05, max=2.0),
+            reraise=True,
+        )(unless_lost)
+    except CommitFailedError:
+        raise
+    except (DeltaError, BaseError, OSError) as error:
+        if isinstance(error, LeaseLostError) or (said := said_of_s3(error)) is None:
+            raise
+        raise LakeError(f"KPI_LAKE_URI: {said}") from None

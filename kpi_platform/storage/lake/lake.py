@@ -155,7 +155,7 @@ class Lake(LakeRoot):
         if table in TABLES and laid_out != (wanted := TABLES[table].partition_by):
             raise LakeError(
                 f"KPI_LAKE_URI: {self.path(table)} is partitioned by {', '.join(laid_out)}, as an"
-                f" earlier release did, not by {', '.join(wanted)}: make the lake anew"
+                f" another release did, not by {', '.join(wanted)}: make the lake anew"
             )
         return snapshot
 
@@ -196,6 +196,23 @@ class Lake(LakeRoot):
             return pl.LazyFrame(schema=TABLES[table].polars_schema)
         rows = self._scan_some(table, lambda files: may_meet(files, span, times))
         return rows.filter(meets(pl.col(span[0]), pl.col(span[1]), times))
+
+    def scan_text(self, table: str, column: str, text: str) -> pl.LazyFrame:
+        """A lazy reader of the rows whose `column` is this text, which looks at no file of a
+        partitioned table that says it has none."""
+        partitions = TABLES[table].partition_by
+        if not partitions:
+            return self.scan(table).filter(pl.col(column) == text)
+
+        def may_hold(files: pl.DataFrame) -> pl.Expr:
+            if column in partitions:
+                return pl.col(column) == text
+            if not {f"min.{column}", f"max.{column}"} <= set(files.columns):
+                return pl.lit(value=True)
+            low, high = pl.col(f"min.{column}"), pl.col(f"max.{column}")
+            return ((low <= text) & (high >= text)).fill_null(value=True)
+
+        return self._scan_some(table, may_hold).filter(pl.col(column) == text)
 
     def _scan_some(self, table: str, where: Callable[[pl.DataFrame], pl.Expr]) -> pl.LazyFrame:
         """A lazy reader of the files for which `where` (of `files_of`) is true."""
@@ -305,6 +322,18 @@ class Lake(LakeRoot):
         """Replace the rows that `predicate` (SQL) names by `rows`, in one commit."""
         frame = rows.select(TABLES[table].polars_schema.names())
         self._overwrite(table, lambda: [frame], predicate)
+
+    def lay_out(self, table: str) -> None:
+        """Give a table of an earlier release the columns and properties of its contract; no file
+        of it is written again."""
+        target, contract = self.open(table), TABLES[table]
+        if target is None:
+            return
+        add_missing_columns(target, contract)
+        had = target.metadata().configuration
+        wanted = table_properties(contract)
+        if any(had.get(name) != value for name, value in wanted.items()):
+            target.alter.set_table_properties(wanted)
 
     def overwrite(self, table: str, frames: Callable[[], Iterator[pl.DataFrame]]) -> None:
         """Replace all rows by those of frames, in one commit, whether or not they can be read."""

@@ -70,6 +70,25 @@ class LakeRoot:
         if not self.tables():
             raise LakeError(f"KPI_LAKE_URI: {self.uri}: holds no tables (yet)")
 
+    def read_note(self, name: str) -> str | None:
+        """The text of a small file beside the tables; None if there is none."""
+        if self._is_local and not Path(self.uri).is_dir():
+            return None
+        try:
+            found = obstore.get(open_store(self.uri), name).bytes()
+        except FileNotFoundError:
+            return None
+        except (BaseError, OSError) as error:
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+        return bytes(found).decode(errors="replace")
+
+    def write_note(self, name: str, text: str) -> None:
+        """Replace a small file beside the tables at once."""
+        try:
+            obstore.put(open_store(self.uri), name, text.encode())
+        except (BaseError, OSError) as error:
+            raise LakeError(f"KPI_LAKE_URI: {self.uri}: {first_line(error)}") from None
+
     def _folders(self, below: str) -> list[str]:
         if self._is_local and not Path(self.path(below)).is_dir():
             return []

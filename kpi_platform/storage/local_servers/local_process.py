@@ -17,6 +17,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt
+
 LOOPBACK = "127.0.0.1"
 STOP_SECONDS = 10.0
 Server = TypeVar("Server")
@@ -167,11 +169,10 @@ def first_that_starts(
     A free port found a moment ago may be taken by the time the server wants it.
     """
     with ExitStack() as stack:
-        for attempt in range(1, attempts + 1):
-            try:
-                server = stack.enter_context(start())
-                break
-            except LocalServerError:
-                if attempt == attempts:
-                    raise
+        retrying = Retrying(
+            retry=retry_if_exception_type(LocalServerError),
+            stop=stop_after_attempt(attempts),
+            reraise=True,
+        )
+        server = retrying(lambda: stack.enter_context(start()))
         yield server

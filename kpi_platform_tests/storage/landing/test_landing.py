@@ -79,6 +79,28 @@ def test_hours_are_listed_singly_or_by_the_day(tmp_path: Path) -> None:
     assert [len(files) for files in listed.values()] == [1, 1, 0]
 
 
+def test_many_folders_of_a_slow_store_are_listed_at_a_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"game{number:03}" for number in range(500)]
+    for name in names[::50]:
+        _put(tmp_path, f"{name}/2026/01/01/05/a.tsv")
+    landing = Landing(str(tmp_path))
+    hours = [FIVE, FIVE + timedelta(hours=1)]
+    alone = {name: landing.list_hours(name, hours) for name in names}
+    at_once = landing._list
+
+    def slow(prefix: str | None) -> Iterator[LandingFile]:
+        time.sleep(0.06)
+        return at_once(prefix)
+
+    monkeypatch.setattr(landing, "_list", slow)
+    started = time.monotonic()
+    assert landing.list_folders(names, hours) == alone
+    # One after the other they take 30 s.
+    assert time.monotonic() - started < 10
+
+
 def test_a_file_is_read_in_whole_and_a_missing_one_says_so(tmp_path: Path) -> None:
     _put(tmp_path, "game/2026/01/01/05/a.tsv")
     landing = Landing(str(tmp_path))

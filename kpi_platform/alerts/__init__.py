@@ -1,0 +1,1 @@
+"""What is wrong, said once: findings become incidents, incidents messages by policies."""

@@ -1,0 +1,144 @@
+"""The `kpi alerts` commands: one pass of finding and telling incidents, and what is open.
+
+Belongs here: arguments, messages and exit codes. Does not: what an incident is (`alerts`).
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import polars as pl
+import typer
+
+from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
+from kpi_platform.cli.typed_hours import typed_instant
+from kpi_platform.engine.platform import Platform
+from kpi_platform.settings import load_settings
+
+if TYPE_CHECKING:
+    from kpi_platform.alerts.alert_pass import Places
+
+alerts_app = typer.Typer(
+    help="What is wrong, said once per cause, and to whom.",
+    no_args_is_help=True,
+)
+_JSON = typer.Option("--json", help="Print JSON.")
+_AT = typer.Option("--at", help="The time that it is; default: the clock's. UTC if no offset.")
+_SHOWN = ("incident_id", "severity", "kind", "source", "asset", "check", "hours", "opened_at")
+_LONGEST_HOURS = 60
+
+
+@alerts_app.command(epilog="Example: kpi alerts run --at 2026-01-02T06:00:00Z")
+def run(
+    at: Annotated[str | None, _AT] = None,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """Find incidents, and tell them as the policies of KPI_ALERTS say: one pass, as the sensor's.
+
+    Finding needs no policies. Exit code 0, whatever was found; 2: bad input.
+    """
+    from kpi_platform.alerts.alert_round import alert_round
+
+    now = _now(at)
+    with _places() as places:
+        done = alert_round(places, now)
+    if as_json:
+        say_json(done.figures())
+        return
+    for line in done.lines():
+        say(line)
+
+
+@alerts_app.command("list", epilog="Example: kpi alerts list --all --json")
+def list_incidents(
+    everything: Annotated[bool, typer.Option("--all", help="Closed ones, too.")] = False,
+    as_json: Annotated[bool, _JSON] = False,
+) -> None:
+    """List the open incidents, the newest first: what happened, since when, and what mends it.
+
+    As the passes found them; nothing is looked at anew. Exit code 0.
+    """
+    rows = Platform(load_settings()).lake.scan("incidents")
+    chosen = rows if everything else rows.filter(pl.col("resolved_at").is_null())
+    found = chosen.sort("opened_at", "incident_id", descending=[True, False]).collect()
+    if as_json:
+        say_json(found.to_dicts(), default=_as_text)
+        return
+    if found.is_empty():
+        say("no incident is open" if not everything else "there was no incident yet")
+        return
+    shown = found.select(
+        *(name for name in _SHOWN if name != "hours"),
+        pl.when(pl.col("hours").str.len_chars() > _LONGEST_HOURS)
+        .then(pl.col("hours").str.slice(0, _LONGEST_HOURS) + "...")
+        .otherwise("hours")
+        .alias("hours"),
+    ).select(_SHOWN)
+    print_table(shown.columns, shown.rows())
+    for row in found.iter_rows(named=True):
+        say(f"{row['incident_id']}: {row['cause']}")
+        say_lines("\n".join(f"    {line}" for line in str(row["mend"]).split("\n")))
+
+
+@alerts_app.command(epilog="Example: kpi alerts ack 3f2a90c1d4")
+def ack(
+    incident: Annotated[str, typer.Argument(help="Id of the incident.")],
+    at: Annotated[str | None, _AT] = None,
+) -> None:
+    """Take note of an incident: a fact is closed, of anything else nothing more is said until it
+    is right again.
+
+    Exit code 2 if there is no such incident.
+    """
+    from kpi_platform.alerts.alert_pass import UnknownIncidentError, acknowledge_incident
+
+    try:
+        after = acknowledge_incident(Platform(load_settings()), incident, _now(at))
+    except UnknownIncidentError as error:
+        raise typer.BadParameter(str(error)) from None
+    said = "acknowledged; it stays open until it is right again" if after.is_open else "is closed"
+    say(f"{after.incident_id}: {said}")
+
+
+@alerts_app.command(epilog="Example: kpi alerts test")
+def test(
+    as_json: Annotated[bool, _JSON] = False,
+    at: Annotated[str | None, _AT] = None,
+) -> None:
+    """Send a message to every recipient of every policy of KPI_ALERTS, and say what happened.
+
+    Exit code 0 if all were taken, 1 if not, 2: bad input, or no policy.
+    """
+    from kpi_platform.alerts.alert_round import read_alerts, try_out
+
+    alerts = read_alerts(Platform(load_settings()))
+    if not alerts.enabled:
+        raise typer.BadParameter("KPI_ALERTS names no policy that is enabled")
+    done = list(try_out(alerts, _now(at)))
+    if as_json:
+        names = ("policy", "recipient", "error")
+        say_json([dict(zip(names, each, strict=True)) for each in done])
+    else:
+        for policy, recipient, error in done:
+            say(f"{policy} {recipient}".strip() + (f": failed: {error}" if error else ": taken"))
+    if any(error for _, _, error in done):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _places() -> "Iterator[Places]":
+    from kpi_platform.alerts.sensors import places_of
+    from kpi_platform.definitions import defs
+    from kpi_platform.orchestration.dagster_state import open_instance
+
+    with open_instance() as instance:
+        yield places_of(Platform(load_settings()), instance, defs.resolve_asset_graph())
+
+
+def _now(at: str | None) -> datetime:
+    return datetime.now(UTC) if at is None else typed_instant(at)
+
+
+def _as_text(value: object) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)

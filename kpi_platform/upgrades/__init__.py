@@ -1,0 +1,1 @@
+"""`kpi upgrade`: what an earlier release left behind, brought to this one."""

@@ -1,0 +1,213 @@
+"""Incidents open once, grow, and are resolved once, however passes are cut, left out or repeated.
+
+The slow reference keeps, of every check and hour, whether it is wrong now.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kpi_platform.alerts.incident_rows import frame_of, hours_in_text, hours_text, incidents_of
+from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
+from kpi_platform.schemas.findings import Finding, findings_in, findings_text
+from kpi_platform.schemas.hour_ranges import hours_within, ranges_of
+from kpi_platform.schemas.tables import TABLES
+
+START = datetime(2026, 3, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+NOW = START + timedelta(days=2)
+# A check of an hour: its name, the hour's number, and the sources found wrong.
+Event = tuple[str, int, frozenset[str]]
+EVENTS = st.lists(
+    st.tuples(
+        st.sampled_from(["a", "b"]),
+        st.integers(0, 5),
+        st.frozensets(st.sampled_from(["x", "y"])),
+    ),
+    max_size=30,
+)
+
+
+def look(event: Event) -> Look:
+    check, number, sources = event
+    hour = START + number * HOUR
+    findings = tuple(
+        Finding("check_failed", "events", f"{check} failed", check, source, hours=(hour,))
+        for source in sorted(sources)
+    )
+    return Look(findings, asset="events", check=check, hours=tuple(ranges_of([hour])))
+
+
+class Passes:
+    """What is in the table after passes, and how often each incident was opened or resolved."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, Incident] = {}
+        self.at = NOW
+        self.opened: dict[str, int] = defaultdict(int)
+        self.resolved: dict[str, int] = defaultdict(int)
+
+    def run(self, looks: Sequence[Look], after: timedelta = HOUR) -> list[Incident]:
+        self.at += after
+        changed = fold(list(self.known.values()), looks, self.at)
+        for incident in changed:
+            before = self.known.get(incident.incident_id)
+            self.opened[incident.incident_id] += before is None
+            was_open = before is None or before.is_open
+            self.resolved[incident.incident_id] += was_open and not incident.is_open
+        # Every incident goes through the table.
+        stored = incidents_of(frame_of(changed, {})) if changed else []
+        self.known |= {incident.incident_id: incident for incident in stored}
+        return changed
+
+    def wrong(self) -> set[tuple[str, str, datetime]]:
+        return {
+            (i.key.check, i.key.source, hour)
+            for i in self.known.values()
+            for hour in hours_within(i.open_hours)
+        }
+
+
+@settings(deadline=None, max_examples=60)
+@given(EVENTS, st.lists(st.integers(0, 30), max_size=6), st.booleans())
+def test_what_is_open_is_what_is_wrong_however_passes_are_cut(
+    events: list[Event], cuts: list[int], is_repeated: bool
+) -> None:
+    passes = Passes()
+    ends = sorted({*(min(cut, len(events)) for cut in cuts), len(events)})
+    first = 0
+    for end in ends:
+        looks = [look(event) for event in events[first:end]]
+        passes.run(looks, timedelta(minutes=1))
+        if is_repeated:
+            repeated = passes.run(looks, timedelta(minutes=1))
+            # What a pass saw twice it does not tell twice, nor does it reopen what it closed.
+            assert [i for i in repeated if i.opened_at == passes.at] == []
+        first = end
+    state: dict[tuple[str, int], frozenset[str]] = {(c, n): s for c, n, s in events}
+    expected = {(c, s, START + n * HOUR) for (c, n), found in state.items() for s in found}
+    assert passes.wrong() == expected
+    assert set(passes.opened.values()) <= {1}
+    assert set(passes.resolved.values()) <= {0, 1}
+    open_keys = [i.key for i in passes.known.values() if i.is_open]
+    assert len(open_keys) == len(set(open_keys))
+
+
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.frozensets(st.sampled_from(["x", "y", "z"])), min_size=1, max_size=12))
+def test_what_is_looked_at_whole_is_open_as_long_as_it_is_found(
+    found: list[frozenset[str]],
+) -> None:
+    passes = Passes()
+    for sources in found:
+        findings = [Finding("source_silent", "hour_ledger", "silent", "", s) for s in sources]
+        passes.run([Look(tuple(findings), "source_silent")])
+        assert {i.key.source for i in passes.known.values() if i.is_open} == sources
+    starts = sum(
+        len(now - before) for before, now in zip([frozenset(), *found], found, strict=False)
+    )
+    assert len(passes.known) == starts
+
+
+def test_a_thousand_hours_of_one_cause_are_one_incident_with_ranges() -> None:
+    passes = Passes()
+    hours = tuple(START + n * HOUR for n in range(1000))
+    finding = Finding("hour_failed", "hour_ledger", "broken", severity="error", hours=hours)
+    (opened,) = passes.run([Look((finding,), "hour_failed")])
+    assert hours_text(opened.hours) == "2026-03-10-00:00...2026-04-20-15:00"
+    half = replace(finding, hours=hours[500:])
+    (grown,) = passes.run([Look((half,), "hour_failed")])
+    assert (grown.is_open, hours_within(grown.open_hours)) == (True, list(hours[500:]))
+    assert passes.run([Look((half,), "hour_failed")], timedelta(minutes=1)) == []
+    (resolved,) = passes.run([Look((), "hour_failed")])
+    assert (resolved.closed_by, hours_within(resolved.hours)) == ("itself", list(hours))
+
+
+def test_nobody_who_looks_elsewhere_resolves_anything() -> None:
+    passes = Passes()
+    passes.run([look(("a", 1, frozenset("x")))])
+    assert passes.run([look(("b", 1, frozenset())), look(("a", 2, frozenset()))]) == []
+    assert passes.run([]) == []
+
+
+def test_a_fact_closes_when_acknowledged_or_by_its_age_and_is_not_told_again() -> None:
+    for by in ("ack", "age"):
+        passes = Passes()
+        (fact,) = passes.run([look(("a", 1, frozenset("x")))])
+        if by == "ack":
+            passes.known[fact.incident_id] = acknowledge(fact, passes.at)
+        else:
+            assert passes.run([], timedelta(days=6)) == []
+            passes.run([], timedelta(days=1))
+        assert passes.known[fact.incident_id].closed_by == by
+        # The hour is run again and is as it was: nothing new.
+        assert passes.run([look(("a", 1, frozenset("x")))]) == []
+        # Another hour is another incident.
+        (again,) = passes.run([look(("a", 2, frozenset("x")))])
+        assert (again.opened_at, hours_within(again.hours)) == (passes.at, [START + 2 * HOUR])
+
+
+def test_what_can_become_right_stays_open_when_acknowledged() -> None:
+    passes = Passes()
+    silent = Look((Finding("source_silent", "hour_ledger", "silent", "", "x"),), "source_silent")
+    (opened,) = passes.run([silent])
+    after = acknowledge(opened, passes.at)
+    assert (after.is_open, after.acknowledged_at) == (True, passes.at)
+    assert acknowledge(after, passes.at + HOUR) == after
+
+
+def test_a_restatement_is_told_once() -> None:
+    passes = Passes()
+    finding = Finding("figure_restated", "kpi_restatements", "dau changed", "2026-03-10")
+    (told,) = passes.run([Look((finding,), "figure_restated")])
+    assert (told.opened_at, told.resolved_at) == (passes.at, passes.at)
+    assert passes.run([]) == []
+
+
+def test_two_looks_that_find_one_source_silent_are_one_incident() -> None:
+    passes = Passes()
+    looks = [
+        Look(
+            (Finding("source_silent", "hour_ledger", "late", check, "x"),),
+            asset="hour_ledger",
+            check=check,
+        )
+        for check in ("newest_hour_is_recent", "sources_send_their_usual_volume")
+    ]
+    assert len(passes.run(looks)) == 1
+
+
+@given(st.lists(st.integers(0, 300), max_size=40))
+def test_hours_are_read_as_they_were_written(numbers: list[int]) -> None:
+    ranges = ranges_of(START + n * HOUR for n in numbers)
+    assert list(hours_in_text(hours_text(ranges))) == ranges
+
+
+def test_findings_of_a_check_are_read_as_they_were_named() -> None:
+    hostile = Finding(
+        "attribute_silent",
+        "cleaned_events",
+        'Version\n<!channel> "gone"',
+        "c",
+        "s\t'",
+        "error",
+        "m",
+        (START,),
+    )
+    assert findings_in(findings_text([hostile]), "cleaned_events", "c") == [hostile]
+
+
+def test_rows_keep_their_contract_and_quote_hostile_sources_in_commands() -> None:
+    source = "x; rm -rf '$HOME' `id`"
+    finding = Finding("files_held", "raw_telemetry", "gone", "c", source, hours=(START,))
+    (incident,) = fold([], [Look((finding,), asset="raw_telemetry", check="c")], NOW)
+    rows = frame_of([incident], {source: "north"})
+    TABLES["incidents"].schema.validate(rows)
+    row = rows.row(0, named=True)
+    assert row["studios"] == "north"
+    assert row["mend"].endswith("--source 'x; rm -rf '\"'\"'$HOME'\"'\"' `id`'")
+    assert (row["first_hour"], row["last_hour"]) == (START, START)
