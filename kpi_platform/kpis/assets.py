@@ -46,7 +46,7 @@ def _what_was_built(report: BuildReport) -> str:
 )
 def kpis(
     context: dg.AssetExecutionContext, platform: PlatformResource
-) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+) -> Iterator[dg.Output[None]]:
     """Load what the lake changed, build every model on what that affects, record the selected.
 
     All models are built together, so that they always agree with each other.
@@ -63,30 +63,31 @@ def kpis(
             rows = _rows_by_hour(report, key.path[-1])
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key.path[-1], 0.0))
     yield from _outputs(context, report, run)
-    yield from _results(context, run)
     end_red_if_hours_failed(context, parts.lake)
 
 
-def _results(context: dg.AssetExecutionContext, run: DbtRun) -> Iterator[dg.AssetCheckResult]:
-    """The results of the selected checks whose tests dbt ran."""
-    for test, result in run.tests.items():
+def _evaluations(
+    context: dg.AssetExecutionContext, asset: dg.AssetKey, run: DbtRun
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The selected checks of an asset whose tests dbt ran."""
+    for test, finding in run.tests.items():
         key = _SPECS.check_of_test.get(test)
-        if key in context.selected_asset_check_keys:
-            yield _result(key, result)
+        if key and key.asset_key == asset and key in context.selected_asset_check_keys:
+            yield _evaluation(key, finding)
 
 
-def _result(key: dg.AssetCheckKey, result: Finding) -> dg.AssetCheckResult:
-    is_warning = result.status == "warn"
-    return dg.AssetCheckResult(
+def _evaluation(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckEvaluation:
+    is_warning = finding.status == "warn"
+    return dg.AssetCheckEvaluation(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=result.status == "pass",
+        passed=finding.status == "pass",
         severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
         metadata={
-            "status": result.status,
-            "failing_rows": result.failures or 0,
-            "message": result.message,
-            "seconds": result.seconds,
+            "status": finding.status,
+            "failing_rows": finding.failures or 0,
+            "message": finding.message,
+            "seconds": finding.seconds,
         },
     )
 
@@ -101,19 +102,33 @@ def _rows_by_hour(report: BuildReport, model: str) -> Callable[[datetime], int]:
 def _outputs(
     context: dg.AssetExecutionContext, report: BuildReport, run: DbtRun
 ) -> Iterator[dg.Output[None]]:
-    """The outputs of the selected models, in the order of their dependencies, as Dagster asks."""
+    """Record the selected models and their checks, and give the models' outputs, in the order of
+    their dependencies, as Dagster asks.
+
+    Recorded here, they wait for each other and are written together. For an output Dagster records
+    them itself, after reading what the newest records of all that the model reads are: that would
+    write what waits and ask the database, model by model, longer than all the work on an hour.
+    """
     graph = context.op_execution_context.job_def.asset_layer.asset_graph
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
-        if name in HOURLY_MODELS:
-            yield already_recorded(name)
-            continue
-        figures = {
+        if name not in HOURLY_MODELS:
+            context.log_event(_materialization(key, report, run))
+        for evaluation in _evaluations(context, key, run):
+            context.log_event(evaluation)
+        yield already_recorded(name)
+
+
+def _materialization(key: dg.AssetKey, report: BuildReport, run: DbtRun) -> dg.AssetMaterialization:
+    name = key.path[-1]
+    return dg.AssetMaterialization(
+        key,
+        metadata={
             "rows": report.rows.get(name, 0),
             "dagster/row_count": report.rows.get(name, 0),
             "rows_loaded": sum(report.load.rows_changed.values()),
-            "seconds": run.seconds.get(key.path[-1], 0.0),
+            "seconds": run.seconds.get(name, 0.0),
             "peak_memory_mib": peak_memory_mib(),
             "unchanged": not report.is_built,
-        }
-        yield dg.Output(None, output_name=name, metadata=figures)
+        },
+    )
