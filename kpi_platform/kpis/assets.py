@@ -67,13 +67,15 @@ def kpis(
 
 
 def _evaluations(
-    context: dg.AssetExecutionContext, asset: dg.AssetKey, run: DbtRun
-) -> Iterator[dg.AssetCheckEvaluation]:
-    """The selected checks of an asset whose tests dbt ran."""
+    context: dg.AssetExecutionContext, run: DbtRun
+) -> dict[dg.AssetKey, list[dg.AssetCheckEvaluation]]:
+    """The selected checks whose tests dbt ran, by asset."""
+    found: dict[dg.AssetKey, list[dg.AssetCheckEvaluation]] = {}
     for test, finding in run.tests.items():
         key = _SPECS.check_of_test.get(test)
-        if key and key.asset_key == asset and key in context.selected_asset_check_keys:
-            yield _evaluation(key, finding)
+        if key is not None and key in context.selected_asset_check_keys:
+            found.setdefault(key.asset_key, []).append(_evaluation(key, finding))
+    return found
 
 
 def _evaluation(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckEvaluation:
@@ -109,12 +111,17 @@ def _outputs(
     them itself, after reading what the newest records of all that the model reads are: that would
     write what waits and ask the database, model by model, longer than all the work on an hour.
     """
+    evaluations = _evaluations(context, run)
+    for asset in evaluations.keys() - set(context.selected_asset_keys):
+        # A check may be selected without its asset.
+        for evaluation in evaluations[asset]:
+            context.log_event(evaluation)
     graph = context.op_execution_context.job_def.asset_layer.asset_graph
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
         if name not in HOURLY_MODELS:
             context.log_event(_materialization(key, report, run))
-        for evaluation in _evaluations(context, key, run):
+        for evaluation in evaluations.get(key, ()):
             context.log_event(evaluation)
         yield already_recorded(name)
 
