@@ -11,7 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import demo, history, hour, hours, late_files, marts, warehouses
+from bench import demo, history, hour, hours, late_files, marts, typed, warehouses
 from bench.measure import ROOT, run_group
 
 GROUPS = {
@@ -19,6 +19,7 @@ GROUPS = {
     "late": late_files.comparisons,
     "range": hours.comparisons,
     "demo": demo.comparisons,
+    "typed": typed.comparisons,
     "warehouses": warehouses.comparisons,
     "history": history.hours,
     "history-rebuild": history.rebuilds,

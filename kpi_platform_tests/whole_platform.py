@@ -21,12 +21,17 @@ from kpi_platform.cleaned.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
-from kpi_platform.kpis.build import build_marts
-from kpi_platform.kpis.dbt_run import plain_path
+from kpi_platform.kpis.build import RunDbt, build_marts
+from kpi_platform.kpis.dbt_run import DbtRun, plain_path
 from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.published.publish import marts_to_publish, publish
 from kpi_platform.settings import Settings
-from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
+from kpi_platform.storage.kpi_database.dbt_manifest import (
+    PARSED,
+    PROJECT_DIR,
+    ensure_manifest,
+    read_manifest,
+)
 from kpi_platform.storage.kpi_database.embedded import (
     affected_periods_to_publish,
     clear_published,
@@ -89,7 +94,7 @@ def run_marts(platform: Platform) -> list[str]:
     manifest = read_manifest()
     path, settings = platform.settings.warehouse_file, platform.settings
 
-    def run_dbt(full_refresh: bool) -> None:
+    def in_a_process_of_its_own(full_refresh: bool) -> None:
         command = [Path(sys.executable).with_name("dbt"), "build", "--quiet"]
         command += ["--exclude-resource-type", "unit_test"]
         command += ["--full-refresh"] if full_refresh else []
@@ -112,6 +117,10 @@ def run_marts(platform: Platform) -> list[str]:
                 check=True,
             )
 
+    # As the project was parsed for the embedded database; another would have to be parsed for it.
+    parsed = ensure_manifest().parent / PARSED
+    here = DbtRun(PROJECT_DIR, parsed, path, path.parent / "target")
+    run_dbt: RunDbt = here if settings.warehouse == "duckdb" else in_a_process_of_its_own
     build_marts(platform, project_fingerprint(manifest), run_dbt)
     with connect(path) as con:
         changed, marts = affected_periods_to_publish(con), platform.marts(con)

@@ -50,7 +50,7 @@ def _what_was_built(report: BuildReport) -> str:
 )
 def kpis(
     context: dg.AssetExecutionContext, platform: PlatformResource
-) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+) -> Iterator[dg.Output[None]]:
     """Load what the lake changed, build every model on what that affects, record the selected.
 
     All models are built together, so that they always agree with each other.
@@ -70,31 +70,34 @@ def kpis(
     made = _made(context, measured, report, run)
     told = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
     tell_reports(context, parts.lake, told)
-    yield from _outputs(context, report, made)
-    yield from _results(context, run)
+    yield from _outputs(context, report, made, run)
     end_red_if_hours_failed(context, parts.lake)
 
 
-def _results(context: dg.AssetExecutionContext, run: DbtRun) -> Iterator[dg.AssetCheckResult]:
-    """The results of the selected checks whose tests dbt ran."""
-    for test, result in run.tests.items():
+def _evaluations(
+    context: dg.AssetExecutionContext, run: DbtRun
+) -> dict[dg.AssetKey, list[dg.AssetCheckEvaluation]]:
+    """The selected checks whose tests dbt ran, by asset."""
+    found: dict[dg.AssetKey, list[dg.AssetCheckEvaluation]] = {}
+    for test, finding in run.tests.items():
         key = _SPECS.check_of_test.get(test)
         if key is not None and key in context.selected_asset_check_keys:
-            yield _result(key, result)
+            found.setdefault(key.asset_key, []).append(_evaluation(key, finding))
+    return found
 
 
-def _result(key: dg.AssetCheckKey, result: Finding) -> dg.AssetCheckResult:
-    is_warning = result.status == "warn"
-    return dg.AssetCheckResult(
+def _evaluation(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckEvaluation:
+    is_warning = finding.status == "warn"
+    return dg.AssetCheckEvaluation(
         asset_key=key.asset_key,
         check_name=key.name,
-        passed=result.status == "pass",
+        passed=finding.status == "pass",
         severity=dg.AssetCheckSeverity.WARN if is_warning else dg.AssetCheckSeverity.ERROR,
         metadata={
-            "status": result.status,
-            "failing_rows": result.failures or 0,
-            "message": result.message,
-            "seconds": result.seconds,
+            "status": finding.status,
+            "failing_rows": finding.failures or 0,
+            "message": finding.message,
+            "seconds": finding.seconds,
         },
     )
 
@@ -118,19 +121,42 @@ def _made(
 
 
 def _outputs(
-    context: dg.AssetExecutionContext, report: BuildReport, made: Mapping[str, RunReport]
+    context: dg.AssetExecutionContext,
+    report: BuildReport,
+    made: Mapping[str, RunReport],
+    run: DbtRun,
 ) -> Iterator[dg.Output[None]]:
-    """The outputs of the selected models, in the order of their dependencies, as Dagster asks."""
+    """Record the selected models and their checks, and give the models' outputs, in the order of
+    their dependencies, as Dagster asks.
+
+    Recorded here, they wait for each other and are written together. For an output Dagster records
+    them itself, after reading what the newest records of all that the model reads are: that would
+    write what waits and ask the database, model by model, longer than all the work on an hour.
+    """
+    evaluations = _evaluations(context, run)
+    for asset in evaluations.keys() - set(context.selected_asset_keys):
+        # A check may be selected without its asset.
+        for evaluation in evaluations[asset]:
+            context.log_event(evaluation)
     graph = context.op_execution_context.job_def.asset_layer.asset_graph
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
-        if name in HOURLY_MODELS:
-            yield already_recorded(name)
-            continue
-        figures = {
-            **{figure: metadata_of(made[name])[figure] for figure in _SHOWN},
-            "dagster/row_count": made[name].rows,
+        if name not in HOURLY_MODELS:
+            context.log_event(_materialization(key, report, made[name]))
+        for evaluation in evaluations.get(key, ()):
+            context.log_event(evaluation)
+        yield already_recorded(name)
+
+
+def _materialization(
+    key: dg.AssetKey, report: BuildReport, made: RunReport
+) -> dg.AssetMaterialization:
+    return dg.AssetMaterialization(
+        key,
+        metadata={
+            **{figure: metadata_of(made)[figure] for figure in _SHOWN},
+            "dagster/row_count": made.rows,
             "rows_loaded": sum(report.load.rows_changed.values()),
             "unchanged": not report.is_built,
-        }
-        yield dg.Output(None, output_name=name, metadata=figures)
+        },
+    )

@@ -113,8 +113,17 @@ def _invoke(parsed: Path, arguments: list[str]) -> "dbtRunnerResult":
     try:
         return dbtRunner(manifest).invoke(arguments)
     finally:
-        # What is no longer referred to closes the database.
         reset_adapters()  # type: ignore[no-untyped-call]
+        _close_duckdb()
+
+
+def _close_duckdb() -> None:
+    """Let other processes in: dbt keeps the database open for what it runs next."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    if DuckDBConnectionManager._ENV is not None:
+        DuckDBConnectionManager.env().close()
+        DuckDBConnectionManager.close_all_connections()
 
 
 @contextmanager

@@ -44,6 +44,10 @@ _MANY = {
     DagsterEventType.LOADED_INPUT,
     DagsterEventType.STEP_START,
     DagsterEventType.STEP_SUCCESS,
+    DagsterEventType.ENGINE_EVENT,
+    DagsterEventType.LOGS_CAPTURED,
+    DagsterEventType.RESOURCE_INIT_STARTED,
+    DagsterEventType.RESOURCE_INIT_SUCCESS,
 }
 
 

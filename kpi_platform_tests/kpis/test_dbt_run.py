@@ -1,8 +1,12 @@
 """What a run of dbt leaves behind, with the real dbt on a project of one model."""
 
+import gc
 import os
 import signal
+import subprocess
+import sys
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -62,6 +66,22 @@ def test_a_run_that_went_well_leaves_no_folder_behind(
     assert _left(tmp_path) == []
     # What dbt was told of this warehouse is no word about others.
     assert "KPI_PROJECT_IS_BUILT" not in os.environ
+
+
+@pytest.mark.parametrize("model", ["select 1 as n", "select * from no_such_table"])
+def test_another_process_can_open_the_database_as_soon_as_dbt_has_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model: str
+) -> None:
+    run = _run(tmp_path, model, monkeypatch)
+    # Whoever calls may have the collector paused.
+    gc.disable()
+    try:
+        with suppress(DbtBuildError):
+            run(full_refresh=False)
+        opened = f"import duckdb; duckdb.connect({str(tmp_path / 'warehouse.duckdb')!r})"
+        subprocess.run([sys.executable, "-c", opened], check=True)
+    finally:
+        gc.enable()
 
 
 def test_a_run_that_failed_leaves_its_log_and_its_sql(
