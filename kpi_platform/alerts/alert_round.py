@@ -62,9 +62,9 @@ class Round:
 
     def lines(self) -> Iterator[str]:
         """For a person."""
-        if not self.changed and not self.messages:
+        if not self.messages and all(self._word(each) == "seen" for each in self.changed):
             yield "nothing new"
-        for incident in self.changed:
+        for incident in (each for each in self.changed if self._word(each) != "seen"):
             yield f"{self._word(incident)} {incident.incident_id}: {title(incident)}"
         for entry in self.messages:
             to = f"{entry.policy} {entry.recipient}".strip()
@@ -75,7 +75,9 @@ class Round:
     def _word(self, incident: Incident) -> str:
         if incident.opened_at == self.at:
             return "opened"
-        return "grown" if incident.is_open else "resolved"
+        if not incident.is_open:
+            return "resolved"
+        return "grown" if incident.grown_at == self.at else "seen"
 
 
 def read_alerts(parts: Platform) -> Alerts:

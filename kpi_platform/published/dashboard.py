@@ -5,7 +5,7 @@ data (`dashboard_data.py`), the page (`dashboard_page.py`), where it is kept, wh
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from importlib.resources import files
 from typing import Any
@@ -28,9 +28,12 @@ from kpi_platform.published.dashboard_data import (
 )
 from kpi_platform.published.dashboard_kpis import describe_kpis, kpi_lists
 from kpi_platform.published.dashboard_page import build_page
+from kpi_platform.published.open_incidents import TABLE as INCIDENTS
+from kpi_platform.published.open_incidents import incidents_block, only_open
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
 
 SERIES_TABLES = ("kpi_daily", "kpi_hourly", "kpi_retention", *FEED_TABLES)
@@ -52,11 +55,15 @@ class Inputs:
     """The tables that a dashboard or report is made of, each at one version.
 
     `tables`: published tables by name, those that exist; `versions`: `<table>@<version>` of each.
+    `incidents`: those that are open.
     """
 
     tables: dict[str, pl.DataFrame]
     ledger: pl.DataFrame
     versions: tuple[str, ...]
+    incidents: pl.DataFrame = field(
+        default_factory=lambda: pl.DataFrame(schema=TABLES[INCIDENTS].polars_schema)
+    )
 
     @property
     def now(self) -> datetime | None:
@@ -72,8 +79,10 @@ def read_inputs(lake: Lake) -> Inputs:
         if snapshot is not None:
             tables[name] = _newest(pl.scan_delta(snapshot), name).collect()
             versions.append(f"{name}@{snapshot.version()}")
-    versions.append(f"{LEDGER}@{lake.version(LEDGER)}")
-    return Inputs(tables, _newest(lake.scan(LEDGER), LEDGER).collect(), tuple(versions))
+    versions += [f"{name}@{lake.version(name)}" for name in (LEDGER, INCIDENTS)]
+    still_open = only_open(lake.scan(INCIDENTS)).collect()
+    ledger = _newest(lake.scan(LEDGER), LEDGER).collect()
+    return Inputs(tables, ledger, tuple(versions), still_open)
 
 
 def _newest(rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
@@ -92,7 +101,7 @@ def input_versions(lake: Lake) -> tuple[str, ...]:
         for name in (*SERIES_TABLES, *QUESTION_TABLES, *OTHER_TABLES)
         if (version := lake.version(f"published/{name}")) is not None
     ]
-    return (*found, f"{LEDGER}@{lake.version(LEDGER)}")
+    return (*found, *(f"{name}@{lake.version(name)}" for name in (LEDGER, INCIDENTS)))
 
 
 def page_parts() -> dict[str, str]:
@@ -159,6 +168,7 @@ def _core(
         "platform_names": _PLATFORM_NAMES,
         "tables": tables_block(inputs.tables, names),
         "ledger": ledger_block(inputs.ledger, sources.frame(found)),
+        "incidents": incidents_block(inputs.incidents),
     }
 
 

@@ -6,13 +6,14 @@ words, where the report is kept, and sending it.
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
 import vl_convert
 
 from kpi_platform.published.dashboard import Inputs
+from kpi_platform.published.open_incidents import incident_lines
 from kpi_platform.published.report_figures import ReportFigures, report_figures
 from kpi_platform.published.report_words import (
     chart_svg,
@@ -42,6 +43,8 @@ def make_report(inputs: Inputs, sources: Sources, manifest: Mapping[str, Any]) -
     figures = report_figures(
         inputs.tables, inputs.ledger, inputs.now, names, read_definitions(manifest)
     )
+    attention = (*incident_lines(inputs.incidents), *figures.attention)
+    figures = replace(figures, attention=attention)
     images = {
         series.kpi.label: vl_convert.svg_to_png(chart_svg(series), scale=2.0)
         for series in figures.series

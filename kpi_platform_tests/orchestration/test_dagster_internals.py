@@ -11,7 +11,13 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from kpi_platform.orchestration.dagster_internals import EXECUTOR, already_recorded, keys_of_run
+from kpi_platform.orchestration.dagster_internals import (
+    EXECUTOR,
+    already_recorded,
+    check_states,
+    evaluation_of,
+    keys_of_run,
+)
 from kpi_platform.orchestration.dagster_state import HomeInstance
 from kpi_platform.orchestration.partitions import hourly_partitions
 
@@ -91,3 +97,26 @@ def test_a_range_is_recorded_and_planned_as_it_is_and_what_failed_is_tried_again
         "page",
     }
     assert not again.success
+
+
+def test_evaluations_are_read_in_order_after_a_row_with_what_they_said(
+    instance: dg.DagsterInstance,
+) -> None:
+    # Without it a look at the checks would read the evaluations of all time.
+    for number, key in enumerate([KEYS[0], KEYS[1], None]):
+        instance.report_runless_asset_event(
+            dg.AssetCheckEvaluation(
+                dg.AssetKey("hours"), "holds", number == 1, {"number": number}, partition=key
+            )
+        )
+    states = check_states(instance, None)
+    assert [(s.partition, s.passed) for s in states] == [
+        (KEYS[0], False),
+        (KEYS[1], True),
+        (None, False),
+    ]
+    assert {s.key.to_user_string() for s in states} == {"hours:holds"}
+    assert check_states(instance, states[0].row_id, most=1) == states[1:2]
+    assert check_states(instance, states[-1].row_id) == []
+    said = [evaluation_of(instance, state) for state in states]
+    assert [each and each.metadata["number"].value for each in said] == [0, 1, 2]

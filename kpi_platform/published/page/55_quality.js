@@ -3,13 +3,22 @@ const HOUR_STATES = { c: ["s-complete", "arrived and complete"], e: ["s-empty", 
 
 function qualityView() {
   const ledger = core.ledger, head = viewHead("Data", "Every hour of every source: whether it arrived, and where its lines went. Hours are ingest hours, UTC; sources cover all platforms.");
-  if (!ledger) return [head, notYet("Completeness", "hour_ledger")];
+  if (!ledger) return [head, openIncidents(), notYet("Completeness", "hour_ledger")];
   const mine = ledger.sources.filter((x) => (state.studio === "all" || x.studio === state.studio) && (state.game === "all" || x.game === state.game));
   const [a, b] = ledgerDays();
-  return [head, h("div", { class: "legend" }, [...Object.values(HOUR_STATES).slice(0, 5), ["s-partly", "day in part"]].map(([name, text]) => h("span", {}, h("span", { class: "cell " + name, "aria-hidden": "true" }), text))),
+  return [head, openIncidents(), h("div", { class: "legend" }, [...Object.values(HOUR_STATES).slice(0, 5), ["s-partly", "day in part"]].map(([name, text]) => h("span", {}, h("span", { class: "cell " + name, "aria-hidden": "true" }), text))),
     a > b ? nothing("No hour of this period was processed.") : [hoursOverview(mine, a, b), hoursDetail(mine, a, b)],
     card("Where every line went", h("p", { class: "small" }, "lines = rows + quarantined + duplicates + left out + suppressed + sealed, over the days chosen."), accounting(mine, a, b)),
     card("Published tables", publications()), card("Restatements", restatements()), card("Which KPI is available where", coverage())];
+}
+
+// As they were when the page was built; `kpi alerts list` shows them as they are.
+function openIncidents() {
+  const found = (core.incidents || []).filter((x) => state.studio === "all" || x.studios === "all" || x.studios === state.studio);
+  if (!found.length) return card("Open incidents", h("p", { class: "small" }, "None was open when this page was built."));
+  return card("Open incidents", found.map((x) => h("details", {},
+    h("summary", {}, `${x.severity === "error" ? "Error" : "Warning"}: ${x.title}, since ${x.since} UTC`),
+    h("p", {}, x.cause), x.hours ? h("p", { class: "small" }, `Hours (UTC): ${x.hours}`) : "", h("p", { class: "small" }, `Touches: ${x.affects}. Incident ${x.incident_id}. What mends it:`), h("pre", {}, x.mend))));
 }
 
 // The ledger has days of its own: data may arrive before the first day with a KPI.
