@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import polars as pl
 import typer
 
+from kpi_platform.cli.older_lakes import name_other_layout
 from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
 from kpi_platform.cli.typed_hours import typed_instant
+from kpi_platform.engine.layout import refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import load_settings
 
@@ -59,7 +61,9 @@ def list_incidents(
 
     As the passes found them; nothing is looked at anew. Exit code 0.
     """
-    rows = Platform(load_settings()).lake.scan("incidents")
+    lake = Platform(load_settings()).lake
+    name_other_layout(lake)
+    rows = lake.scan("incidents")
     chosen = rows if everything else rows.filter(pl.col("resolved_at").is_null())
     found = chosen.sort("opened_at", "incident_id", descending=[True, False]).collect()
     if as_json:
@@ -132,8 +136,10 @@ def _places() -> "Iterator[Places]":
     from kpi_platform.definitions import defs
     from kpi_platform.orchestration.dagster_state import open_instance
 
+    platform = Platform(load_settings())
+    refuse_other_layout(platform.lake)
     with open_instance() as instance:
-        yield places_of(Platform(load_settings()), instance, defs.resolve_asset_graph())
+        yield places_of(platform, instance, defs.resolve_asset_graph())
 
 
 def _now(at: str | None) -> datetime:

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kpi_platform.cli.older_lakes import name_other_layout
 from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.doctor import examine
@@ -32,7 +33,9 @@ def status(as_json: Annotated[bool, _JSON] = False) -> None:
     Exit code 0: nothing waits for a person; 1: hours failed, files are held, incidents are open or
     the last verify found differences; 2: bad input.
     """
-    found = read_status(Platform(load_settings()), datetime.now(UTC))
+    platform = Platform(load_settings())
+    name_other_layout(platform.lake)
+    found = read_status(platform, datetime.now(UTC))
     if as_json:
         say_json(as_values(found))
     else:

@@ -6,6 +6,7 @@ Belongs here: columns beside contracts, and a read really made. Does not: what t
 
 from contextlib import closing
 
+from kpi_platform.engine.layout import is_half_upgraded
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.findings import Finding
 from kpi_platform.operations.status import open_incidents
@@ -20,6 +21,8 @@ _UNDELIVERED = "alerts_undelivered"
 
 def check_tables(lake: Lake) -> list[Finding]:
     """Each table of the lake: its log, and its columns beside the contract of this release."""
+    if is_half_upgraded(lake):
+        return [Finding("tables", "wrong", "an upgrade began and did not end", "kpi upgrade")]
     names = [name for name in lake.tables() if not name.startswith("published/")]
     found = [finding for name in names for finding in _table(lake, name)]
     if found:
@@ -39,7 +42,7 @@ def _table(lake: Lake, name: str) -> list[Finding]:
     wanted = set(TABLES[name].polars_schema.names())
     if missing := sorted(wanted - columns):
         said = f"{name} is of an older release: it lacks {', '.join(missing)}"
-        return [Finding("tables", "note", said, "run its hours; the columns are added then")]
+        return [Finding("tables", "wrong", said, "kpi upgrade")]
     if unknown := sorted(columns - wanted):
         said = f"{name} is of a newer release: this one does not know {', '.join(unknown)}"
         return [Finding("tables", "wrong", said, "install the release that wrote it")]

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
 from kpi_platform.engine.hour_queue import enqueue_hours
+from kpi_platform.engine.layout import note_upgrade
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations import storage_checks
 from kpi_platform.operations.dagster_checks import check_dagster, judge_daemons, judge_ticks
@@ -152,19 +153,27 @@ def test_tables_of_another_release_are_named(lake: Lake) -> None:
     ]
 
 
-@pytest.mark.parametrize(("is_newer", "level"), [(True, "wrong"), (False, "note")])
-def test_a_table_of_other_columns_is_of_another_release(
-    lake: Lake, level: str, *, is_newer: bool
-) -> None:
+@pytest.mark.parametrize("is_newer", [True, False])
+def test_a_table_of_other_columns_is_of_another_release(lake: Lake, *, is_newer: bool) -> None:
     rows = pl.DataFrame(schema=TABLES["hour_queue"].polars_schema)
     other = rows.with_columns(new=pl.lit(1)) if is_newer else rows.drop("batch_id")
     partitions = {"partition_by": ["table_name"]}
     other.write_delta(lake.path("hour_queue"), delta_write_options=partitions)
     (found,) = check_tables(lake)
+    assert is_newer or found.mend == "kpi upgrade"
     assert (found.level, found.said.split(": ")[0]) == (
-        level,
+        "wrong",
         f"hour_queue is of {'a newer' if is_newer else 'an older'} release",
     )
+
+
+def test_an_upgrade_that_did_not_end_is_wrong(lake: Lake) -> None:
+    lake.append("hour_queue", pl.DataFrame(schema=TABLES["hour_queue"].polars_schema))
+    note_upgrade(lake, has_ended=False)
+    (found,) = check_tables(lake)
+    assert (found.level, found.mend) == ("wrong", "kpi upgrade")
+    note_upgrade(lake, has_ended=True)
+    assert levels(check_tables(lake)) == ["well"]
 
 
 def test_a_log_that_cannot_be_read_is_wrong(lake: Lake) -> None:
