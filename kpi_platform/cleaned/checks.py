@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.engine.contract_checks import check_contract
+from kpi_platform.engine.few_names import few_names
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_of
@@ -46,7 +47,14 @@ EVENT_CHECKS = [
 ]
 _MOST_NAMES = 20
 _FATES = ("rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed")
-SESSION_CHECKS = [contract_spec("sessions")]
+FEW_PLATFORMS = CheckSpec(
+    "clients_name_few_platforms_and_devices",
+    "sessions",
+    "No source's sessions of the hour name more platforms or devices than there are: each makes "
+    "rows in every KPI table.",
+    is_warning=True,
+)
+SESSION_CHECKS = [contract_spec("sessions"), FEW_PLATFORMS]
 
 
 def check_events(
@@ -82,12 +90,13 @@ def check_events(
 
 
 def check_sessions(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
-    """Evaluate the contract of the sessions that started in these hours."""
+    """Evaluate the contract of the sessions that started in these hours, and what they name."""
     days = sorted({hour.date() for hour in hours})
     rows = lake.scan("sessions").filter(pl.col("p_started_date_utc").is_in(days)).collect()
     hour_started = pl.col("started_at").dt.truncate("1h")
     parts = {hour: rows.filter(hour_started == hour) for hour in hours}
-    return list(contract_checks("sessions", parts))
+    named = [few_names(FEW_PLATFORMS, hour, part) for hour, part in parts.items()]
+    return [*contract_checks("sessions", parts), *named]
 
 
 def _accounted(

@@ -3,11 +3,12 @@
 Belongs here: the checks of the history tables. Does not: when they run.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.engine.few_names import few_names
 from kpi_platform.engine.history_queue import TABLE as QUEUE
 from kpi_platform.engine.history_queue import waiting
 from kpi_platform.engine.pinned_lake import PinnedLake
@@ -28,9 +29,17 @@ NO_OVERLAP = CheckSpec(
     "Per player, service and device each interval ends where the next begins; only the last is "
     "open.",
 )
+FEW_VERSIONS = CheckSpec(
+    "clients_name_few_versions",
+    "user_version_history",
+    "No source names more versions or devices in the hour than there are: each makes rows in the "
+    "tables of versions.",
+    is_warning=True,
+)
 HISTORY_CHECKS = [
     ONE_ROW_PER_PLAYER,
     NO_OVERLAP,
+    FEW_VERSIONS,
     contract_spec("user_version_history"),
     contract_spec("user_version_intervals"),
 ]
@@ -50,8 +59,11 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     checks: list[HourCheck] = []
     still = _between_folds(lake)
     waiting_players = set(waiting(still)["player_id"])
+    seen = still.read_hours("sightings", hours)
+    by_hour = hours_of(seen, hours)
     sighted = {
-        hour: sorted(names - waiting_players) for hour, names in _sighted(still, hours).items()
+        hour: sorted(names - waiting_players)
+        for hour, names in _sighted(still, seen, by_hour).items()
     }
     players = {name for names in sighted.values() for name in names}
     history, intervals = history_of(still, players), intervals_of(still, players)
@@ -62,6 +74,7 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
         checks += [
             _one_row_each(hour, names, rows),
             _no_overlap(hour, runs),
+            few_names(FEW_VERSIONS, hour, by_hour[hour]),
             *contract_checks("user_version_history", {hour: rows}),
             *contract_checks("user_version_intervals", {hour: runs}),
         ]
@@ -75,13 +88,14 @@ def _between_folds(lake: Lake) -> Lake:
         return PinnedLake(lake.uri, _READ)
 
 
-def _sighted(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, set[str]]:
+def _sighted(
+    lake: Lake, seen: pl.DataFrame, by_hour: Mapping[datetime, pl.DataFrame]
+) -> dict[datetime, set[str]]:
     """Per hour the players whom its sightings belong to."""
-    seen = lake.read_hours("sightings", hours)
     sessions = sessions_of(lake, seen)
     return {
         hour: set(attribute_sightings(part, sessions)["player_id"])
-        for hour, part in hours_of(seen, hours).items()
+        for hour, part in by_hour.items()
     }
 
 

@@ -1,0 +1,30 @@
+"""A source whose clients name too much is named, and no other."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from kpi_platform.engine.few_names import few_names
+from kpi_platform.schemas.hour_checks import CheckSpec
+
+SPEC = CheckSpec("few", "sessions", "", is_warning=True)
+HOUR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def rows(**platforms: int) -> pl.DataFrame:
+    named = [(s, f"p{n}", None) for s, count in platforms.items() for n in range(count)]
+    schema = {"source": pl.String, "platform": pl.String, "device": pl.String}
+    return pl.DataFrame(named, schema, orient="row")
+
+
+def test_the_source_that_names_too_many_is_named() -> None:
+    check = few_names(SPEC, HOUR, rows(honest=50, forged=51))
+    assert not check.passed
+    assert check.figures["sources"] == "forged names 51 platforms"
+    assert (check.figures["most_platforms"], check.figures["most_devices"]) == (51, 1)
+
+
+def test_what_there_is_passes_and_so_does_an_hour_of_nothing() -> None:
+    assert few_names(SPEC, HOUR, rows(honest=50, other=50)).passed
+    empty = few_names(SPEC, HOUR, rows())
+    assert (empty.passed, empty.figures["most_platforms"]) == (True, 0)
