@@ -46,11 +46,17 @@ MISTAKES = (
     ("kpi_platform.simulator", "SimulatedServerError"),
     ("kpi_platform.storage.kpi_database.dbt_manifest", "DbtProjectError"),
     ("kpi_platform.verification.verify", "VerifyError"),
+    ("kpi_platform.backfill.pieces", "BackfillError"),
 )
 # Groups of commands that are loaded when they are asked for: module, name in it, and help.
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
     "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
+    "backfill": (
+        "backfill",
+        "backfill_app",
+        "Many hours: what they need and why, and doing it in pieces that can be resumed.",
+    ),
     "removals": (
         "removals",
         "removals_app",

@@ -79,7 +79,7 @@ def _results(context: dg.AssetExecutionContext, run: DbtRun) -> Iterator[dg.Asse
     """The results of the selected checks whose tests dbt ran."""
     for test, result in run.tests.items():
         key = _SPECS.check_of_test.get(test)
-        if key in context.selected_asset_check_keys:
+        if key is not None and key in context.selected_asset_check_keys:
             yield _result(key, result)
 
 

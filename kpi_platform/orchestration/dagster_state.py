@@ -16,6 +16,7 @@ from kpi_platform.orchestration.dagster_internals import (
     ConfigurableClassData,
     InstanceRef,
     PlannedAssetByAsset,
+    retention_schema,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
 from kpi_platform.orchestration.log_json import set_up_logs
@@ -50,8 +51,8 @@ class HomeInstance(DagsterInstance):
 
     @classmethod
     def config_schema(cls) -> Mapping[str, object]:
-        """Return the keys this class adds to `dagster.yaml`: none."""
-        return {}
+        """Return the keys this class changes in `dagster.yaml`: `retention` knows `event_logs`."""
+        return {"retention": retention_schema()}
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
@@ -64,6 +65,12 @@ class HomeInstance(DagsterInstance):
             HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
         )
         return {**InstanceRef.config_defaults(base), "storage": storage}
+
+    @property
+    def event_log_days(self) -> int | None:
+        """Days after which events are purged; None: never."""
+        days = self.get_settings("retention").get("event_logs", {}).get("purge_after_days", -1)
+        return None if days < 0 else int(days)
 
     @cached_property
     def run_domain(self) -> PlannedAssetByAsset:

@@ -14,6 +14,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 from dagster import DagsterEventType
@@ -114,6 +115,9 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
+            if not Path(self.path_for_shard(shard)).exists():
+                # Upkeep removes the logs of old runs: who looks for one finds it empty.
+                self._initialized_dbs.discard(shard)
             if self._shared is None:
                 self.flush()
                 with self._naming_the_place(), super()._connect(shard) as connection:
