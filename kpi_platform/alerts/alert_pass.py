@@ -38,11 +38,13 @@ _REMEMBERED = timedelta(days=60)
 
 @dataclass(frozen=True)
 class Places:
-    """What a pass looks at. `checks`: every check of the definitions, with its description."""
+    """What a pass looks at. `checks`: every check of the definitions, with its description;
+    `groups`: the group of every asset."""
 
     parts: Platform
     instance: dg.DagsterInstance
     checks: Mapping[dg.AssetCheckKey, str]
+    groups: Mapping[str, str]
 
 
 class UnknownIncidentError(ValueError):

@@ -101,16 +101,39 @@ def ack(
     say(f"{after.incident_id}: {said}")
 
 
+@alerts_app.command(epilog="Example: kpi alerts test")
+def test(
+    as_json: Annotated[bool, _JSON] = False,
+    at: Annotated[str | None, _AT] = None,
+) -> None:
+    """Send a message to every recipient of every policy of KPI_ALERTS, and say what happened.
+
+    Exit code 0 if all were taken, 1 if not, 2: bad input, or no policy.
+    """
+    from kpi_platform.alerts.alert_round import read_alerts, try_out
+
+    alerts = read_alerts(Platform(load_settings()))
+    if not alerts.enabled:
+        raise typer.BadParameter("KPI_ALERTS names no policy that is enabled")
+    done = list(try_out(alerts, _now(at)))
+    if as_json:
+        names = ("policy", "recipient", "error")
+        say_json([dict(zip(names, each, strict=True)) for each in done])
+    else:
+        for policy, recipient, error in done:
+            say(f"{policy} {recipient}".strip() + (f": failed: {error}" if error else ": taken"))
+    if any(error for _, _, error in done):
+        raise typer.Exit(1)
+
+
 @contextmanager
 def _places() -> "Iterator[Places]":
-    from kpi_platform.alerts.alert_pass import Places
+    from kpi_platform.alerts.sensors import places_of
     from kpi_platform.definitions import defs
     from kpi_platform.orchestration.dagster_state import open_instance
 
-    graph = defs.resolve_asset_graph()
-    checks = {key: graph.get(key).description or "" for key in graph.asset_check_keys}
     with open_instance() as instance:
-        yield Places(Platform(load_settings()), instance, checks)
+        yield places_of(Platform(load_settings()), instance, defs.resolve_asset_graph())
 
 
 def _now(at: str | None) -> datetime:

@@ -1,77 +1,167 @@
-"""One run of dbt through dagster-dbt, and what it told: test results and seconds per model.
+"""One run of dbt in this very process, and what it told: test results and seconds per model.
 
-Belongs here: running dbt, and its events. Does not: what it is told (dbt_command.py), when it runs
-and what is recorded.
+Belongs here: running dbt. Does not: what it is told (dbt_command.py), when it runs, and what is
+recorded.
+
+In a process of its own dbt cost a second Python, its version asked and the project read again. Here
+it begins with the project as parsed, and ends with us, in whatever way we end: nothing of it works
+on in the database that the next run wants. It is imported when it is first needed.
 """
 
 import os
 import re
 import shutil
+import signal
+import threading
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
-
-import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource
-from dbt.constants import PARTIAL_PARSE_FILE_NAME
+from types import FrameType
+from typing import TYPE_CHECKING
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
-from kpi_platform.storage.local_servers.local_process import ending_with_us
+from kpi_platform.schemas.collector import paused_collector
+from kpi_platform.schemas.hidden_secrets import SafeError
 
-# How long the folder of a run that failed is kept, and how dagster-dbt names it.
+if TYPE_CHECKING:
+    from dbt.artifacts.schemas.run import RunResult
+    from dbt.cli.main import dbtRunnerResult
+    from dbt.contracts.graph.manifest import Manifest
+
+# How long the folder of a run that failed is kept, and how it is named.
 KEPT = timedelta(days=7)
 _OF_A_RUN = re.compile(r"^(?:\w+-\w{7,8}-)?[0-9a-f]{7}$")
+# What nobody reads is not written: a failure stands in the log, the SQL lies beside it.
+_QUIETLY = ("--no-write-json", "--no-print", "--quiet", "--no-use-colors")
+_LOGS = ("--log-level", "none", "--log-level-file", "warn")
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+_FAILURES_SHOWN = 20
+
+
+class DbtBuildError(SafeError, RuntimeError):
+    """dbt could not build the models; the message names them with dbt's own words."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a test of dbt found: `status` is dbt's word, `failures` the rows that fail."""
+
+    status: str
+    failures: int | None
+    message: str
+    seconds: float
 
 
 class DbtRun:
-    """Builds all models of the project in the warehouse at `warehouse` when called.
+    """Builds all models of the project in `project` in the warehouse at `warehouse` when called.
 
-    What dbt writes beside that is below the folder `target`.
+    `parsed` is the project as dbt parsed it for a database of this name. What dbt writes is below
+    the folder `target`. Afterwards `tests` has results by the test's id, `seconds` those by model.
     """
 
-    def __init__(
-        self,
-        dbt: DbtCliResource,
-        manifest: Mapping[str, Any],
-        translator: DagsterDbtTranslator,
-        warehouse: Path,
-        target: Path,
-    ) -> None:
-        self.results: list[dg.AssetCheckResult] = []
-        self.seconds: dict[dg.AssetKey, float] = {}
-        self._dbt = dbt
-        self._manifest = manifest
-        self._translator = translator
+    def __init__(self, project: Path, parsed: Path, warehouse: Path, target: Path) -> None:
+        self.tests: dict[str, Finding] = {}
+        self.seconds: dict[str, float] = {}
+        self._project = project
+        self._parsed = parsed
         self._warehouse = warehouse
         self._target = target
 
     def __call__(self, full_refresh: bool) -> None:
-        """Build everything anew, or the affected periods. Raises if a model fails."""
+        """Build everything anew, or the affected periods. Raises DbtBuildError if a model fails."""
         how, environment = extent(full_refresh=full_refresh)
-        # dbt runs in its project's folder, where a relative path would mean another file.
+        # dbt reads a relative path from its project's folder.
         with plain_path(self._warehouse.resolve()) as database:
             environment["KPI_WAREHOUSE_PATH"] = str(database)
-            self._build(how, environment)
+            with _environment(environment):
+                self._build(how)
 
-    def _build(self, how: Sequence[str], environment: dict[str, str]) -> None:
-        environment["DBT_TARGET_PATH"] = str(self._target.resolve())
-        with _environment(environment):
-            invocation = self._dbt.cli(
-                [*BUILD, *how], manifest=self._manifest, dagster_dbt_translator=self._translator
+    def _build(self, how: Sequence[str]) -> None:
+        written = self._target.resolve() / uuid.uuid4().hex[:7]
+        places = ["--project-dir", str(self._project), "--profiles-dir", str(self._project)]
+        places += ["--target-path", str(written), "--log-path", str(written)]
+        with _cancelled_by_signals():
+            result = _invoke(self._parsed, [*BUILD, *how, *places, *_QUIETLY, *_LOGS])
+        for each in getattr(result.result, "results", ()):
+            self._take(each)
+        if not result.success:
+            # The folder stays: it has dbt's log and the SQL as it was compiled.
+            raise DbtBuildError(_said(result, written))
+        shutil.rmtree(written, ignore_errors=True)
+        clear_failed(written.parent, datetime.now(UTC))
+
+    def _take(self, result: "RunResult") -> None:
+        node, seconds = result.node, round(result.execution_time, 3)
+        if str(node.resource_type) != "test":
+            self.seconds[node.name] = seconds
+        elif result.status != "skipped":
+            self.tests[node.unique_id] = Finding(
+                str(result.status), result.failures, str(result.message or ""), seconds
             )
-        with ending_with_us(invocation.process):
-            for event in invocation.stream():
-                if isinstance(event, dg.AssetCheckEvaluation):
-                    self.results.append(_result(event))
-                elif isinstance(event, dg.AssetMaterialization):
-                    self.seconds[event.asset_key] = _seconds(event)
-        _keep_what_was_parsed(invocation.target_path)
-        # The folder of a run that failed stays: it has dbt's log and the SQL as it was compiled.
-        shutil.rmtree(invocation.target_path)
-        clear_failed(invocation.target_path.parent, datetime.now(UTC))
+
+
+def _invoke(parsed: Path, arguments: list[str]) -> "dbtRunnerResult":
+    with paused_collector():
+        from dbt.adapters.factory import reset_adapters
+        from dbt.cli.main import dbtRunner
+
+        manifest = _manifest(parsed)
+    try:
+        return dbtRunner(manifest).invoke(arguments)
+    finally:
+        # What is no longer referred to closes the database.
+        reset_adapters()  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _cancelled_by_signals() -> Iterator[None]:
+    """Let dbt cancel its statements where the run is told to end, before whoever else acts on that.
+
+    It does so on KeyboardInterrupt alone, and goes on with its threads on Dagster's own exception.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    caught: list[int] = []
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        caught.append(number)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if caught:
+            signal.raise_signal(caught[0])
+
+
+def _manifest(parsed: Path) -> "Manifest":
+    """The project as dbt parsed it, read anew: a build writes into it."""
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt.parser.manifest import extended_mashumuro_decoder
+
+    manifest = Manifest.from_msgpack(parsed.read_bytes(), decoder=extended_mashumuro_decoder)
+    # What macros see as `graph`, which dbt makes when it parses.
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
+    return manifest
+
+
+def _said(result: "dbtRunnerResult", written: Path) -> str:
+    failed = [
+        f"{each.node.name}: {each.message}"
+        for each in getattr(result.result, "results", ())
+        if each.status in ("error", "fail", "partial success")
+    ]
+    reasons = [str(result.exception)] if result.exception is not None else []
+    shown = "\n".join([*reasons, *failed[:_FAILURES_SHOWN]])
+    return f"dbt build failed; its log and the SQL are in {written}\n{shown}"
 
 
 def clear_failed(folder: Path, now: datetime) -> None:
@@ -98,17 +188,9 @@ def plain_path(database: Path) -> Iterator[Path]:
         yield link / database.name
 
 
-def _keep_what_was_parsed(target: Path) -> None:
-    """Leave it where dagster-dbt takes it from: the project was parsed there without this
-    warehouse's path, and dbt would parse all of it again in every run."""
-    parsed = target / PARTIAL_PARSE_FILE_NAME
-    if parsed.exists():
-        parsed.replace(target.parent / PARTIAL_PARSE_FILE_NAME)
-
-
 @contextmanager
 def _environment(variables: Mapping[str, str]) -> Iterator[None]:
-    """Let a process that is started inside have these variables, and none after it."""
+    """Let the environment have these variables inside, and none of them after it."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -118,19 +200,3 @@ def _environment(variables: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name)
             if value is not None:
                 os.environ[name] = value
-
-
-def _result(event: dg.AssetCheckEvaluation) -> dg.AssetCheckResult:
-    return dg.AssetCheckResult(
-        asset_key=event.asset_key,
-        check_name=event.check_name,
-        passed=event.passed,
-        severity=event.severity,
-        metadata=event.metadata,
-    )
-
-
-def _seconds(event: dg.AssetMaterialization) -> float:
-    duration = event.metadata.get("Execution Duration")
-    value = duration.value if isinstance(duration, dg.FloatMetadataValue) else None
-    return round(value or 0.0, 3)

@@ -195,6 +195,17 @@ def load(
     return step.report
 
 
+def differing_partitions(
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    sources: pl.DataFrame,
+    player_id_attributes: Sequence[str],
+) -> int:
+    """How many partitions of these tables the next `load`, given the same, would read or forget."""
+    attributes, local = tuple(player_id_attributes), _local(sources)
+    return sum(len(_changes(con, each, _mark(each.name, attributes, local))) for each in tables)
+
+
 def own_players(
     events: pl.DataFrame, player_id_attributes: Sequence[str], local_sources: Collection[str]
 ) -> pl.DataFrame:
@@ -246,7 +257,7 @@ class _Load:
         self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
         self._known = naive_utc(assigned.select(*_SOURCE_COLUMNS, "is_running"))
         self._attributes = player_id_attributes
-        self._local = sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
+        self._local = _local(sources)
         self._batch_rows = batch_rows
         self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
@@ -322,21 +333,10 @@ class _Load:
                 self._note(affected.ALL_INTERVALS)
 
     def _changes(self, table: LakeTable) -> list[_Change]:
-        known = loaded_partitions(self._con, table.name)
-        mark = self._mark(table.name)
-        now = {
-            "/".join(key): (key, mark + signature) for key, signature in table.partitions.items()
-        }
-        changed = [
-            _Change(key, partition, signature)
-            for key, (partition, signature) in sorted(now.items())
-            if known.get(key) != signature
-        ]
-        return changed + [_Change(key, None, None) for key in sorted(known.keys() - now.keys())]
+        return _changes(self._con, table, self._mark(table.name))
 
     def _mark(self, table: str) -> str:
-        # What is computed while loading is computed again when its settings change.
-        return f"{self._attributes} {self._local} " if table == "cleaned_events" else ""
+        return _mark(table, self._attributes, self._local)
 
     def _batches(self, table: LakeTable) -> Iterator[tuple[list[_Change], list[pl.DataFrame]]]:
         changes: list[_Change] = []
@@ -385,6 +385,26 @@ class _Load:
         done = self.report
         done.partitions[name] = done.partitions.get(name, 0) + partitions
         done.rows_changed[name] = done.rows_changed.get(name, 0) + rows
+
+
+def _local(sources: pl.DataFrame) -> list[str]:
+    return sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
+
+
+def _mark(table: str, attributes: tuple[str, ...], local: Sequence[str]) -> str:
+    # What is computed while loading is computed again when its settings change.
+    return f"{attributes} {local} " if table == "cleaned_events" else ""
+
+
+def _changes(con: duckdb.DuckDBPyConnection, table: LakeTable, mark: str) -> list[_Change]:
+    known = loaded_partitions(con, table.name)
+    now = {"/".join(key): (key, mark + signature) for key, signature in table.partitions.items()}
+    changed = [
+        _Change(key, partition, signature)
+        for key, (partition, signature) in sorted(now.items())
+        if known.get(key) != signature
+    ]
+    return changed + [_Change(key, None, None) for key in sorted(known.keys() - now.keys())]
 
 
 def _ledger_rows(rows: pl.DataFrame) -> pl.DataFrame:

@@ -16,8 +16,8 @@ from kpi_platform.storage.lake.maintenance import maintain
 # that no definition has.
 BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
-    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes"),
-    *("incidents", "alert_marks"),
+    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
+    *("incidents", "alert_marks", "alert_messages"),
 }
 
 

@@ -3,52 +3,33 @@
 Belongs here: what Dagster runs. Does not: which rows are written, which `publish.py` knows.
 """
 
-import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 import dagster as dg
 import polars as pl
 
-from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.run_report import Measured
 from kpi_platform.orchestration.asset_specs import OWNERS
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
+    metadata_of,
     naming_the_setting,
-    peak_memory_mib,
     uri_of,
 )
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.published.publish import (
-    LOADS_STAMP,
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
-    VALUES,
-    Published,
     marts_to_publish,
-    moment_of_entries,
-    publication_rows,
-    publish,
-    restate,
-    stamps_of,
 )
+from kpi_platform.published.publish_changes import publish_changes
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
 from kpi_platform.published.value_books import KPI_VALUE_BOOKS, VALUE_BOOKS_SCHEMA
 from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
-from kpi_platform.storage.kpi_database.embedded import (
-    affected_periods_to_publish,
-    changed_ingest_hours,
-    clear_published,
-    connect,
-    first_awaited,
-    newest_load,
-    pending,
-)
-from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 
 _MARTS = marts_to_publish(read_manifest())
-_VALUES = next(mart for mart in _MARTS if mart.table == VALUES)
 
 
 def _books(name: str, schema: pl.Schema, description: str) -> dg.AssetSpec:
@@ -98,17 +79,26 @@ def publications(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
-    started = time.monotonic()
-    done, restated = _publish(platform.platform)
+    measured = Measured(context.run_id, PUBLICATIONS)
+    with naming_the_setting():
+        published = publish_changes(platform.platform, _MARTS)
+    done, others = published.done, published.others
+    report = measured.report(rows=sum(item.rows for item in done))
+    tell_reports(context, platform.platform.lake, [report])
+    shown = metadata_of(report)
     figures: dict[str, int | float | str] = {
-        "seconds": round(time.monotonic() - started, 3),
-        "peak_memory_mib": peak_memory_mib(),
+        name: shown[name] for name in ("seconds", "peak_memory_mib")
     }
+    if others:
+        context.log.warning(
+            f"publications: {len(others)} tables are not as they were last published from this KPI"
+            f" database, as after a restore; published whole: {', '.join(others)}"
+        )
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
-        PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
-        KPI_RESTATEMENTS: {"rows": restated},
+        PUBLICATIONS: {"tables": tables, "rows": report.rows},
+        KPI_RESTATEMENTS: {"rows": published.restated},
         KPI_VALUE_BOOKS: {"tables": tables},
     }
     for key in sorted(context.selected_asset_keys):
@@ -116,24 +106,3 @@ def publications(
         own = metadata[key.path[-1]] | {"dagster/uri": uri}
         yield dg.MaterializeResult(asset_key=key, metadata=own | figures)
     end_red_if_hours_failed(context, platform.platform.lake)
-
-
-def _publish(parts: Platform) -> tuple[list[Published], int]:
-    """What was published, and how many complete values that restated."""
-    path = parts.settings.warehouse_file
-    with naming_the_setting(), file_lock(warehouse_lock(path)), connect(path) as con:
-        changed, marts = affected_periods_to_publish(con), parts.marts(con)
-        newest, told = newest_load(con), parts.lake.published_stamp(VALUES, LOADS_STAMP) or 0
-        # Hours of a load that a killed run published have caused what it entered, and no more; a
-        # database made anew counts its loads anew.
-        hours = changed_ingest_hours(con, told if newest >= told else 0)
-        now = moment_of_entries(parts.lake, VALUES, datetime.now(UTC))
-        # First, as afterwards nobody knows what was published before.
-        restated = restate(parts.lake, marts, _VALUES, changed, hours, now)
-        stamps = stamps_of(now, max(newest, told if not newest else 0))
-        done = publish(parts.lake, marts, _MARTS, changed, first_awaited(con), stamps)
-        if done:
-            parts.lake.add_published(PUBLICATIONS, publication_rows(done, datetime.now(UTC)))
-        if not pending(con):
-            clear_published(con)
-    return done, restated

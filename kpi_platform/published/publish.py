@@ -4,7 +4,7 @@ Belongs here: which rows of which mart are written, and the books of publication
 a mart contains, and when this runs.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Literal
@@ -95,10 +95,12 @@ def publish(
     changed: Mapping[str, Sequence[datetime]],
     awaited: Mapping[str, datetime] | None = None,
     stamps: Mapping[str, int] | None = None,
+    whole: Collection[str] = (),
 ) -> list[Published]:
     """Publish every mart that changed; `changed` has the starts of its changed periods.
 
-    A mart never published, or all of them if `changed` has the key `*`, is published whole.
+    A mart never published, one that `whole` names, or all of them if `changed` has the key `*`, is
+    published whole.
     `awaited`: per kind of source the first hour that figures wait for, beyond which no table is
     complete. `stamps`: as `stamps_of` gives them.
     """
@@ -107,7 +109,7 @@ def publish(
     for publication in publications:
         is_new = lake.published(publication.table) is None
         starts = changed_periods(publication, changed)
-        if is_new or starts is None:
+        if is_new or starts is None or publication.table in whole:
             done.append(_publish(lake, marts, publication, None, *more))
         elif starts:
             try:
@@ -135,17 +137,20 @@ def restate(
     changed: Mapping[str, Sequence[datetime]],
     changed_hours: pl.DataFrame,
     at: datetime,
+    whole: Collection[str] = (),
 ) -> int:
     """Enter the values that `publish` is about to change in the books of restatements and values.
 
-    `values` is the publication of `kpi_values`; the columns written are `RESTATEMENTS_SCHEMA` and
-    `VALUE_BOOKS_SCHEMA`. Entries hold from the commit of `kpi_values` on that names their moment:
-    what a run entered that was killed before it is entered anew, what one entered that was killed
-    after it stays. Returns how many rows of restatements were entered.
+    `changed` and `whole` are what `publish` gets. `values` is the publication of `kpi_values`;
+    the columns written are `RESTATEMENTS_SCHEMA` and `VALUE_BOOKS_SCHEMA`. Entries hold from the
+    commit of `kpi_values` on that names their moment: what a run entered that was killed before it
+    is entered anew, what one entered that was killed after it stays. Returns how many rows of
+    restatements were entered.
     """
     published = lake.published(values.table)
     # What is published first is published whole.
-    starts = None if published is None else changed_periods(values, changed)
+    is_whole = published is None or values.table in whole
+    starts = None if is_whole else changed_periods(values, changed)
     old = new = None
     if starts != []:
         new = marts.read(values.table, values.column, starts)

@@ -195,12 +195,46 @@ _OF_TABLE |= {
         "resolved_at": "When it was right again, or closed (UTC); null while it is open.",
         "closed_by": "`itself`, `ack` or `age`; empty while it is open.",
     },
+    "alert_messages": {
+        "message_id": "Id of the message; equal messages have equal ids.",
+        "policy": "Policy of KPI_ALERTS that sends it.",
+        "recipient": "Mail address; empty where a service has one recipient.",
+        "thread": "Incident that it is about, or `heartbeat`.",
+        "event": "`opened`, `grown`, `resolved` or `heartbeat`.",
+        "content": "The message as JSON.",
+        "created_at": "When it was written down (UTC).",
+        "next_at": "Not before this (UTC) is it tried again.",
+        "attempts": "Passes in which it was tried.",
+        "state": "`waiting`, `sent` or `dropped`.",
+        "sent_at": "When the service took it (UTC); null until then.",
+        "error": "Why it was not taken, when last tried.",
+        "receipt": "What names its thread at the service.",
+    },
     "alert_marks": {
         "name": "What is looked at.",
         "value": "How far it was looked at.",
     },
 }
 # The books beside the published tables.
+_OF_TABLE["run_ledger"] = {
+    "run_id": "Id of the Dagster run.",
+    "step": "Step of the run; its own row has its name as `asset`.",
+    "asset": "Asset that was worked on.",
+    "started_at": "When the step began (UTC).",
+    "first_hour": "First ingest hour (UTC) that was worked through; null where it has no hours.",
+    "last_hour": "Last ingest hour (UTC) that was worked through; null where it has no hours.",
+    "seconds": "Seconds by the clock.",
+    "cpu_seconds": "Processor seconds, those of dbt included.",
+    "peak_memory_mib": "Peak memory of the run's process so far, in MiB.",
+    "hours": "Hours that are up to date afterwards.",
+    "unchanged_hours": "Those of them that had not changed.",
+    "failed_hours": "Hours that failed and were left out.",
+    "files": "Files that arrived in these hours, over all sources.",
+    "bytes": "Bytes of these files.",
+    "lines": "Lines that arrived in these hours, over all sources.",
+    "rows": "Rows that the asset has of these hours.",
+    "p_started_date_utc": "Date (UTC) on which the step began.",
+}
 _OF_TABLE |= {
     "publications": {
         "table": "Published table.",

@@ -10,8 +10,12 @@ from datetime import UTC, datetime
 import duckdb
 import polars as pl
 import psycopg2
+from deltalake.exceptions import DeltaError
 
 from kpi_platform.engine.platform import Platform
+from kpi_platform.kpis.build import lake_tables
+from kpi_platform.kpis.load import differing_partitions
+from kpi_platform.published.left_tables import note_left
 from kpi_platform.published.publish import (
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
@@ -39,6 +43,7 @@ from kpi_platform.verification.verify import Verification
 
 _BOOKS = {PUBLICATIONS: PUBLICATIONS_SCHEMA, KPI_RESTATEMENTS: RESTATEMENTS_SCHEMA}
 _PREFIX = "published/"
+_UNREADABLE = (LakeError, OSError, DeltaError, pl.exceptions.PolarsError)
 _FLOATS = (pl.Float32, pl.Float64)
 
 
@@ -61,12 +66,17 @@ def compare_published(
     if not platform.settings.warehouse_file.exists():
         return [], unreadable, ["published tables (there is no warehouse yet)"]
     left = ["the books " + " and ".join(_PREFIX + name for name in _BOOKS)]
+    left.append("the marts with a build from scratch")
     found = []
-    with _marts(platform) as (marts, waits):
+    with _marts(platform) as (con, marts, waits):
         if waits:
             return [], unreadable, ["published tables (a run has not published its changes yet)"]
+        left += _not_loaded(platform, con)
         for name, publication in tables.items():
-            if publication is None or damages[name] or lake.open(_PREFIX + name) is None:
+            if publication is None or damages[name]:
+                continue
+            if lake.open(_PREFIX + name) is None:
+                left.append(f"{_PREFIX}{name} (it was never published)")
                 continue
             comparison = _compared(lake, marts, name, limit)
             if comparison is None:
@@ -104,13 +114,31 @@ def _compared(lake: Lake, marts: Marts, name: str, limit: int) -> TableCompariso
     return found
 
 
+def _not_loaded(platform: Platform, con: duckdb.DuckDBPyConnection) -> list[str]:
+    """In words, if the marts were made from another state of the lake than it is in now."""
+    try:
+        tables = lake_tables(platform)
+    except _UNREADABLE:
+        # What is damaged is named by whoever looks into every file.
+        return []
+    attributes = platform.settings.player_id_attributes
+    differing = differing_partitions(con, tables, platform.sources.frame(), attributes)
+    if not differing:
+        return []
+    what = "partitions differ" if differing > 1 else "partition differs"
+    return [
+        f"the marts with the lake as it is now (the KPI database was made from another state of it,"
+        f" {differing:,} {what}: the next run of any hour follows it)"
+    ]
+
+
 @contextmanager
-def _marts(platform: Platform) -> Iterator[tuple[Marts, bool]]:
-    """The marts, and whether they hold changes that are still to be published."""
+def _marts(platform: Platform) -> Iterator[tuple[duckdb.DuckDBPyConnection, Marts, bool]]:
+    """The KPI database, the marts, and whether they hold changes still to be published."""
     path = platform.settings.warehouse_file
     with file_lock(warehouse_lock(path)), connect(path) as con:
         waits = pending(con) or bool(affected_periods_to_publish(con))
-        yield platform.marts(con), waits
+        yield con, platform.marts(con), waits
 
 
 def rebuild_published(platform: Platform, name: str) -> Mended:
@@ -126,12 +154,13 @@ def rebuild_published(platform: Platform, name: str) -> Mended:
         _set_aside(lake, done)
         lake.publish(name, rows, None)
         return done
-    with _marts(platform) as (marts, waits):
+    with _marts(platform) as (con, marts, waits):
         if waits:
             raise LakeError(f"{table}: a run has changes to publish: run it, then rebuild")
         _set_aside(lake, done)
         copied = publish(lake, marts, [publication], {EVERY_TABLE: []})
         lake.add_published(PUBLICATIONS, publication_rows(copied, datetime.now(UTC)))
+        note_left(con, lake, [name])
     return done
 
 

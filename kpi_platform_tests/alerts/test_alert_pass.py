@@ -33,7 +33,7 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Places]:
     monkeypatch.setenv("KPI_START_HOUR", "2026-03-01-00:00")
     (tmp_path / "dagster").mkdir()
     with dg.DagsterInstance.local_temp(str(tmp_path / "dagster")) as instance:
-        yield Places(Platform(load_settings()), instance, {CHECK: "Few lines are unusable."})
+        yield Places(Platform(load_settings()), instance, {CHECK: "Few lines are unusable."}, {})
 
 
 def ran(places: Places, *hours: datetime) -> None:

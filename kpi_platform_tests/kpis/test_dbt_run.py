@@ -1,18 +1,17 @@
 """What a run of dbt leaves behind, with the real dbt on a project of one model."""
 
-import json
 import os
-import sys
+import signal
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pytest
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
+from dbt.cli.main import dbtRunner
 
-from kpi_platform.kpis.dbt_run import DbtRun, clear_failed, plain_path
+from kpi_platform.kpis.dbt_run import DbtBuildError, DbtRun, clear_failed, plain_path
 from kpi_platform.storage.kpi_database.embedded import WarehouseError, connect
 
 PROJECT = """name: small
@@ -33,19 +32,15 @@ def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
     (folder / "dbt_project.yml").write_text(PROJECT)
     (folder / "profiles.yml").write_text(PROFILE)
     (folder / "models" / "one.sql").write_text(model)
-    monkeypatch.setenv("DBT_TARGET_PATH", str(folder / "target"))
     # The project is parsed before anybody knows the warehouse.
-    monkeypatch.setenv("KPI_WAREHOUSE_PATH", str(folder / "no_warehouse.duckdb"))
-    dbt = DbtCliResource(
-        project_dir=str(folder),
-        profiles_dir=str(folder),
-        dbt_executable=str(Path(sys.executable).with_name("dbt")),
-    )
-    dbt.cli(["parse"], target_path=folder / "target").wait()
-    manifest = json.loads((folder / "target" / "manifest.json").read_text())
-    monkeypatch.delenv("DBT_TARGET_PATH")
-    places = (folder / "warehouse.duckdb", folder / "target")
-    return DbtRun(dbt, manifest, DagsterDbtTranslator(), *places)
+    monkeypatch.setenv("KPI_WAREHOUSE_PATH", "warehouse.duckdb")
+    places = ["--project-dir", str(folder), "--profiles-dir", str(folder)]
+    places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
+    assert dbtRunner().invoke(["parse", "--quiet", *places]).success
+    # A run takes the project as it was parsed, and reads it no more.
+    (folder / "models" / "one.sql").unlink()
+    parsed = folder / "target" / "partial_parse.msgpack"
+    return DbtRun(folder, parsed, folder / "warehouse.duckdb", folder / "target")
 
 
 def _left(folder: Path) -> list[Path]:
@@ -55,8 +50,15 @@ def _left(folder: Path) -> list[Path]:
 def test_a_run_that_went_well_leaves_no_folder_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    _run(tmp_path, "select 1 as n", monkeypatch)(full_refresh=False)
-    assert (tmp_path / "warehouse.duckdb").exists()
+    run = _run(tmp_path, "select 1 as n", monkeypatch)
+    run(full_refresh=False)
+    # Again, in the same process, while others use the database in between.
+    for _ in range(2):
+        with connect(tmp_path / "warehouse.duckdb") as con:
+            assert con.execute("from one").fetchall() == [(1,)]
+            con.execute("drop table one")
+        run(full_refresh=False)
+    assert run.seconds.keys() == {"one"}
     assert _left(tmp_path) == []
     # What dbt was told of this warehouse is no word about others.
     assert "KPI_PROJECT_IS_BUILT" not in os.environ
@@ -65,7 +67,7 @@ def test_a_run_that_went_well_leaves_no_folder_behind(
 def test_a_run_that_failed_leaves_its_log_and_its_sql(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(DagsterDbtCliRuntimeError, match="no_such_table"):
+    with pytest.raises(DbtBuildError, match=r"one: [\s\S]*no_such_table"):
         _run(tmp_path, "select * from no_such_table", monkeypatch)(full_refresh=False)
     (left,) = _left(tmp_path)
     assert list(left.rglob("compiled/**/one.sql"))
@@ -95,15 +97,28 @@ def test_a_path_that_duckdb_cannot_take_is_refused_in_one_line(tmp_path: Path) -
         pass
 
 
-def test_the_project_is_parsed_for_a_warehouse_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
-    run = _run(tmp_path, "select 1 as n", monkeypatch)
-    run(full_refresh=False)
-    assert "Unable to do partial parsing" in "".join(capfd.readouterr())
+class Cancelled(BaseException):
+    """What Dagster raises on the main thread when a run is cancelled."""
 
-    run(full_refresh=False)
-    assert "Unable to do partial parsing" not in "".join(capfd.readouterr())
+
+def test_a_run_that_is_cancelled_leaves_nobody_at_work_in_the_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancel(*_: object) -> None:
+        raise Cancelled
+
+    run = _run(tmp_path, "select count(*) as n from range(10000000000) a", monkeypatch)
+    before = signal.signal(signal.SIGTERM, cancel)
+    timer = threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    timer.start()
+    try:
+        with pytest.raises(Cancelled):
+            run(full_refresh=False)
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGTERM, before)
+    with connect(tmp_path / "warehouse.duckdb") as con:
+        assert con.execute("select 1").fetchall() == [(1,)]
 
 
 def test_what_failed_runs_left_goes_after_a_week_and_nothing_else(tmp_path: Path) -> None:

@@ -74,6 +74,15 @@ def test_an_empty_installation_says_so(browser: Browser, tmp_path: Path) -> None
     page.close()
 
 
+def test_versions_from_a_chosen_one_on_are_shown_alone(many: Page) -> None:
+    _go(many, "versions", service="Client", since="1.34")
+    shown = many.locator("main tbody tr th").all_inner_texts()
+    _go(many, "versions", service="Client")
+    numbered = sorted(text.split()[0] for text in shown if text.startswith("1."))
+    assert numbered == ["1.34", "1.35", "1.36", "1.37"]
+    assert many.locator("main tbody tr").count() > len(shown)
+
+
 def test_two_studios_with_one_game_key_keep_their_figures(browser: Browser, tmp_path: Path) -> None:
     grains = [("all", "all"), ("a", "all"), ("a", "runner"), ("b", "all"), ("b", "runner")]
     found = inputs(kpi_daily=daily(8, grains, ("all",)))

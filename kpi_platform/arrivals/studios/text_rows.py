@@ -18,14 +18,19 @@ def row_texts(rows: pl.DataFrame) -> pl.Series:
     """
     if not rows.width:
         return pl.Series("row", ["{}"] * rows.height, dtype=pl.String)
-    texts = pl.struct(_text(name, rows.schema[name]) for name in sorted(rows.columns))
+    texts = pl.struct(_texts(rows, rows.columns))
     return _as_fields(rows).select(row=texts.struct.json_encode()).to_series()
 
 
 def text_columns(rows: pl.DataFrame, names: Collection[str]) -> pl.DataFrame:
     """These columns as the texts that `row_texts` writes."""
-    texts = (_text(name, rows.schema[name]) for name in sorted(names))
-    return _as_fields(rows).select(texts)
+    return _as_fields(rows).select(_texts(rows, names))
+
+
+def _texts(rows: pl.DataFrame, names: Collection[str]) -> list[pl.Expr]:
+    # Asked for once: a frame makes its schema anew each time, column by column.
+    schema = rows.schema
+    return [_text(name, schema[name]) for name in sorted(names)]
 
 
 def _as_fields(rows: pl.DataFrame) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 // What is chosen: kept in the address, so that a view can be bookmarked and sent to somebody.
 const DEFAULTS = { view: "overview", studio: "all", game: "all", platform: "all", days: "28", from: "", to: "",
-  provisional: "", kpi: "dau", by: "none", scale: "auto", retention: "classic", cohorts: "all", service: "", cutoff: "", source: "", sort: "", q: "" };
+  provisional: "", kpi: "dau", by: "none", scale: "auto", retention: "classic", cohorts: "all", service: "", since: "", cutoff: "", source: "", sort: "", q: "" };
 const state = { ...DEFAULTS };
 
 function readState() {

@@ -52,7 +52,7 @@ function retentionCurves(series) {
 }
 
 const curveTable = (series) => h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Retention as a table" }, h("table", {},
-  h("thead", {}, h("tr", {}, h("th", { scope: "col" }, ""), retention.horizons.map((n) => h("th", { scope: "col", class: "num" }, `Day ${n}`)))),
+  h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Of"), retention.horizons.map((n) => h("th", { scope: "col", class: "num" }, `Day ${n}`)))),
   h("tbody", {}, series.map((one) => h("tr", {}, h("th", { scope: "row" }, named(one.name)), retention.horizons.map((n) => {
     const v = one.points.find(([m]) => m === n)?.[1];
     return h("td", { class: "num" }, v ? [show(v.share, "share"), h("span", { class: "small" }, ` of ${whole.format(v.size)}`)] : "–");

@@ -10,8 +10,28 @@ function versionsView() {
   // Players are counted on the version they are on now: on every version they had, frequent releases would win.
   const players = (service) => (rows("version_shutdown_impact") || []).filter((r) => r.service_name === service).reduce((sum, r) => sum + r.players_remaining, 0);
   const service = services.includes(state.service) ? state.service : [...services].sort((p, q) => players(q) - players(p))[0];
-  return [head, h("div", { class: "row controls" }, select("Service", service, services.map((x) => [x, x]), (v) => choose({ service: v, cutoff: "" }), { id: "v-service" })),
+  return [head, h("div", { class: "row controls" }, select("Service", service, services.map((x) => [x, x]), (v) => choose({ service: v, since: "", cutoff: "" }), { id: "v-service" }), sinceFilter(service)),
     card("Adoption", adoption(service)), card("Shutdown calculator", shutdown(service))];
+}
+
+// The versions of a service that any table of this view names, in order.
+function versionsInOrder(service) {
+  const found = new Map();
+  for (const table of ["active_versions", "version_shutdown_impact", "release_cadence"])
+    for (const r of (rows(table) || []).filter((r) => r.service_name === service)) if (!found.has(r.version) || (r.release_number ?? null) !== null) found.set(r.version, r);
+  const order = places([...found.values()]);
+  return [...found.keys()].sort((p, q) => order.get(p) - order.get(q));
+}
+
+function sinceFilter(service) {
+  const known = versionsInOrder(service);
+  return known.length < 2 ? "" : select("Versions", known.includes(state.since) ? state.since : "", [["", "All versions"], ...known.slice().reverse().map((v) => [v, `from ${v} on`])], (v) => choose({ since: v }), { id: "v-since" });
+}
+
+// Whether a version is the one chosen or comes after it; of one whose place nobody knows it is not said.
+function isSince(service) {
+  const known = versionsInOrder(service), at = known.indexOf(state.since);
+  return at < 0 ? () => true : (version) => known.indexOf(version) >= at;
 }
 
 const LAYERS = 24;
@@ -19,7 +39,8 @@ const LAYERS = 24;
 function adoption(service) {
   const all = rows("version_adoption");
   if (!all) return [notYet("Adoption by day", "version_adoption"), activeNow(service)];
-  const [a, b] = period(), mine = all.filter((r) => r.service_name === service);
+  const since = isSince(service);
+  const [a, b] = period(), mine = all.filter((r) => r.service_name === service && since(r.version));
   const byVersion = new Map();
   for (const r of mine) {
     const i = Math.round((parseDay(r.date) - parseDay(core.first_day)) / DAY);
@@ -42,7 +63,8 @@ function adoption(service) {
 }
 
 function activeNow(service) {
-  const found = (rows("active_versions") || []).filter((r) => r.service_name === service).sort((p, q) => q.players - p.players);
+  const since = isSince(service);
+  const found = (rows("active_versions") || []).filter((r) => r.service_name === service && since(r.version)).sort((p, q) => q.players - p.players);
   if (!found.length) return "";
   return dataTable("active_versions", found, [{ name: "version" }, { name: "players" }, { name: "share_of_players" }, { name: "devices" }, { name: "sessions" }]);
 }
@@ -67,7 +89,7 @@ function shutdown(service) {
   return [h("label", { class: "field wide", for: "v-cut" }, h("span", {}, "Oldest version that stays supported: ", chosen), range,
     h("span", { class: "ends" }, h("span", {}, versions[1].version), h("span", {}, versions[versions.length - 1].version))), result,
   h("h4", {}, "Version by version"),
-  dataTable("version_shutdown_impact", versions.slice().reverse(), [{ name: "version" }, { name: "release_date" }, { name: "players_remaining" }, { name: "players_without_upgrade" }, { name: "share_of_dau" }, { name: "share_of_sessions" }, { name: "share_of_playtime" }, { name: "revenue_usd" }, { name: "share_of_revenue" },
+  dataTable("version_shutdown_impact", versions.filter((r) => isSince(service)(r.version)).reverse(), [{ name: "version" }, { name: "release_date" }, { name: "players_remaining" }, { name: "players_without_upgrade" }, { name: "share_of_dau" }, { name: "share_of_sessions" }, { name: "share_of_playtime" }, { name: "revenue_usd" }, { name: "share_of_revenue" },
     { name: "players_previous_7_days", label: "7 days before" }, { name: "players_last_7_days", label: "last 7 days" }, { name: "verdict", cell: (r) => verdict(r.verdict) }])];
 }
 

@@ -131,6 +131,11 @@ create table if not exists lake.changed_intervals (
     valid_from timestamp not null, version varchar not null, valid_to timestamp
 );
 
+-- In which state each published table was left: the version, and a hash of the names of its data files.
+create table if not exists lake.published_states (
+    table_name varchar not null, version bigint not null, files varchar not null
+);
+
 -- Which dates of event time a load changed in which ingest hour: what a restated value is due to.
 create table if not exists lake.changed_ingest_hours (
     load_id bigint not null, ingest_hour timestamp not null, date date not null

@@ -199,10 +199,15 @@ class Lake(LakeRoot):
         return rows.filter(meets(pl.col(span[0]), pl.col(span[1]), times))
 
     def scan_text(self, table: str, column: str, text: str) -> pl.LazyFrame:
-        """A lazy reader of the rows whose `column` is this text, which looks at no file whose own
-        range of it leaves it out."""
+        """A lazy reader of the rows whose `column` is this text, which looks at no file of a
+        partitioned table that says it has none."""
+        partitions = TABLES[table].partition_by
+        if not partitions:
+            return self.scan(table).filter(pl.col(column) == text)
 
         def may_hold(files: pl.DataFrame) -> pl.Expr:
+            if column in partitions:
+                return pl.col(column) == text
             if not {f"min.{column}", f"max.{column}"} <= set(files.columns):
                 return pl.lit(value=True)
             low, high = pl.col(f"min.{column}"), pl.col(f"max.{column}")

@@ -4,6 +4,7 @@ import csv
 import gzip
 import io
 import json
+import time
 from collections.abc import Iterator
 
 import pyarrow as pa
@@ -280,3 +281,13 @@ def test_what_a_csv_writer_wrote_is_never_misread(records: list[tuple[str, ...]]
     expected = [[cell or None for cell in record] for record in records]
     for _, row in rows:
         assert list(row.values()) in expected
+
+
+def test_a_parquet_file_of_very_many_columns_takes_time_as_its_columns_do() -> None:
+    content = io.BytesIO()
+    pq.write_table(pa.table({f"c{number}": [1] for number in range(1500)}), content)
+    started = time.process_time()
+    (pair,) = FeedRead([content.getvalue()], "a.parquet")
+    # In proportion to their square it took minutes.
+    assert time.process_time() - started < 10
+    assert len(json.loads(pair[0]["row"][0])) == 1500

@@ -1,0 +1,94 @@
+"""A message for Slack: blocks within its limits, with everything from outside as text.
+
+Belongs here: Slack's form, and posting it. Does not: what is said.
+
+Whatever clients may have chosen stands between three backticks, with `&`, `<` and `>` escaped, as
+Slack asks for: there nothing is a link, a mention or markup.
+Limits: https://api.slack.com/reference/block-kit.
+"""
+
+import json
+from typing import Any
+
+from kpi_platform.delivery.destinations import Slack
+from kpi_platform.delivery.errors import DeliveryError
+from kpi_platform.delivery.http import post_json
+from kpi_platform.delivery.messages import Message
+from kpi_platform.schemas.shown_text import shown
+from kpi_platform.settings import secret
+
+# Slack's own limits: characters of a header, of a section, of the text beside the blocks.
+HEADER, SECTION, TEXT = 150, 3000, 4000
+_MARKS = {"ok": ":large_green_circle:", "warn": ":large_orange_circle:", "error": ":red_circle:"}
+_WAIT = ("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout")
+
+
+def slack_body(message: Message) -> dict[str, Any]:
+    """What is posted of a message: `text`, for notifications, and `blocks`."""
+    facts = "\n".join(f"{name}: {value}" for name, value in message.facts)
+    parts = [message.text, facts, message.command]
+    link = [{"type": "mrkdwn", "text": escaped(message.link), "verbatim": True}]
+    return {
+        "text": cut(escaped(_line(message.subject)), TEXT),
+        "blocks": [
+            {"type": "header", "text": {"type": "plain_text", "text": message.heading[:HEADER]}},
+            *(_section(part) for part in parts if part),
+            *([{"type": "context", "elements": link}] if message.link else []),
+        ],
+        "unfurl_links": False,
+        "unfurl_media": False,
+    }
+
+
+def send_to_slack(slack: Slack, message: Message, thread: str) -> str:
+    """Post a message, into a thread if one is named; the thread that it opened, if any is known.
+
+    Raises DeliveryError.
+    """
+    body = slack_body(message)
+    if slack.webhook_env is not None:
+        post_json(_secret(slack.webhook_env), body)
+        return ""
+    body |= {"channel": slack.slack_channel_name, **({"thread_ts": thread} if thread else {})}
+    token = _secret(slack.token_variable)
+    url = f"{slack.api_url.rstrip('/')}/chat.postMessage"
+    answer = post_json(url, body, {"Authorization": f"Bearer {token}"})
+    try:
+        said = json.loads(answer)
+    except ValueError:
+        said = {}
+    if not isinstance(said, dict) or not said.get("ok"):
+        error = str(said.get("error") if isinstance(said, dict) else "") or "an answer without ok"
+        raise DeliveryError(f"Slack answers {error}", is_lasting=error not in _WAIT)
+    return thread or str(said.get("ts") or "")
+
+
+def escaped(text: str) -> str:
+    """The three characters that Slack asks to escape: no mention or link is left."""
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def cut(text: str, length: int) -> str:
+    """At most so many characters, never a part of an escaped one."""
+    if len(text) <= length:
+        return text
+    kept = text[: length - 3]
+    amp = kept.rfind("&", max(len(kept) - 5, 0))
+    return (kept[:amp] if amp >= 0 and ";" not in kept[amp:] else kept) + "..."
+
+
+def _section(text: str) -> dict[str, Any]:
+    inside = escaped(shown(text, keeps_lines=True)).replace("```", "'''")
+    fenced = f"```\n{cut(inside, SECTION - 8)}\n```"
+    return {"type": "section", "text": {"type": "mrkdwn", "text": fenced, "verbatim": True}}
+
+
+def _line(text: str) -> str:
+    return shown(" ".join(text.split()))
+
+
+def _secret(name: str) -> str:
+    value = secret(name)
+    if value is None:
+        raise DeliveryError(f"{name} is not set", is_lasting=True)
+    return value
