@@ -99,6 +99,10 @@ class Rebuild:
         for table in ("hour_ledger", "file_ledger"):
             self.target.replace_hours(table, live.read_hours(table, hours), hours)
 
+    def take_events(self, live: Lake, hours: Sequence[datetime]) -> None:
+        """Take the events of these hours from `live`, as they were made there."""
+        self._take(live, "cleaned_events", hours)
+
     def _take(self, live: Lake, table: str, hours: Sequence[datetime]) -> None:
         names = TABLES[table].polars_schema.names()
         self.target.stream_hours(

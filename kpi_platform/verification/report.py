@@ -49,6 +49,7 @@ def as_values(found: Verification) -> dict[str, Any]:
             for item in found.unreadable
         ],
         "not_compared": found.not_compared,
+        "hours_taken": found.taken,
     }
 
 
@@ -76,6 +77,8 @@ def as_lines(found: Verification) -> Iterator[str]:
     verdict = "equal to a build from scratch" if found.is_equal else "NOT what the files say"
     left = f"; {len(found.unreadable):,} files CANNOT BE READ" if found.unreadable else ""
     left += "".join(f"; not compared: {reason}" for reason in found.not_compared)
+    if found.taken:
+        left += f"; the events of {found.taken:,} hours outside the window were taken as stored"
     yield f"{found.hours:,} hours{stale}: {verdict}{left}"
 
 

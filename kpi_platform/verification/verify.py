@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,7 @@ from kpi_platform.verification.scope import Touched, touched, waiting_players
 HOUR_TABLES = (*FROM_FILES, "quarantined_events", "cleaned_events", "hour_ledger")
 FOLDED_TABLES = ("sessions", "user_version_history", "user_version_intervals")
 HOURS_AT_A_TIME = 24
+HOUR = timedelta(hours=1)
 # What the ledger says of runs, not of contents.
 _BOOKKEEPING = {"hour_ledger": ("status", "fingerprint", "error")}
 
@@ -59,7 +60,8 @@ class Held:
 @dataclass
 class Verification:
     """What was verified: hours of the window, those that are stale, every table, hours of which
-    not all files are there, what cannot be read, and why something was not compared."""
+    not all files are there, what cannot be read, why something was not compared, and how many hours
+    outside the window were not rebuilt: their events were taken as they are stored."""
 
     hours: int
     stale: list[Stale]
@@ -67,6 +69,7 @@ class Verification:
     held: list[Held] = field(default_factory=list)
     unreadable: list[Damage] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
+    taken: int = 0
 
     @property
     def is_equal(self) -> bool:
@@ -92,10 +95,11 @@ def verify(
     limit: int,
     progress: Progress,
 ) -> Verification:
-    """Rebuild every processed hour in a temporary lake and compare.
+    """Rebuild the processed hours from `first` to `last` in a temporary lake and compare.
 
-    Per-hour tables are compared in the hours from `first` to `last` (both included; None: no
-    bound), folded tables for the players touched in them, over all hours. At most `limit`
+    Per-hour tables are compared in these hours (both included; None: no bound), folded tables for
+    the players touched in them, over all hours: of the others no file is looked at, and their
+    events are taken as they are stored. One window after the other is the whole. At most `limit`
     differences are kept per table. `progress` gets a stage, hours or tables done, and of how many.
 
     Memory is bounded by chunks of hours and buckets of rows; the temporary lake needs disk for
@@ -113,9 +117,7 @@ def verify(
         verifying = _Verifying(
             platform, (live, damages), Lake(folder), known, window, limit, progress
         )
-        return verifying.run(
-            [hour for hour in _arrived(platform, known) if _is_within(hour, first, last)]
-        )
+        return verifying.run(_arrived(platform, known, first, last))
 
 
 def _is_within(hour: datetime, first: datetime | None, last: datetime | None) -> bool:
@@ -128,11 +130,20 @@ def _processed(lake: Lake) -> list[datetime]:
     return sorted({*hours_in(consumed.collect()), *hours_in(ledger.collect())})
 
 
-def _arrived(platform: Platform, known: Sequence[datetime]) -> list[datetime]:
-    """Hours with files that were never processed."""
-    start = platform.settings.start_hour
-    seen = {file.hour for file in platform.landing.list_all() if file.is_readable}
-    return sorted(h for h in seen - set(known) if h is not None and h >= start)
+def _arrived(
+    platform: Platform, known: Sequence[datetime], first: datetime | None, last: datetime | None
+) -> list[datetime]:
+    """Hours of the window with files that were never processed."""
+    first = max(first or platform.settings.start_hour, platform.settings.start_hour)
+    landing = platform.landing
+    if last is None:
+        files = [file for file in landing.list_all() if file.is_readable]
+    else:
+        hours = [first + number * HOUR for number in range(max((last - first) // HOUR + 1, 0))]
+        listed = [landing.list_hours(folder, hours) for folder in landing.folders()]
+        files = [file for of in listed for some in of.values() for file in some if file.is_readable]
+    seen = {file.hour for file in files if file.hour is not None}
+    return sorted(hour for hour in seen - set(known) if _is_within(hour, first, last))
 
 
 class _Verifying:
@@ -174,7 +185,8 @@ class _Verifying:
         held = [Held(hour, *counts) for hour, counts in sorted(self._held.items())]
         unreadable = [item for each in self._damages.values() for item in each]
         found = [item for item in self._found.values() if not self._is_left_out(item.table)]
-        return Verification(len(self._window), listed, found, held, unreadable)
+        taken = len(self._known) - len(self._window)
+        return Verification(len(self._window), listed, found, held, unreadable, taken=taken)
 
     def _is_left_out(self, table: str) -> bool:
         """Whether a table cannot be compared at all: what is damaged may be any row's."""
@@ -185,7 +197,11 @@ class _Verifying:
         for hours in _chunks(self._known):
             # All of them first: which version of a row counts is a matter of all hours.
             self._rebuild.take_captured(self._live, hours)
-        for hours in _chunks(self._known):
+        for hours in _chunks([hour for hour in self._known if hour not in self._window]):
+            self._rebuild.take_events(self._live, hours)
+            done += len(hours)
+            self._progress("hours rebuilt", done, len(self._known))
+        for hours in _chunks([hour for hour in self._known if hour in self._window]):
             self._rebuild.read_files(self._live, hours)
             self._held |= held_counts(self._target, hours)
             skipped = {*self._unfinished, *self._unsure}
@@ -194,7 +210,7 @@ class _Verifying:
             self._rebuild.decode(hours)
             self._changed += changed
             skipped.update(changed)
-            compared = [hour for hour in hours if hour in self._window - skipped]
+            compared = [hour for hour in hours if hour not in skipped]
             if compared:
                 for table in HOUR_TABLES:
                     self._compare_hours(table, compared)

@@ -19,6 +19,7 @@ from kpi_platform.settings import Settings
 from kpi_platform.simulator import simulate
 from kpi_platform.storage.landing.landing_upload import upload
 from kpi_platform.storage.local_servers.local_s3 import S3Server
+from kpi_platform.verification.report import as_lines
 from kpi_platform.verification.verify import (
     FOLDED_TABLES,
     HOUR_TABLES,
@@ -176,6 +177,19 @@ def test_a_window_compares_its_hours_and_the_players_touched_in_them(folder: Pat
     assert [item.key for item in found["cleaned_events"].differences] == [inside]
     assert [item.key for item in found["user_version_history"].differences] == [{"player_id": here}]
     assert found["user_version_history"].rows < everybody.len()
+
+
+def test_of_hours_outside_the_window_no_file_is_looked_at(folder: Path) -> None:
+    for hour in (*HOURS[:5], *HOURS[7:]):
+        for place in (folder / "world" / "landing").glob(f"*/{hour:%Y/%m/%d/%H}"):
+            shutil.rmtree(place)
+    found = _verify(folder, HOURS[5], HOURS[6])
+    assert found.is_equal and not found.held and not found.stale
+    assert (found.hours, found.taken) == (2, 8)
+    assert all(table.rows for table in found.tables if table.table in FOLDED_TABLES)
+    assert list(as_lines(found))[-1].endswith(
+        "the events of 8 hours outside the window were taken as stored"
+    )
 
 
 def test_a_window_without_a_processed_hour_is_a_mistake(made: Path) -> None:
