@@ -46,11 +46,17 @@ MISTAKES = (
     ("kpi_platform.simulator", "SimulatedServerError"),
     ("kpi_platform.storage.kpi_database.dbt_manifest", "DbtProjectError"),
     ("kpi_platform.verification.verify", "VerifyError"),
+    ("kpi_platform.backfill.pieces", "BackfillError"),
 )
 # Groups of commands that are loaded when they are asked for: module, name in it, and help.
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
     "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
+    "backfill": (
+        "backfill",
+        "backfill_app",
+        "Many hours: what they need and why, and doing it in pieces that can be resumed.",
+    ),
     "removals": (
         "removals",
         "removals_app",
@@ -131,18 +137,19 @@ def main() -> None:
     except ClickException as error:
         # Without arguments the message is the whole help; else it is one line.
         said = error.format_message()
-        (say_lines if isinstance(error, NoArgsIsHelpError) else say)(f"kpi: {said}", err=True)
+        speak = say_lines if isinstance(error, NoArgsIsHelpError) else say
+        speak(f"kpi: {said}", err=True, level="error")
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(130)
     except _mistakes() as error:
-        say(f"kpi: {error}", err=True)
+        say(f"kpi: {error}", err=True, level="error")
         sys.exit(BAD_INPUT)
     except Exception:  # noqa: BLE001 - whatever it is, it is said without secrets
         # A mistake of ours: its traceback helps us, and tells no secret.
         import traceback
 
-        say_lines(traceback.format_exc().rstrip("\n"), err=True)
+        say_lines(traceback.format_exc().rstrip("\n"), err=True, level="error")
         sys.exit(1)
     sys.exit(code or 0)
 

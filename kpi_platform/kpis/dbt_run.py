@@ -96,7 +96,7 @@ class DbtRun:
 
     def _take(self, result: "RunResult") -> None:
         node, seconds = result.node, round(result.execution_time, 3)
-        if node.resource_type != "test":
+        if str(node.resource_type) != "test":
             self.seconds[node.name] = seconds
         elif result.status != "skipped":
             self.tests[node.unique_id] = Finding(
@@ -114,7 +114,7 @@ def _invoke(parsed: Path, arguments: list[str]) -> "dbtRunnerResult":
         return dbtRunner(manifest).invoke(arguments)
     finally:
         # What is no longer referred to closes the database.
-        reset_adapters()
+        reset_adapters()  # type: ignore[no-untyped-call]
 
 
 @contextmanager
@@ -149,7 +149,7 @@ def _manifest(parsed: Path) -> "Manifest":
 
     manifest = Manifest.from_msgpack(parsed.read_bytes(), decoder=extended_mashumuro_decoder)
     # What macros see as `graph`, which dbt makes when it parses.
-    manifest.build_flat_graph()
+    manifest.build_flat_graph()  # type: ignore[no-untyped-call]
     return manifest
 
 

@@ -20,7 +20,7 @@ from kpi_platform.orchestration.partitions import HOURLY
 HOURLY_MODELS = ("kpi_hourly", "kpi_daily")
 # What the hourly models are made of, in the end. Dagster plans a backfill along dependencies, and
 # forgets an asset's hours where it reaches them only through the models between, which have none.
-_MADE_OF = ("cleaned_events", "sessions", "user_version_history", "stream_stats")
+MADE_OF = ("cleaned_events", "sessions", "user_version_history", "stream_stats")
 # The group of each folder of models, in the order in which data passes; seeds are staging.
 _GROUPS = {
     "staging": "kpis_staging",
@@ -69,7 +69,11 @@ def _is_built(node: Mapping[str, Any]) -> bool:
 
 def _asset(node: Mapping[str, Any], manifest: Mapping[str, Any], adapter: str) -> dg.AssetSpec:
     is_hourly = node["name"] in HOURLY_MODELS
-    deps = _MADE_OF if is_hourly else sorted(set(_read(node, manifest)))
+    read = set(MADE_OF) if is_hourly else set(_read(node, manifest))
+    if not any(name in manifest["nodes"] for name in node.get("depends_on", {}).get("nodes", [])):
+        # What is built first waits for all tables, which are loaded together: a backfill of
+        # everything would else build all models anew for each of the tables that has its hours.
+        read |= set(MADE_OF)
     names = (node["database"], node["schema"], node["alias"])
     metadata = {
         "dagster-dbt/materialization_type": node["config"]["materialized"],
@@ -79,7 +83,7 @@ def _asset(node: Mapping[str, Any], manifest: Mapping[str, Any], adapter: str) -
     }
     return dg.AssetSpec(
         node["name"],
-        deps=list(deps),
+        deps=sorted(read),
         description=str(node["description"]).strip(),
         metadata={name: value for name, value in metadata.items() if value is not None},
         skippable=True,
@@ -133,7 +137,7 @@ def _check(
     which what comes after would wait for ever (EXECUTOR).
     """
     parents = node["depends_on"]["nodes"]
-    about = built.get(parents[0] if len(parents) == 1 else node.get("attached_node"))
+    about = built.get(str(parents[0] if len(parents) == 1 else node.get("attached_node")))
     named = node["config"]["meta"].get("dagster", {}).get("ref", {}).get("name")
     if named:
         about = next(each for each in built.values() if each["name"] == named)

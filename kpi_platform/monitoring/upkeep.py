@@ -3,8 +3,12 @@
 Belongs here: when upkeep runs and what Dagster shows of it. Does not: the upkeep (storage).
 """
 
+from datetime import UTC, datetime, timedelta
+
 import dagster as dg
 
+from kpi_platform.orchestration.dagster_state import HomeInstance
+from kpi_platform.orchestration.event_pruning import prune_events
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.lake.maintenance import maintain
 
@@ -12,7 +16,7 @@ from kpi_platform.storage.lake.maintenance import maintain
 # that no definition has.
 BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
-    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes"),
+    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
     *("incidents", "alert_marks", "alert_messages"),
 }
 
@@ -40,13 +44,33 @@ def maintain_tables(context: dg.OpExecutionContext, platform: PlatformResource) 
         raise dg.Failure(f"not maintained: {', '.join(busy)}; run the job again")
 
 
+@dg.op(
+    description="Takes events out of Dagster's state that are older than "
+    "retention.event_logs.purge_after_days in dagster.yaml; what happened last to each stays."
+)
+def prune_dagsters_events(context: dg.OpExecutionContext) -> None:
+    """Prune the event log of the instance that runs this, if its settings say so."""
+    days = context.instance.event_log_days if isinstance(context.instance, HomeInstance) else None
+    if days is None:
+        context.log.info("retention.event_logs.purge_after_days is not set: all events stay")
+        return
+    pruned = prune_events(context.instance, datetime.now(UTC) - timedelta(days=days))
+    context.log.info(
+        f"older than {days} days: {pruned.events} events, {pruned.evaluations} evaluations and the"
+        f" logs of {pruned.runs} runs went; bytes before: {pruned.bytes_before}, after:"
+        f" {pruned.bytes_after}"
+    )
+
+
 @dg.job(
     description="Merges small files, writes checkpoints and vacuums every table. Rows never "
-    "change; versions that were current within KPI_RETENTION_HOURS stay readable."
+    "change; versions that were current within KPI_RETENTION_HOURS stay readable. Also prunes "
+    "Dagster's event log."
 )
 def maintenance() -> None:
-    """Every table of the lake, one after the other."""
+    """Every table of the lake, one after the other, and Dagster's own state."""
     maintain_tables()
+    prune_dagsters_events()
 
 
 maintenance_schedule = dg.ScheduleDefinition(

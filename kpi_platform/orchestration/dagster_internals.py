@@ -5,8 +5,10 @@ anything that needs neither. `kpi_platform_tests/orchestration/test_dagster_inte
 every one of them against the Dagster that is installed, and says what breaks without it.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,11 +17,18 @@ from dagster._core.definitions.partitions.subset.time_window import TimeWindowPa
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.backfill import BulkActionStatus as BackfillStatus
+from dagster._core.instance.config import retention_config_schema
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.runs.run_domain import RunDomain
+from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
-from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable
-from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
+from dagster._core.storage.dagster_run import RunsFilter
+from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
+from dagster._core.storage.event_log.schema import (
+    AssetCheckExecutionsTable,
+    AssetEventTagsTable,
+    SqlEventLogStorageTable,
+)
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -39,7 +48,11 @@ if TYPE_CHECKING:
     from dagster._core.snap import ExecutionPlanSnapshot
 
 __all__ = [
+    "ASSET_EVENT_TAGS",
+    "CHECK_EXECUTIONS",
+    "EVENT_LOGS",
     "EXECUTOR",
+    "LOG_METADATA",
     "PARTITION",
     "RANGE_END",
     "RANGE_START",
@@ -52,19 +65,31 @@ __all__ = [
     "InstigatorState",
     "InstigatorStatus",
     "PlannedAssetByAsset",
+    "RunsFilter",
+    "SqlEventLogStorage",
+    "SqliteEventLogStorage",
     "TickStatus",
     "TimeWindowPartitionsSubset",
     "already_recorded",
     "check_states",
     "evaluation_of",
     "keys_of_run",
+    "retention_schema",
 ]
 
+# The attribute of a log record in which Dagster notes run, job and step of the line.
+LOG_METADATA = LOG_RECORD_METADATA_ATTR
 PARTITION = PARTITION_NAME_TAG
 RANGE_START = ASSET_PARTITION_RANGE_START_TAG
 RANGE_END = ASSET_PARTITION_RANGE_END_TAG
 # Dagster marks a failed run that it is going to run again.
 WILL_RETRY = WILL_RETRY_TAG
+
+# Events of assets and checks of all runs (with PostgreSQL, all events), the newest state of checks,
+# and what assets' events are tagged with.
+EVENT_LOGS = SqlEventLogStorageTable
+CHECK_EXECUTIONS = AssetCheckExecutionsTable
+ASSET_EVENT_TAGS = AssetEventTagsTable
 
 # Runs the steps of a run in one process. A step goes on as soon as the steps before it have given
 # their outputs, whether or not they then fail: so a step of which an hour failed is red by itself,
@@ -74,14 +99,17 @@ EXECUTOR = dg.in_process_executor.configured(
 )
 
 
-def already_recorded(name: str) -> dg.Output[None]:
+def already_recorded(
+    name: str, metadata: Mapping[str, int | float] = MappingProxyType({})
+) -> dg.Output[None]:
     """The output of a step whose materialisations are recorded hour by hour.
 
     Dagster records nothing for an output that claims to be an observation; without the mark it
-    would mark every hour of the run as materialised, failed ones included.
+    would mark every hour of the run as materialised, failed ones included. The metadata stands in
+    the run's log, with the step's output.
     """
     mark = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-    return dg.Output(None, output_name=name, metadata=mark)
+    return dg.Output(None, output_name=name, metadata={**metadata, **mark})
 
 
 def keys_of_run(run: dg.DagsterRun, partitions: dg.PartitionsDefinition[str]) -> list[str]:
@@ -95,6 +123,14 @@ def keys_of_run(run: dg.DagsterRun, partitions: dg.PartitionsDefinition[str]) ->
         ends = dg.PartitionKeyRange(run.tags[RANGE_START], run.tags[RANGE_END])
         return list(partitions.get_partition_keys_in_range(ends))
     return []
+
+
+def retention_schema() -> dg.Field:
+    """The section `retention` of `dagster.yaml`, with the days after which events are purged, under
+    the name that Dagster's open proposal gives them."""
+    fields = dict(retention_config_schema().config_type.fields)  # type: ignore[attr-defined]
+    events = dg.Field({"purge_after_days": dg.Field(int)}, is_required=False)
+    return dg.Field({**fields, "event_logs": events}, is_required=False)
 
 
 class PlannedAssetByAsset(RunDomain):

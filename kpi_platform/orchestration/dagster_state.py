@@ -16,9 +16,14 @@ from kpi_platform.orchestration.dagster_internals import (
     ConfigurableClassData,
     InstanceRef,
     PlannedAssetByAsset,
+    retention_schema,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
+from kpi_platform.orchestration.log_json import set_up_logs
 from kpi_platform.settings import SettingsError, load_settings, make_home
+
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -33,6 +38,10 @@ def open_instance() -> DagsterInstance:
     return DagsterInstance.from_config(str(_PROJECT))
 
 
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
+
+
 class HomeInstance(DagsterInstance):
     """Dagster's own instance, its storage by default below the platform's home.
 
@@ -42,8 +51,8 @@ class HomeInstance(DagsterInstance):
 
     @classmethod
     def config_schema(cls) -> Mapping[str, object]:
-        """Return the keys this class adds to `dagster.yaml`: none."""
-        return {}
+        """Return the keys this class changes in `dagster.yaml`: `retention` knows `event_logs`."""
+        return {"retention": retention_schema()}
 
     @classmethod
     def config_defaults(cls, base_dir: str) -> Mapping[str, ConfigurableClassData | None]:
@@ -56,6 +65,12 @@ class HomeInstance(DagsterInstance):
             HomeStorage.__module__, HomeStorage.__name__, yaml.safe_dump({"base_dir": base})
         )
         return {**InstanceRef.config_defaults(base), "storage": storage}
+
+    @property
+    def event_log_days(self) -> int | None:
+        """Days after which events are purged; None: never."""
+        days = self.get_settings("retention").get("event_logs", {}).get("purge_after_days", -1)
+        return None if days < 0 else int(days)
 
     @cached_property
     def run_domain(self) -> PlannedAssetByAsset:

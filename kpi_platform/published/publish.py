@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 import polars as pl
 from deltalake.exceptions import DeltaError
+from polars.exceptions import PolarsError
 
 from kpi_platform.published.restatements import (
     KPI_RESTATEMENTS,
@@ -113,7 +114,7 @@ def publish(
         elif starts:
             try:
                 done.append(_publish(lake, marts, publication, starts, *more))
-            except (DeltaError, OSError):
+            except (DeltaError, PolarsError, OSError):
                 # To replace periods, files are read: if one is damaged, the copy is made anew.
                 done.append(_publish(lake, marts, publication, None, *more))
     return done
@@ -222,20 +223,15 @@ def _publish(
     awaited: Mapping[str, datetime],
     stamps: Mapping[str, int],
 ) -> Published:
-    rows = marts.read(publication.table, publication.column, starts)
-    predicate = None if starts is None else _predicate(publication, starts)
     stamped = stamps if publication.table == VALUES else {}
-    version = lake.publish(publication.table, rows, predicate, stamped)
+    rows = marts.read(publication.table, publication.column, starts)
+    if publication.period == "all":
+        version = lake.publish(publication.table, rows, None, stamped)
+    else:
+        column = publication.column
+        version = lake.publish_periods(publication.table, column, rows, starts, stamped)
     through = _complete_through(marts, publication, awaited)
     return Published(publication.table, version, rows.height, through)
-
-
-def _predicate(publication: Publication, starts: Sequence[datetime]) -> str:
-    if publication.period in {"date", "month"}:
-        values = [f"'{start.date()}'" for start in starts]
-    else:
-        values = [f"'{start:%Y-%m-%dT%H:%M:%S}Z'" for start in starts]
-    return f"{publication.column} IN ({', '.join(values)})"
 
 
 def _complete_through(

@@ -23,7 +23,7 @@ RESTATEMENTS_SCHEMA = pl.Schema(
     ]
 )
 # No value looks further from its period than MAU does back, or cohorts and months do ahead.
-_REACH = timedelta(days=31)
+REACH = timedelta(days=31)
 # KPIs that are complete with each other, as they look at the same dates from their period on.
 _SPANS = {
     "monthly": re.compile(r"^(monthly_.*|mau_calendar)$"),
@@ -136,7 +136,7 @@ def _causes(periods: pl.DataFrame, changed_hours: pl.DataFrame) -> pl.DataFrame:
     all_hours = changed_hours["ingest_hour"].unique().sort().to_list()
     near = (
         periods.join(changed_hours, how="cross")
-        .filter((pl.col("date") - pl.col("period")).abs() <= _REACH)
+        .filter((pl.col("date") - pl.col("period")).abs() <= REACH)
         .group_by("period")
         .agg(pl.col("ingest_hour").unique().sort())
     )

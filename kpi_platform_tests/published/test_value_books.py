@@ -25,6 +25,7 @@ from kpi_platform.published.restatements import KPI_RESTATEMENTS
 from kpi_platform.published.value_books import KPI_VALUE_BOOKS, value_entries
 from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
 from kpi_platform.storage.lake.lake import Lake
+from kpi_platform.storage.lake.month_files import MonthFiles
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = date(2026, 1, 1)
@@ -78,6 +79,7 @@ def killed_before_commit(number: int) -> Iterator[None]:
 
     with (
         mock.patch.object(Lake, "publish", before(Lake.publish)),
+        mock.patch.object(MonthFiles, "replace", before(MonthFiles.replace)),
         mock.patch.object(Lake, "add_published", before(Lake.add_published)),
     ):
         yield

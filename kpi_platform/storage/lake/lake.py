@@ -39,6 +39,7 @@ from kpi_platform.storage.lake.lake_files import (
     scan_files,
 )
 from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot, open_store
+from kpi_platform.storage.lake.month_files import MonthFiles, has_columns_of
 from kpi_platform.storage.landing.landing import first_line
 
 if TYPE_CHECKING:
@@ -446,6 +447,33 @@ class Lake(LakeRoot):
 
         retried(write)
         return DeltaTable(path).version()
+
+    def publish_periods(
+        self,
+        name: str,
+        column: str,
+        rows: pl.DataFrame,
+        starts: Sequence[datetime] | None,
+        stamps: Mapping[str, int] | None = None,
+    ) -> int:
+        """Replace the rows of the periods that start then (in `column`) in `published/<name>`, or
+        all of them; files of other months than theirs stay. As `publish` otherwise.
+
+        A table that is new, or gets other columns, lies in one file until it is written next.
+        """
+        address = f"published/{name}"
+        current = super().open(address)
+        if current is None or not has_columns_of(current, rows):
+            return self.publish(name, rows, None, stamps)
+        with self._naming_the_setting():
+            store = open_store(self.path(address))
+        of_table = MonthFiles(store, self.path(address), column)
+
+        def write() -> int:
+            snapshot = DeltaTable(self.path(address))
+            return of_table.replace(snapshot, rows, starts, stamps or {})
+
+        return retried(write)
 
     def add_published(self, name: str, rows: pl.DataFrame) -> None:
         """Add rows to `published/<name>`."""
