@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 # The certificates that the system trusts, as pip does: behind a company's proxy there are no others.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help demo demo-s3 test unproven soak ui check bench definitions questions lock clean clean-data
+.PHONY: help demo demo-s3 test soak ui check bench definitions questions lock clean clean-data
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,17 +27,8 @@ demo: $(INSTALLED) ## a small world of studios, materialised through Dagster
 demo-s3: $(INSTALLED) ## the same on a real S3 server
 	$(BIN)/kpi demo --s3
 
-# These were written on a busy machine and have not been seen to pass yet: run by themselves until they have.
-UI_WAYS := kpi_platform_tests/orchestration/test_ui_ways.py
-UNPROVEN := kpi_platform_tests/test_odd_home.py::test_hours_and_marts_come_out_in_folders_of_odd_names \
-	$(UI_WAYS)::test_every_asset_that_is_selected_is_targeted_and_green \
-	$(UI_WAYS)::test_a_failed_hour_is_red_until_it_is_well_whatever_is_clicked
-
-test: $(INSTALLED) ## every test but those of `make unproven`
-	$(BIN)/pytest -n 2 --dist loadgroup $(addprefix --deselect ,$(UNPROVEN))
-
-unproven: $(INSTALLED) ## tests that have not been seen to pass yet
-	$(BIN)/pytest $(UNPROVEN)
+test: $(INSTALLED) ## every test
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds are saved as cases
 	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/laws/test_order_law.py -k any_moves --timeout 0

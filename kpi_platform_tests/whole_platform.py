@@ -24,8 +24,10 @@ from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.kpis.build import RunDbt, build_marts
 from kpi_platform.kpis.dbt_run import DbtRun, plain_path
 from kpi_platform.kpis.project import project_fingerprint
-from kpi_platform.published.publish import marts_to_publish, publish
+from kpi_platform.published.publish import marts_to_publish
+from kpi_platform.published.publish_changes import publish_changes
 from kpi_platform.settings import Settings
+<<<<<<< HEAD
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     PARSED,
     PROJECT_DIR,
@@ -37,6 +39,9 @@ from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     connect,
 )
+=======
+from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
+>>>>>>> ground2
 from kpi_platform_tests.colours import EVERY, worked
 
 DATA_TABLES = (
@@ -122,10 +127,7 @@ def run_marts(platform: Platform) -> list[str]:
     here = DbtRun(PROJECT_DIR, parsed, path, path.parent / "target")
     run_dbt: RunDbt = here if settings.warehouse == "duckdb" else in_a_process_of_its_own
     build_marts(platform, project_fingerprint(manifest), run_dbt)
-    with connect(path) as con:
-        changed, marts = affected_periods_to_publish(con), platform.marts(con)
-        done = publish(platform.lake, marts, marts_to_publish(manifest), changed)
-        clear_published(con)
+    done = publish_changes(platform, marts_to_publish(manifest)).done
     return [item.table for item in done]
 
 
