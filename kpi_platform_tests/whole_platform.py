@@ -27,21 +27,12 @@ from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.published.publish import marts_to_publish
 from kpi_platform.published.publish_changes import publish_changes
 from kpi_platform.settings import Settings
-<<<<<<< HEAD
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     PARSED,
     PROJECT_DIR,
     ensure_manifest,
     read_manifest,
 )
-from kpi_platform.storage.kpi_database.embedded import (
-    affected_periods_to_publish,
-    clear_published,
-    connect,
-)
-=======
-from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR, read_manifest
->>>>>>> ground2
 from kpi_platform_tests.colours import EVERY, worked
 
 DATA_TABLES = (
