@@ -57,10 +57,15 @@ SETTINGS_MISTAKES = (
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
-    """Dagster's specs of hourly checks. None of them blocks: a step leaves bad hours out by itself,
-    and one without a result would let what comes after wait for ever (EXECUTOR)."""
+    """Dagster's specs of hourly checks. One that blocks always has a result (`_summaries`): Dagster
+    waits for it, without end where a step has given none (EXECUTOR)."""
     return [
-        dg.AssetCheckSpec(spec.name, asset=spec.table, description=spec.description)
+        dg.AssetCheckSpec(
+            spec.name,
+            asset=spec.table,
+            description=spec.description,
+            blocking=not spec.is_warning,
+        )
         for spec in specs
     ]
 

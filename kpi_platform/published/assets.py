@@ -81,11 +81,11 @@ def publications(
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
     measured = Measured(context.run_id, PUBLICATIONS)
     with naming_the_setting():
-        report = publish_changes(platform.platform, _MARTS)
-    done, others = report.done, report.others
-    run = measured.report(rows=sum(item.rows for item in done))
-    tell_reports(context, platform.platform.lake, [run])
-    shown = metadata_of(run)
+        published = publish_changes(platform.platform, _MARTS)
+    done, others = published.done, published.others
+    report = measured.report(rows=sum(item.rows for item in done))
+    tell_reports(context, platform.platform.lake, [report])
+    shown = metadata_of(report)
     figures: dict[str, int | float | str] = {
         name: shown[name] for name in ("seconds", "peak_memory_mib")
     }
@@ -97,8 +97,8 @@ def publications(
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
-        PUBLICATIONS: {"tables": tables, "rows": run.rows},
-        KPI_RESTATEMENTS: {"rows": report.restated},
+        PUBLICATIONS: {"tables": tables, "rows": report.rows},
+        KPI_RESTATEMENTS: {"rows": published.restated},
         KPI_VALUE_BOOKS: {"tables": tables},
     }
     for key in sorted(context.selected_asset_keys):
