@@ -35,10 +35,11 @@ with paused_collector():
         freshness_schedule,
         newest_hour_is_recent,
         services_send_what_they_sent,
+        sources_send_as_much_as_usual,
     )
     from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
     from kpi_platform.orchestration.dagster_internals import EXECUTOR
-    from kpi_platform.orchestration.log_text import escape_log_records
+    from kpi_platform.orchestration.log_json import set_up_logs
     from kpi_platform.orchestration.resources import PlatformResource
     from kpi_platform.published.assets import publications
     from kpi_platform.published.dashboard_assets import (
@@ -48,7 +49,7 @@ with paused_collector():
     )
     from kpi_platform.published.report_assets import daily_report
 
-escape_log_records()
+set_up_logs()
 
 defs = dg.Definitions(
     assets=[
@@ -68,6 +69,7 @@ defs = dg.Definitions(
         list_landing,
         newest_hour_is_recent,
         services_send_what_they_sent,
+        sources_send_as_much_as_usual,
         dashboard_opens,
         dashboard_is_recent,
     ],

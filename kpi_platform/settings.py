@@ -21,6 +21,7 @@ from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 ENV_FILE = "KPI_ENV_FILE"
+METRIC_OUTLETS = ("emf", "cloudwatch", "prometheus")
 _PROJECT = Path(__file__).resolve().parent.parent
 # Variables of ours and of AWS that are secret as a whole, by a part of their name.
 _SECRET_NAMES = re.compile(r"(KPI|AWS)_\w*(PASSWORD|SECRET|TOKEN|KEY)\w*(?<!_FILE)(?<!_ID)$")
@@ -93,6 +94,12 @@ class Settings(BaseSettings):
         description="memory of `kpi query`, as 2GB or 500MiB",
     )
     query_seconds: int = Field(300, ge=1, description="time of `kpi query`")
+    log_format: Literal["text", "json"] = Field(
+        "text", description="lines for people, or one JSON object a line with ECS names"
+    )
+    metrics: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="where figures of runs go: emf, cloudwatch, prometheus, with commas"
+    )
     umask: str = Field(
         "077",
         pattern="^[0-7]{1,4}$",
@@ -140,6 +147,16 @@ class Settings(BaseSettings):
         names = tuple(name.strip() for name in value.split(",") if name.strip())
         if not names:
             raise ValueError("needs at least one attribute name")
+        return names
+
+    @field_validator("metrics", mode="before")
+    @classmethod
+    def _split_outlets(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        names = tuple(dict.fromkeys(name.strip() for name in value.split(",") if name.strip()))
+        if unknown := [name for name in names if name not in METRIC_OUTLETS]:
+            raise ValueError(f"{unknown[0]!r} is none of {', '.join(METRIC_OUTLETS)}")
         return names
 
     @property
@@ -218,6 +235,18 @@ def load_settings() -> Settings:
         raise SettingsError(f"{name}: {first['msg'].removeprefix('Value error, ')}") from None
     os.umask(int(settings.umask, 8))
     return settings
+
+
+def log_format() -> str:
+    """KPI_LOG_FORMAT, from the environment or the file of settings; `text` if it is neither.
+
+    Asked before any setting can be judged: what is wrong with it, `load_settings` says.
+    """
+    try:
+        _read_env_file()
+    except SettingsError:
+        return "text"
+    return "json" if os.environ.get("KPI_LOG_FORMAT", "").strip() == "json" else "text"
 
 
 def make_home(settings: Settings) -> Path:

@@ -56,11 +56,12 @@ def test_definitions_load_with_an_empty_environment_and_no_credentials(tmp_path:
     assert [path.name for path in (tmp_path / ".kpi").iterdir()] == ["dbt"]
 
 
-def test_no_check_blocks_so_that_nothing_waits_for_one_without_a_result() -> None:
-    # With our executor Dagster waits for a result of every blocking check, without end.
+def test_no_check_of_a_model_blocks_so_that_nothing_waits_for_one_without_a_result() -> None:
+    # With our executor Dagster waits for a result of every blocking check, without end, and a test
+    # of dbt has none where nothing is to be built.
     checks = [GRAPH.get(key) for key in GRAPH.asset_check_keys]
-    assert len(checks) > 50
-    assert [check.key for check in checks if check.blocking] == []
+    blocking = {check.key.asset_key.path[-1] for check in checks if check.blocking}
+    assert blocking <= HOURLY - {"kpi_hourly", "kpi_daily"}
 
 
 def test_exactly_the_hourly_tables_are_partitioned_by_hour() -> None:

@@ -137,18 +137,19 @@ def main() -> None:
     except ClickException as error:
         # Without arguments the message is the whole help; else it is one line.
         said = error.format_message()
-        (say_lines if isinstance(error, NoArgsIsHelpError) else say)(f"kpi: {said}", err=True)
+        speak = say_lines if isinstance(error, NoArgsIsHelpError) else say
+        speak(f"kpi: {said}", err=True, level="error")
         sys.exit(error.exit_code)
     except typer.Abort:
         sys.exit(130)
     except _mistakes() as error:
-        say(f"kpi: {error}", err=True)
+        say(f"kpi: {error}", err=True, level="error")
         sys.exit(BAD_INPUT)
     except Exception:  # noqa: BLE001 - whatever it is, it is said without secrets
         # A mistake of ours: its traceback helps us, and tells no secret.
         import traceback
 
-        say_lines(traceback.format_exc().rstrip("\n"), err=True)
+        say_lines(traceback.format_exc().rstrip("\n"), err=True, level="error")
         sys.exit(1)
     sys.exit(code or 0)
 

@@ -8,7 +8,7 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from kpi_platform.schemas.shown_text import said, shown
@@ -20,14 +20,36 @@ if TYPE_CHECKING:
 _FOLDED, _FRAME = 24, 3
 
 
-def say(text: str, *, err: bool = False) -> None:
-    """Print one line; line ends within it are shown, so that nobody forges another."""
-    _write(said(text), err=err)
+def say(text: str, *, err: bool = False, level: str = "info") -> None:
+    """Print one line; line ends within it are shown, so that nobody forges another.
+
+    With KPI_LOG_FORMAT=json, what goes to standard error is a line of the log, of this level.
+    """
+    if err and _is_logged():
+        _log(text, level)
+    else:
+        _write(said(text), err=err)
 
 
-def say_lines(text: str, *, err: bool = False) -> None:
+def say_lines(text: str, *, err: bool = False, level: str = "info") -> None:
     """Print lines that we laid out ourselves, as a help or a traceback."""
-    _write(said(text, keeps_lines=True), err=err)
+    if err and _is_logged():
+        _log(text, level)
+    else:
+        _write(said(text, keeps_lines=True), err=err)
+
+
+def _is_logged() -> bool:
+    # Settings take time to load, which printing an answer does not need.
+    from kpi_platform.settings import log_format
+
+    return log_format() == "json"
+
+
+def _log(text: str, level: str) -> None:
+    from kpi_platform.schemas.log_lines import log_line
+
+    _write(log_line(datetime.now(UTC), level, text, {"log.logger": "kpi"}), err=True)
 
 
 def say_json(value: object, default: Callable[[Any], Any] | None = None) -> None:

@@ -19,10 +19,11 @@ TABLE = "hour_ledger"
 
 @dataclass(frozen=True)
 class HourFigures:
-    """An hour's figures over all sources: files, their bytes, and where lines went."""
+    """An hour's figures over all sources: files, their bytes, their lines, and where these went."""
 
     files: int = 0
     bytes: int = 0
+    lines: int = 0
     rows: int = 0
     quarantined: int = 0
     duplicates: int = 0

@@ -4,11 +4,12 @@ Belongs here: how dbt's models look in Dagster and the one run of dbt per Dagste
 what is loaded and in which order, which is `build.py`.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 
 import dagster as dg
 
+from kpi_platform.engine.run_report import Measured, RunReport
 from kpi_platform.kpis.build import BuildReport, build_marts
 from kpi_platform.kpis.dbt_run import DbtRun, Finding
 from kpi_platform.kpis.model_specs import HOURLY_MODELS, model_specs
@@ -16,11 +17,12 @@ from kpi_platform.kpis.project import project_fingerprint
 from kpi_platform.orchestration.dagster_internals import already_recorded
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
+    metadata_of,
     naming_the_setting,
-    peak_memory_mib,
     record_partitions,
 )
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     PARSED,
     PROJECT_DIR,
@@ -29,6 +31,8 @@ from kpi_platform.storage.kpi_database.dbt_manifest import (
 )
 
 _SPECS = model_specs(read_manifest())
+# Of a model's report, what its metadata show.
+_SHOWN = ("rows", "seconds", "peak_memory_mib")
 
 
 def _what_was_built(report: BuildReport) -> str:
@@ -52,6 +56,7 @@ def kpis(
     All models are built together, so that they always agree with each other.
     """
     parts = platform.platform
+    measured = Measured(context.run_id, "kpis")
     target = ensure_manifest().parent
     run = DbtRun(PROJECT_DIR, target / PARSED, parts.settings.warehouse_file, target)
     with naming_the_setting():
@@ -62,7 +67,10 @@ def kpis(
         if key.path[-1] in HOURLY_MODELS:
             rows = _rows_by_hour(report, key.path[-1])
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key.path[-1], 0.0))
-    yield from _outputs(context, report, run)
+    made = _made(context, measured, report, run)
+    told = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
+    tell_reports(context, parts.lake, told)
+    yield from _outputs(context, report, run, made)
     end_red_if_hours_failed(context, parts.lake)
 
 
@@ -101,8 +109,22 @@ def _rows_by_hour(report: BuildReport, model: str) -> Callable[[datetime], int]:
     return lambda hour: periods.get(hour.replace(hour=0) if whole_days else hour, 0)
 
 
+def _made(
+    context: dg.AssetExecutionContext, measured: Measured, report: BuildReport, run: DbtRun
+) -> dict[str, RunReport]:
+    """What was done at each selected model, by its name."""
+    names = sorted(key.path[-1] for key in context.selected_asset_keys)
+    return {
+        name: measured.report_of(name, report.rows.get(name, 0), run.seconds.get(name, 0.0))
+        for name in names
+    }
+
+
 def _outputs(
-    context: dg.AssetExecutionContext, report: BuildReport, run: DbtRun
+    context: dg.AssetExecutionContext,
+    report: BuildReport,
+    run: DbtRun,
+    made: Mapping[str, RunReport],
 ) -> Iterator[dg.Output[None]]:
     """Record the selected models and their checks, and give the models' outputs, in the order of
     their dependencies, as Dagster asks.
@@ -120,22 +142,21 @@ def _outputs(
     for key in (key for key in graph.toposorted_asset_keys if key in context.selected_asset_keys):
         name = key.to_python_identifier()
         if name not in HOURLY_MODELS:
-            context.log_event(_materialization(key, report, run))
+            context.log_event(_materialization(key, report, made[name]))
         for evaluation in evaluations.get(key, ()):
             context.log_event(evaluation)
         yield already_recorded(name)
 
 
-def _materialization(key: dg.AssetKey, report: BuildReport, run: DbtRun) -> dg.AssetMaterialization:
-    name = key.path[-1]
+def _materialization(
+    key: dg.AssetKey, report: BuildReport, made: RunReport
+) -> dg.AssetMaterialization:
     return dg.AssetMaterialization(
         key,
         metadata={
-            "rows": report.rows.get(name, 0),
-            "dagster/row_count": report.rows.get(name, 0),
+            **{figure: metadata_of(made)[figure] for figure in _SHOWN},
+            "dagster/row_count": made.rows,
             "rows_loaded": sum(report.load.rows_changed.values()),
-            "seconds": run.seconds.get(name, 0.0),
-            "peak_memory_mib": peak_memory_mib(),
             "unchanged": not report.is_built,
         },
     )

@@ -69,12 +69,10 @@ def _is_built(node: Mapping[str, Any]) -> bool:
 
 def _asset(node: Mapping[str, Any], manifest: Mapping[str, Any], adapter: str) -> dg.AssetSpec:
     is_hourly = node["name"] in HOURLY_MODELS
-    read = set(_read(node, manifest))
-    # All tables are loaded together. A backfill of everything would else start a run, and build
-    # every model, as soon as the first of them has its hours, and again for each of the others.
-    if is_hourly:
-        read = set(MADE_OF)
-    elif not read.isdisjoint(MADE_OF):
+    read = set(MADE_OF) if is_hourly else set(_read(node, manifest))
+    if not any(name in manifest["nodes"] for name in node.get("depends_on", {}).get("nodes", [])):
+        # What is built first waits for all tables, which are loaded together: a backfill of
+        # everything would else build all models anew for each of the tables that has its hours.
         read |= set(MADE_OF)
     names = (node["database"], node["schema"], node["alias"])
     metadata = {

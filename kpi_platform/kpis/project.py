@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from kpi_platform.kpis.sql_words import sql_words
 from kpi_platform.schemas.fingerprints import fingerprint
 
 _BUILT = ("model", "seed")
@@ -15,8 +16,8 @@ _BUILT = ("model", "seed")
 def project_fingerprint(manifest: Mapping[str, Any]) -> str:
     """A hash of the project's models, seeds and macros and of their settings.
 
-    `manifest` is dbt's manifest as JSON. Descriptions and tests do not count: they change no row.
-    Raises KeyError if it is no manifest.
+    `manifest` is dbt's manifest as JSON. Descriptions, tests, comments and layout do not count:
+    they change no row. Raises KeyError if it is no manifest.
     """
     own = manifest["metadata"]["project_name"]
     built = [node for node in manifest["nodes"].values() if node["resource_type"] in _BUILT]
@@ -24,12 +25,12 @@ def project_fingerprint(manifest: Mapping[str, Any]) -> str:
     texts = [
         [
             node["unique_id"],
-            node["checksum"]["checksum"],
+            _said(node),
             json.dumps(node["config"], sort_keys=True),
         ]
         for node in built
     ]
-    texts += [[macro["unique_id"], macro["macro_sql"]] for macro in macros]
+    texts += [[macro["unique_id"], list(sql_words(macro["macro_sql"]))] for macro in macros]
     # The rows of kpi_values are what the columns say of their KPIs.
     texts += [
         [node["name"], column["name"], json.dumps([_valued(kpi) for kpi in kpis], sort_keys=True)]
@@ -38,6 +39,12 @@ def project_fingerprint(manifest: Mapping[str, Any]) -> str:
         if (kpis := column.get("config", {}).get("meta", {}).get("kpis"))
     ]
     return fingerprint(*(json.dumps(text) for text in sorted(texts)))
+
+
+def _said(node: Mapping[str, Any]) -> object:
+    """What a model says; of a seed, and of a model whose text is not told, the file's checksum."""
+    text = node.get("raw_code", "") if node["resource_type"] == "model" else ""
+    return list(sql_words(text)) or node["checksum"]["checksum"]
 
 
 def _valued(kpi: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,19 @@ import polars as pl
 
 from kpi_platform.monitoring.attribute_drift import MOST_NAMED, USUAL_DAYS, Drift, drifts
 from kpi_platform.monitoring.freshness import JUDGED, judge_freshness
+from kpi_platform.monitoring.usual_volume import (
+    HISTORY_HOURS,
+    Fall,
+    falls,
+    volume_findings,
+)
+from kpi_platform.monitoring.volume_counts import volume_counts
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.findings import FINDINGS, findings_text
+from kpi_platform.storage.lake.lake import Lake
+
+# The columns of the ledger that say how much came.
+_COUNTED = ("p_ingest_date_utc", "p_ingest_hour_utc", "source", "status", "lines", "rows")
 
 
 @dg.asset_check(
@@ -69,6 +81,40 @@ def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckRes
     )
 
 
+@dg.asset_check(
+    asset="hour_ledger",
+    name="sources_send_as_much_as_usual",
+    description="Of no source, service and event name fewer came in the newest hour that ran, and "
+    "the day and two days up to it, than in the same hours of the weeks before; backfilled hours "
+    "say nothing.",
+)
+def sources_send_as_much_as_usual(platform: PlatformResource) -> dg.AssetCheckResult:
+    """Compare what came with what is usual at this hour of the week."""
+    found = _falls(platform.platform.lake)
+    return dg.AssetCheckResult(
+        passed=not found,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "fallen": len(found),
+            "what": "\n".join(each.words() for each in found[:MOST_NAMED]),
+            FINDINGS: findings_text(volume_findings(found)),
+        },
+    )
+
+
+def _falls(lake: Lake) -> list[Fall]:
+    """What is below its usual in the newest hour that ran; the weeks before it alone are read."""
+    day = pl.col("p_ingest_date_utc")
+    newest = lake.scan("hour_ledger").select(day.max()).collect().item()
+    if newest is None:
+        return []
+    recent = day >= newest - timedelta(hours=HISTORY_HOURS)
+    ledger = lake.scan("hour_ledger").filter(recent).select(_COUNTED).collect()
+    counts = volume_counts(ledger, lake.scan("event_attributes").filter(recent).collect())
+    hour = counts["hour"].max()
+    return falls(counts, [hour]) if isinstance(hour, datetime) else []
+
+
 # Named, not imported: rooms know each other's tables only.
 _DASHBOARD = [
     dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), name)
@@ -78,10 +124,13 @@ _DASHBOARD = [
 freshness = dg.define_asset_job(
     "freshness",
     selection=dg.AssetSelection.checks(
-        newest_hour_is_recent, services_send_what_they_sent, *_DASHBOARD
+        newest_hour_is_recent,
+        services_send_what_they_sent,
+        sources_send_as_much_as_usual,
+        *_DASHBOARD,
     ),
     description="Judges how recent data and dashboard are, whether or not anything ran, and "
-    "whether services still send what they sent.",
+    "whether sources and services still send what, and as much as, they sent.",
 )
 
 freshness_schedule = dg.ScheduleDefinition(

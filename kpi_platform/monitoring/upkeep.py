@@ -16,7 +16,7 @@ from kpi_platform.storage.lake.maintenance import maintain
 # that no definition has.
 BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
-    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes"),
+    *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
     *("incidents", "alert_marks", "alert_messages"),
 }
 

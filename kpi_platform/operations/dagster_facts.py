@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from dagster import DagsterInstance
 
+from kpi_platform.orchestration import dagster_state
+
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
 _BACKFILLS_LOOKED_AT = 50
@@ -68,9 +70,9 @@ class DaemonState:
 
 
 def open_instance() -> DagsterInstance:
-    """Dagster's instance as DAGSTER_HOME says, a context manager. Raises NoDagsterError."""
+    """Dagster's instance as it is set up, a context manager. Raises NoDagsterError."""
     try:
-        return DagsterInstance.get()
+        return dagster_state.open_instance()
     except Exception as error:  # noqa: BLE001 - storage and settings raise what they like
         raise NoDagsterError((str(error).splitlines() or [type(error).__name__])[0]) from None
 

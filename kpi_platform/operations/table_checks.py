@@ -15,7 +15,7 @@ from kpi_platform.storage.lake.lake import Lake, LakeError
 _READ_FIRST = "kpi_daily"
 # dbt's variable `reader_role`.
 _READERS = "kpi_readers"
-_UNDELIVERED = "alerts_not_delivered"
+_UNDELIVERED = "alerts_undelivered"
 
 
 def check_tables(lake: Lake) -> list[Finding]:

@@ -5,8 +5,10 @@ anything that needs neither. `kpi_platform_tests/orchestration/test_dagster_inte
 every one of them against the Dagster that is installed, and says what breaks without it.
 """
 
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -18,6 +20,7 @@ from dagster._core.execution.backfill import BulkActionStatus as BackfillStatus
 from dagster._core.instance.config import retention_config_schema
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.runs.run_domain import RunDomain
+from dagster._core.log_manager import LOG_RECORD_METADATA_ATTR
 from dagster._core.scheduler.instigation import InstigatorState, InstigatorStatus, TickStatus
 from dagster._core.storage.dagster_run import RunsFilter
 from dagster._core.storage.event_log import SqlEventLogStorage, SqliteEventLogStorage
@@ -49,6 +52,7 @@ __all__ = [
     "CHECK_EXECUTIONS",
     "EVENT_LOGS",
     "EXECUTOR",
+    "LOG_METADATA",
     "PARTITION",
     "RANGE_END",
     "RANGE_START",
@@ -73,6 +77,8 @@ __all__ = [
     "retention_schema",
 ]
 
+# The attribute of a log record in which Dagster notes run, job and step of the line.
+LOG_METADATA = LOG_RECORD_METADATA_ATTR
 PARTITION = PARTITION_NAME_TAG
 RANGE_START = ASSET_PARTITION_RANGE_START_TAG
 RANGE_END = ASSET_PARTITION_RANGE_END_TAG
@@ -93,14 +99,17 @@ EXECUTOR = dg.in_process_executor.configured(
 )
 
 
-def already_recorded(name: str) -> dg.Output[None]:
+def already_recorded(
+    name: str, metadata: Mapping[str, int | float] = MappingProxyType({})
+) -> dg.Output[None]:
     """The output of a step whose materialisations are recorded hour by hour.
 
     Dagster records nothing for an output that claims to be an observation; without the mark it
-    would mark every hour of the run as materialised, failed ones included.
+    would mark every hour of the run as materialised, failed ones included. The metadata stands in
+    the run's log, with the step's output.
     """
     mark = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
-    return dg.Output(None, output_name=name, metadata=mark)
+    return dg.Output(None, output_name=name, metadata={**metadata, **mark})
 
 
 def keys_of_run(run: dg.DagsterRun, partitions: dg.PartitionsDefinition[str]) -> list[str]:

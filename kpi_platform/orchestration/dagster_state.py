@@ -19,7 +19,11 @@ from kpi_platform.orchestration.dagster_internals import (
     retention_schema,
 )
 from kpi_platform.orchestration.event_storage import HomeStorage
+from kpi_platform.orchestration.log_json import set_up_logs
 from kpi_platform.settings import SettingsError, load_settings, make_home
+
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
 
 _PROJECT = Path(__file__).resolve().parents[2]
 
@@ -32,6 +36,10 @@ def open_instance() -> DagsterInstance:
     if not (_PROJECT / "dagster.yaml").is_file():
         raise SettingsError("DAGSTER_HOME: is not set: name the folder of dagster.yaml")
     return DagsterInstance.from_config(str(_PROJECT))
+
+
+# Webserver, daemon and workers load this module before anything else of ours, some nothing else.
+set_up_logs()
 
 
 class HomeInstance(DagsterInstance):

@@ -58,6 +58,8 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         """Open the event log below `base_dir`."""
         self._waiting: list[EventLogEntry] = []
         self._shared: dict[str, Connection] | None = None
+        # Per asset and kind of event the newest of a batch, which is what is kept of the asset.
+        self._newest: dict[tuple[str, str], tuple[EventLogEntry, int]] = {}
         self._stack = ExitStack()
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
@@ -107,14 +109,31 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
     def _write_together(self, events: list[EventLogEntry]) -> bool:
         try:
             with ExitStack() as self._stack:
-                self._shared = {}
+                self._shared, self._newest = {}, {}
                 for event in events:
                     super().store_event(event)
+                with self.index_transaction() as index:
+                    for event, number in self._newest.values():
+                        super()._store_asset_event(index, event, number)
         except Exception:  # noqa: BLE001 (nothing was written: each event says for itself what is wrong)
             return False
         finally:
             self._shared = None
         return True
+
+    def _store_asset_event(self, conn: Connection, event: EventLogEntry, event_id: int) -> None:
+        """Keep an asset's newest event: in a batch once for each asset and kind, after the others.
+
+        Dagster tries to insert a row that is there, and then changes it, for each event.
+        """
+        told = event.dagster_event
+        if self._shared is None or told is None or told.asset_key is None:
+            super()._store_asset_event(conn, event, event_id)
+            return
+        key = (told.asset_key.to_string(), told.event_type_value)
+        # To the end: what came last is written last.
+        self._newest.pop(key, None)
+        self._newest[key] = (event, event_id)
 
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:

@@ -11,8 +11,6 @@ and process an asset is materialised. A step that lacks hours gives its outputs,
 go on, and then fails: re-executed from failure, it and all that follows it are tried again.
 """
 
-import resource
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,9 +23,11 @@ import dagster as dg
 from kpi_platform.engine.checked_hours import Evaluate, Progress, work_and_check
 from kpi_platform.engine.hour_ledger import HourFigures, errors_of_failed_hours, hour_figures
 from kpi_platform.engine.hour_steps import HourReport, HourStep
+from kpi_platform.engine.run_report import Measured, RunReport, hour_values
 from kpi_platform.orchestration.dagster_internals import already_recorded, keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of
 from kpi_platform.orchestration.resources import require_hours
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources import SourcesError
@@ -57,10 +57,15 @@ SETTINGS_MISTAKES = (
 
 
 def check_specs(specs: Iterable[CheckSpec]) -> list[dg.AssetCheckSpec]:
-    """Dagster's specs of hourly checks. None of them blocks: a step leaves bad hours out by itself,
-    and one without a result would let what comes after wait for ever (EXECUTOR)."""
+    """Dagster's specs of hourly checks. One that blocks always has a result (`_summaries`): Dagster
+    waits for it, without end where a step has given none (EXECUTOR)."""
     return [
-        dg.AssetCheckSpec(spec.name, asset=spec.table, description=spec.description)
+        dg.AssetCheckSpec(
+            spec.name,
+            asset=spec.table,
+            description=spec.description,
+            blocking=not spec.is_warning,
+        )
         for spec in specs
     ]
 
@@ -87,6 +92,7 @@ def record_hours(
     that failed, here or before. If no hour is well it gives no outputs: nothing could go on.
     """
     require_hours(context.run)
+    measured = Measured(context.run_id, step.table)
     hours = [hour_of(key) for key in context.partition_keys]
     own = sorted(context.selected_asset_keys)
     failed = {} if step.table in _UP_TO_THE_LEDGER else errors_of_failed_hours(lake, hours)
@@ -96,13 +102,17 @@ def record_hours(
     for part in work_and_check(lake, step, evaluate, hours, chunk_limit, progress):
         failed |= part.failed
         well = [report for report in part.reports if report.hour not in failed]
-        _record_hours(context, lake, own, well, _uris(lake, own))
+        figures = hour_figures(lake, [report.hour for report in well])
+        _record_hours(context, own, well, figures, _uris(lake, own))
+        measured.add(well, figures)
         _report_checks(context, part.checks)
         evaluated += part.checks
         recorded += len(well)
+    report = measured.report(failed_hours=len(failed))
+    tell_reports(context, lake, [report])
     if recorded:
         for key in own:
-            yield already_recorded(key.to_python_identifier())
+            yield already_recorded(key.to_python_identifier(), metadata_of(report))
     # Hours that came along from the queue must not block those that were asked for.
     is_range = len({*hours, *(check.hour for check in evaluated)}) > 1
     yield from _summaries(context, evaluated, is_range=is_range)
@@ -122,7 +132,7 @@ def record_partitions(
     failed = errors_of_failed_hours(lake, hours)
     well = [hour for hour in hours if hour not in failed]
     reports = [HourReport(hour, "written", rows(hour), seconds / len(well)) for hour in well]
-    _record_hours(context, lake, [key], reports)
+    _record_hours(context, [key], reports, hour_figures(lake, well))
 
 
 def end_red_if_hours_failed(context: dg.AssetExecutionContext, lake: Lake) -> None:
@@ -145,12 +155,11 @@ def _progress(context: dg.AssetExecutionContext, table: str, count: int) -> Prog
 
 def _record_hours(
     context: dg.AssetExecutionContext,
-    lake: Lake,
     keys: Sequence[dg.AssetKey],
     reports: Sequence[HourReport],
+    figures: Mapping[datetime, HourFigures],
     uris: Mapping[dg.AssetKey, str] = MappingProxyType({}),
 ) -> None:
-    figures = hour_figures(lake, [report.hour for report in reports])
     for report in reports:
         _record_hour(context, keys, report, figures[report.hour], uris)
 
@@ -172,19 +181,7 @@ def _record_hour(
     figures: HourFigures,
     uris: Mapping[dg.AssetKey, str],
 ) -> None:
-    metadata = {
-        "rows": report.rows,
-        "dagster/partition_row_count": report.rows,
-        "files": figures.files,
-        "bytes": figures.bytes,
-        "quarantined": figures.quarantined,
-        "duplicates": figures.duplicates,
-        "left_out": figures.left_out,
-        "seconds": round(report.seconds, 3),
-        "peak_memory_mib": peak_memory_mib(),
-        "unchanged": report.status == "unchanged",
-        **report.figures,
-    }
+    metadata = hour_values(report, figures) | {"dagster/partition_row_count": report.rows}
     for key in keys:
         context.log_event(
             dg.AssetMaterialization(
@@ -195,10 +192,9 @@ def _record_hour(
         )
 
 
-def peak_memory_mib() -> int:
-    """Peak resident memory of this process so far, in MiB."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak // (1024 * 1024) if sys.platform == "darwin" else peak // 1024
+def metadata_of(report: RunReport) -> dict[str, int | float]:
+    """What a step's output shows of the run, by the names of `run_ledger`."""
+    return report.figures()
 
 
 def _report_checks(context: dg.AssetExecutionContext, checks: Sequence[HourCheck]) -> None:

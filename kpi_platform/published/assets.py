@@ -3,20 +3,21 @@
 Belongs here: what Dagster runs. Does not: which rows are written, which `publish.py` knows.
 """
 
-import time
 from collections.abc import Iterator
 
 import dagster as dg
 import polars as pl
 
+from kpi_platform.engine.run_report import Measured
 from kpi_platform.orchestration.asset_specs import OWNERS
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
+    metadata_of,
     naming_the_setting,
-    peak_memory_mib,
     uri_of,
 )
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.published.publish import (
     PUBLICATIONS,
     PUBLICATIONS_SCHEMA,
@@ -78,13 +79,15 @@ def publications(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
-    started = time.monotonic()
+    measured = Measured(context.run_id, PUBLICATIONS)
     with naming_the_setting():
-        report = publish_changes(platform.platform, _MARTS)
-    done, others = report.done, report.others
+        published = publish_changes(platform.platform, _MARTS)
+    done, others = published.done, published.others
+    report = measured.report(rows=sum(item.rows for item in done))
+    tell_reports(context, platform.platform.lake, [report])
+    shown = metadata_of(report)
     figures: dict[str, int | float | str] = {
-        "seconds": round(time.monotonic() - started, 3),
-        "peak_memory_mib": peak_memory_mib(),
+        name: shown[name] for name in ("seconds", "peak_memory_mib")
     }
     if others:
         context.log.warning(
@@ -94,8 +97,8 @@ def publications(
     context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
-        PUBLICATIONS: {"tables": tables, "rows": sum(item.rows for item in done)},
-        KPI_RESTATEMENTS: {"rows": report.restated},
+        PUBLICATIONS: {"tables": tables, "rows": report.rows},
+        KPI_RESTATEMENTS: {"rows": published.restated},
         KPI_VALUE_BOOKS: {"tables": tables},
     }
     for key in sorted(context.selected_asset_keys):

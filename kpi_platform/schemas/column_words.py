@@ -216,6 +216,25 @@ _OF_TABLE |= {
     },
 }
 # The books beside the published tables.
+_OF_TABLE["run_ledger"] = {
+    "run_id": "Id of the Dagster run.",
+    "step": "Step of the run; its own row has its name as `asset`.",
+    "asset": "Asset that was worked on.",
+    "started_at": "When the step began (UTC).",
+    "first_hour": "First ingest hour (UTC) that was worked through; null where it has no hours.",
+    "last_hour": "Last ingest hour (UTC) that was worked through; null where it has no hours.",
+    "seconds": "Seconds by the clock.",
+    "cpu_seconds": "Processor seconds, those of dbt included.",
+    "peak_memory_mib": "Peak memory of the run's process so far, in MiB.",
+    "hours": "Hours that are up to date afterwards.",
+    "unchanged_hours": "Those of them that had not changed.",
+    "failed_hours": "Hours that failed and were left out.",
+    "files": "Files that arrived in these hours, over all sources.",
+    "bytes": "Bytes of these files.",
+    "lines": "Lines that arrived in these hours, over all sources.",
+    "rows": "Rows that the asset has of these hours.",
+    "p_started_date_utc": "Date (UTC) on which the step began.",
+}
 _OF_TABLE |= {
     "publications": {
         "table": "Published table.",

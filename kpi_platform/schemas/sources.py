@@ -180,7 +180,15 @@ class Sources(Strict):
             return source
         return f"{UNASSIGNED}:{folder}" if folder in self._keys else folder
 
-    # Asked for each file of an hour.
+    # Asked for each file of an hour, and for each folder.
+    @cached_property
+    def _formats(self) -> dict[str, Format]:
+        return {s.telemetry: s.format for _, _, s in self.walk() if s.telemetry is not None}
+
+    @cached_property
+    def _running(self) -> set[str]:
+        return {source.key for _, _, source in self.walk() if source.delivery == "running"}
+
     @cached_property
     def _source_by_folder(self) -> dict[str, str]:
         return {folder: key for key, folder in self.folders().items()}
@@ -192,7 +200,7 @@ class Sources(Strict):
     def formats(self) -> dict[str, Format]:
         """How lines are written in files whose names do not say so, by landing folder; `auto` in
         folders that are not here."""
-        return {s.telemetry: s.format for _, _, s in self.walk() if s.telemetry is not None}
+        return self._formats
 
     def folders(self) -> dict[str, str]:
         """Landing folder of every configured telemetry source, by source key."""
@@ -204,7 +212,7 @@ class Sources(Strict):
 
     def running(self) -> set[str]:
         """Keys of the sources that deliver while an hour lasts."""
-        return {source.key for _, _, source in self.walk() if source.delivery == "running"}
+        return self._running
 
     def active_in(self, hour: datetime, *kinds: Kind) -> list[str]:
         """Keys of the sources (of these kinds, or all) active in the hour that starts at `hour`."""

@@ -399,6 +399,37 @@ class UserVersionHistory(Contract):
     p_last_seen_date = _day()
 
 
+class RunLedger(Contract):
+    """One row per run, step and asset, and attempt: what was done, and what it took.
+
+    The row in which `asset` is `step` is of the step as a whole: adding up those counts nothing
+    twice. Counts are of the hours that were up to date afterwards, unchanged ones included.
+    """
+
+    run_id = _key()
+    step = _key()
+    asset = _key()
+    started_at = _utc(primary_key=True)
+    first_hour = _utc(nullable=True)
+    last_hour = _utc(nullable=True)
+    seconds = dy.Float64(nullable=False, min=0)
+    cpu_seconds = dy.Float64(nullable=False, min=0)
+    peak_memory_mib = _count()
+    hours = _count()
+    unchanged_hours = _count()
+    failed_hours = _count()
+    files = _count()
+    bytes = _count()
+    lines = _count()
+    rows = _count()
+    quarantined = _count()
+    duplicates = _count()
+    left_out = _count()
+    suppressed = _count()
+    sealed = _count()
+    p_started_date_utc = _day()
+
+
 class HistoryQueue(Contract):
     """Players whose history waits to be recomputed; bookkeeping, removed once done.
 
@@ -600,6 +631,7 @@ TABLES: dict[str, Table] = {
     "user_version_history": Table(UserVersionHistory, ("p_last_seen_date",)),
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
+    "run_ledger": Table(RunLedger, ("p_started_date_utc",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "incidents": Table(Incidents),
     "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),

@@ -52,6 +52,38 @@ def test_the_fingerprint_follows_what_decides_rows(path: str) -> None:
     assert project_fingerprint(changed(path, "2")) != project_fingerprint(MANIFEST)
 
 
+MODEL = """
+{# Why it is so: it's data. #}
+select a, 'it''s -- text' as b  -- a comment's end
+from {{ ref("x") }} where a<b /* more
+of it */
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "is_same"),
+    [
+        ("select a,\n  'it''s -- text' as b\nfrom {{ref(\"x\")}}\nwhere a < b\n", True),
+        (MODEL.replace("it's data", "it's data, and more").replace("more\n", "less\n"), True),
+        (MODEL.replace("-- text", "--  text"), False),
+        (MODEL.replace("a<b", "a<=b"), False),
+        (MODEL.replace("select a,", "select aa,"), False),
+        (MODEL.replace("select a,", "selecta,"), False),
+        (MODEL.replace("  -- a comment's end", " , c"), False),
+    ],
+)
+def test_comments_and_layout_change_no_fingerprint(text: str, *, is_same: bool) -> None:
+    for path in ("nodes/model.m/raw_code", "macros/macro.ours/macro_sql"):
+        before, after = (project_fingerprint(changed(path, each)) for each in (MODEL, text))
+        assert (before == after) is is_same
+
+
+def test_where_sql_and_jinja_read_quotes_differently_every_letter_counts() -> None:
+    texts = [f"select 'a\\' -- b' , {word}" for word in ("c", "d")]
+    prints = {project_fingerprint(changed("nodes/model.m/raw_code", text)) for text in texts}
+    assert len(prints) == len(texts)
+
+
 @pytest.mark.parametrize(
     ("kpi", "is_same"),
     [

@@ -49,6 +49,8 @@ def _alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("KPI_", "AWS_", "DAGSTER_HOME"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("KPI_HOME", str(tmp_path / "home"))
+    # No project's own Dagster either.
+    monkeypatch.setattr("kpi_platform.orchestration.dagster_state._PROJECT", tmp_path)
 
 
 @pytest.fixture
@@ -187,9 +189,7 @@ def test_what_consumers_read_is_really_read(lake: Lake) -> None:
 
 def test_alerts_that_could_not_be_delivered_are_wrong(lake: Lake) -> None:
     assert levels(check_alerts(lake)) == ["well"]
-    rows = pl.DataFrame(
-        {"kind": ["alerts_not_delivered", "run_failed"], "cause": "429", "mend": ""}
-    )
+    rows = pl.DataFrame({"kind": ["alerts_undelivered", "run_failed"], "cause": "429", "mend": ""})
     rows.with_columns(opened_at=NOW, resolved_at=pl.lit(None, pl.Datetime)).write_delta(
         lake.path("incidents")
     )

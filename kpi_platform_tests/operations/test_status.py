@@ -27,7 +27,9 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     (tmp_path / "sources.yaml").write_text(SOURCES % named)
     monkeypatch.setenv("KPI_HOME", str(tmp_path))
     monkeypatch.setenv("KPI_SOURCES", str(tmp_path / "sources.yaml"))
+    # No project's own Dagster either.
     monkeypatch.delenv("DAGSTER_HOME", raising=False)
+    monkeypatch.setattr("kpi_platform.orchestration.dagster_state._PROJECT", tmp_path)
     return Lake(str(tmp_path / "lake"))
 
 

@@ -23,6 +23,7 @@ def test_jobs_that_only_look_run_their_checks_and_no_asset() -> None:
         "landing_listing": set(LISTING_CHECKS),
         "freshness": {
             dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "newest_hour_is_recent"),
+            dg.AssetCheckKey(dg.AssetKey("hour_ledger"), "sources_send_as_much_as_usual"),
             dg.AssetCheckKey(dg.AssetKey("cleaned_events"), "services_send_what_they_sent"),
             dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_opens"),
             dg.AssetCheckKey(dg.AssetKey("kpi_dashboard"), "dashboard_is_recent"),

@@ -1,0 +1,5 @@
+"""The figures of a run where people look: CloudWatch, a Prometheus text file, the log.
+
+Belongs here: how each of them writes a report of a run (`engine/run_report.py`). Does not: any
+number of its own. `metric_names.py` documents every metric; `docs/metrics.md` shows them.
+"""

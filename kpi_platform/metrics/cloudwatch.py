@@ -1,0 +1,46 @@
+"""Reports to CloudWatch by `PutMetricData`, through boto3.
+
+Belongs here: the requests. Does not: credentials, which boto3 finds as always.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import boto3
+from botocore.config import Config
+
+from kpi_platform.engine.run_report import RunReport
+from kpi_platform.metrics.metric_names import NAMESPACE, values_of
+
+# What CloudWatch takes in one request.
+_MOST_METRICS = 1000
+# A run must not wait for its metrics: nothing is lost that `run_ledger` does not have.
+_PATIENCE = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 2})
+
+
+def metric_data(reports: Sequence[RunReport], now: datetime) -> list[dict[str, Any]]:
+    """Every metric of every report, at `now`, with the asset as its one dimension."""
+    return [
+        {
+            "MetricName": metric.name,
+            "Dimensions": [{"Name": "asset", "Value": report.asset}],
+            "Timestamp": now,
+            "Value": float(value),
+            "Unit": metric.unit,
+        }
+        for report in reports
+        for metric, value in values_of(report).items()
+    ]
+
+
+def put_metrics(reports: Sequence[RunReport], now: datetime, client: Any = None) -> None:  # noqa: ANN401 (boto3 makes its classes when it runs)
+    """Send them, in as few requests as CloudWatch takes. Raises what boto3 raises."""
+    cloudwatch = client or boto3.client("cloudwatch", config=_PATIENCE)
+    for batch in _batches(metric_data(reports, now)):
+        cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=batch)
+
+
+def _batches(data: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    for first in range(0, len(data), _MOST_METRICS):
+        yield data[first : first + _MOST_METRICS]

@@ -1,0 +1,36 @@
+"""Tells what a step of a run did to everybody at once: ledger, log, metrics.
+
+Belongs here: that each of them gets the same report. Does not: the numbers
+(`engine/run_report.py`), and Dagster's own metadata (`recording.py`).
+"""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from kpi_platform.engine.hour_steps import FAILURES, error_line
+from kpi_platform.engine.run_ledger import write_reports
+from kpi_platform.engine.run_report import RunReport
+from kpi_platform.metrics.outlets import tell
+from kpi_platform.settings import load_settings
+from kpi_platform.storage.lake.lake import Lake
+
+
+def tell_reports(
+    context: dg.AssetExecutionContext, lake: Lake, reports: Sequence[RunReport]
+) -> None:
+    """Write the reports down; of whole steps, say them in the log and send the metrics.
+
+    What cannot be written or sent is a warning: the run's own work is done.
+    """
+    # By steps: CloudWatch is paid by the metric, and there are dozens of models.
+    whole = [each for each in reports if each.asset == each.step]
+    for report in whole:
+        figures = ", ".join(f"{name}={value}" for name, value in report.figures().items())
+        context.log.info(f"{report.step}: {figures}")
+    try:
+        write_reports(lake, reports)
+    except FAILURES as error:
+        context.log.warning(f"run_ledger lacks this run: {error_line(error)}")
+    for line in tell(load_settings(), whole):
+        context.log.warning(line)
