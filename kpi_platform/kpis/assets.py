@@ -70,7 +70,7 @@ def kpis(
     made = _made(context, measured, report, run)
     told = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
     tell_reports(context, parts.lake, told)
-    yield from _outputs(context, report, made, run)
+    yield from _outputs(context, report, run, made)
     end_red_if_hours_failed(context, parts.lake)
 
 
@@ -123,8 +123,8 @@ def _made(
 def _outputs(
     context: dg.AssetExecutionContext,
     report: BuildReport,
-    made: Mapping[str, RunReport],
     run: DbtRun,
+    made: Mapping[str, RunReport],
 ) -> Iterator[dg.Output[None]]:
     """Record the selected models and their checks, and give the models' outputs, in the order of
     their dependencies, as Dagster asks.
