@@ -24,7 +24,8 @@ RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "
 WIDE, NARROW = 1280, 360
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", WIDE), ("dark", NARROW)])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [WIDE, NARROW])
 def test_axe_finds_nothing(browser: Browser, tmp_path: Path, scheme: str, width: int) -> None:
     manifest = read_manifest()
     tables = {name: from_contract(name, manifest) for name in QUESTION_TABLES}
