@@ -127,7 +127,9 @@ def test_a_run_that_is_cancelled_leaves_nobody_at_work_in_the_database(
     def cancel(*_: object) -> None:
         raise Cancelled
 
-    run = _run(tmp_path, "select count(*) as n from range(10000000000) a", monkeypatch)
+    run = _run(
+        tmp_path, "select count(*) as n from range(10000000000) a, range(1000000) b", monkeypatch
+    )
     before = signal.signal(signal.SIGTERM, cancel)
     timer = threading.Timer(2, lambda: os.kill(os.getpid(), signal.SIGTERM))
     timer.start()
