@@ -72,7 +72,9 @@ class Backfill:
         """Write the file, at once or not at all."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = self.path.with_suffix(".unfinished")
-        unfinished.write_text(json.dumps([asdict(piece) for piece in self.pieces]), "utf-8")
+        unfinished.write_text(
+            json.dumps([asdict(piece) for piece in self.pieces]), encoding="utf-8"
+        )
         unfinished.replace(self.path)
 
 
@@ -106,7 +108,7 @@ def resumed_backfill(settings: Settings) -> Backfill:
 def _read(settings: Settings) -> Backfill | None:
     path = backfill_path(settings)
     try:
-        rows = json.loads(path.read_text("utf-8"))
+        rows = json.loads(path.read_text(encoding="utf-8"))
         return Backfill(path, [Piece(**row) for row in rows])
     except FileNotFoundError:
         return None

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 import pytest
+from deltalake import DeltaTable
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published import left_tables
@@ -19,7 +20,7 @@ from kpi_platform.settings import Settings
 from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.maintenance import maintain
-from kpi_platform.storage.lake.table_states import is_same_but_for_upkeep, state_of
+from kpi_platform.storage.lake.table_states import TableState, is_same_but_for_upkeep, state_of
 
 TABLES = [Publication("kpi_daily", "date", "date"), Publication("kpi_values", "date", "period")]
 NAMES = ["kpi_daily", "kpi_values"]
@@ -133,11 +134,46 @@ def test_upkeep_makes_no_other_state(world: World) -> None:
     done = list(maintain(world.parts.lake, timedelta(hours=1)))
     assert not [item.error for item in done if item.error]
     after = state_of(world.table("kpi_daily"))
-    assert before is not None and after is not None and after.files != before.files
+    assert before is not None and after is not None
+    assert is_same_but_for_upkeep(world.table("kpi_daily"), before, after)
     assert world.publish() == []
     # The note has followed: what upkeep did need not be in the log any more.
     world.build(9, 9)
     assert world.publish() == []
+
+
+@pytest.fixture
+def merged(tmp_path: Path) -> tuple[str, TableState, TableState]:
+    """A table, and its states before and after its files were merged."""
+    uri = str(tmp_path / "table")
+    for number in range(3):
+        pl.DataFrame({"number": [number]}).write_delta(uri, mode="append")
+    before = state_of(uri)
+    DeltaTable(uri).optimize.compact()
+    after = state_of(uri)
+    assert before is not None and after is not None and after.files != before.files
+    return uri, before, after
+
+
+def test_a_table_whose_files_were_merged_is_the_same(
+    merged: tuple[str, TableState, TableState],
+) -> None:
+    uri, before, after = merged
+    assert is_same_but_for_upkeep(uri, before, after)
+    pl.DataFrame({"number": [3]}).write_delta(uri, mode="append")
+    changed = state_of(uri)
+    assert changed is not None and not is_same_but_for_upkeep(uri, before, changed)
+
+
+def test_a_log_that_tells_no_more_is_another_state(
+    merged: tuple[str, TableState, TableState],
+) -> None:
+    uri, before, after = merged
+    DeltaTable(uri).create_checkpoint()
+    for entry in sorted(Path(uri, "_delta_log").glob("*.json"))[:-1]:
+        entry.unlink()
+    assert state_of(uri) == after
+    assert not is_same_but_for_upkeep(uri, before, after)
 
 
 def restored(world: World, table: str) -> None:
@@ -176,22 +212,6 @@ def test_a_run_that_was_killed_before_its_note_publishes_once_more(
         publish_changes(world.parts, TABLES)
     assert world.publish() == NAMES
     assert world.publish() == []
-
-
-def test_a_log_that_tells_no_more_is_another_state(world: World) -> None:
-    for day in range(2, 7):
-        world.build(day, day)
-        world.publish()
-    uri = world.table("kpi_daily")
-    known = state_of(uri)
-    list(maintain(world.parts.lake, timedelta(hours=1)))
-    now = state_of(uri)
-    assert known is not None and now is not None
-    assert is_same_but_for_upkeep(uri, known, now)
-    for entry in sorted(Path(uri, "_delta_log").glob("*.json"))[:-1]:
-        entry.unlink()
-    assert state_of(uri) == now
-    assert not is_same_but_for_upkeep(uri, known, now)
 
 
 def test_marts_that_wait_or_were_never_built_publish_nothing(world: World) -> None:
