@@ -26,12 +26,18 @@ TABLES = [Publication("kpi_daily", "date", "date"), Publication("kpi_values", "d
 NAMES = ["kpi_daily", "kpi_values"]
 
 
+def platform_on(home: Path, lake: Path) -> Platform:
+    """A platform with its KPI database in its home, whatever the environment says, on a lake."""
+    warehouse = home / "warehouse.duckdb"
+    return Platform(Settings(home=home, lake_uri=str(lake), warehouse_path=warehouse))
+
+
 class World:
     """A platform whose marts are set by hand: a figure per day, complete."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
-        self.parts = Platform(Settings(home=home, lake_uri=str(home / "lake")))
+        self.parts = platform_on(home, home / "lake")
         with self._database() as con:
             con.execute("create schema marts")
             con.execute("create table marts.kpi_daily (date date, dau double, is_complete bool)")
@@ -109,7 +115,7 @@ def test_the_same_version_numbers_with_other_files_are_another_state(world: Worl
     world.publish()
     world.put_back("of day 1")
     # As many commits as before, by a database of its own.
-    other = Platform(Settings(home=world.home / "other", lake_uri=str(world.home / "lake")))
+    other = platform_on(world.home / "other", world.home / "lake")
     lakes = shutil.ignore_patterns("lake", "of*", "other")
     shutil.copytree(world.home, other.settings.home, ignore=lakes)
     with connect(other.settings.warehouse_file) as con:
@@ -121,8 +127,7 @@ def test_the_same_version_numbers_with_other_files_are_another_state(world: Worl
 
 def test_a_lake_that_was_moved_is_the_same(world: World) -> None:
     shutil.move(world.home / "lake", world.home / "moved")
-    moved = Platform(Settings(home=world.home, lake_uri=str(world.home / "moved")))
-    report = publish_changes(moved, TABLES)
+    report = publish_changes(platform_on(world.home, world.home / "moved"), TABLES)
     assert (report.done, report.others) == ([], [])
 
 

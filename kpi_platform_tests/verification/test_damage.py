@@ -187,6 +187,7 @@ def test_the_commands_say_it_and_mend_it(folder: Path, monkeypatch: pytest.Monke
 
 
 def test_published_tables_are_compared_with_their_marts_and_copied_anew(tmp_path: Path) -> None:
+    (tmp_path / "sources.yaml").write_text("studios: []\n")
     platform = new_platform(tmp_path, tmp_path / "landing", tmp_path / "sources.yaml")
     path, table = platform.settings.warehouse_file, "published/kpi_daily"
     with connect(path) as con:
