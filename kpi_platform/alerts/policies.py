@@ -10,7 +10,7 @@ and tell nothing. https://docs.dagster.io/guides/observe/alerts/yaml-reference
 from collections.abc import Mapping
 from typing import Annotated
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kpi_platform.alerts.found_in_restatements import Limit
 from kpi_platform.alerts.incidents import Incident
@@ -18,7 +18,7 @@ from kpi_platform.delivery.destinations import MailService, Service
 from kpi_platform.schemas.findings import KINDS
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.source_values import Name, Strict
-from kpi_platform.schemas.yaml_lines import YamlError, line_of, load
+from kpi_platform.schemas.yaml_lines import YamlError, parse
 
 _BY_CHECKS = (
     *("check_failed", "files_held", "schema_drifted", "attribute_silent", "source_silent"),
@@ -178,19 +178,9 @@ class Alerts(Strict):
 def parse_alerts(text: str, name: str) -> Alerts:
     """Parse the YAML text of a file called `name`. Raises PoliciesError."""
     try:
-        data, tree = load(text)
+        return parse(Alerts, text, name)
     except YamlError as error:
-        where = f" line {error.line}" if error.line else ""
-        raise PoliciesError(f"KPI_ALERTS: {name}{where}: {error}") from None
-    try:
-        return Alerts.model_validate(data if data is not None else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        line = line_of(tree, first["loc"])
-        said = first["msg"].removeprefix("Value error, ")
-        where = f" line {line}" if line else ""
-        raise PoliciesError(f"KPI_ALERTS: {name}{where}: {field}: {said}") from None
+        raise PoliciesError(f"KPI_ALERTS: {error}") from None
 
 
 def _is(event: str, incident: Incident) -> bool:

@@ -9,14 +9,14 @@ from functools import cached_property
 from typing import Literal
 
 import polars as pl
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from kpi_platform.schemas.file_names import Format
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.source_connections import Connection
 from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
 from kpi_platform.schemas.source_values import Strict
-from kpi_platform.schemas.yaml_lines import YamlError, line_of, load
+from kpi_platform.schemas.yaml_lines import YamlError, parse
 
 UNASSIGNED = "unassigned"
 NO_SERVICES = pl.DataFrame(schema={"service_name": pl.String, "version_order": pl.String})
@@ -262,19 +262,9 @@ def parse_sources(text: str, name: str) -> Sources:
     Raises SourcesError naming the line, and the field where the content is wrong.
     """
     try:
-        data, tree = load(text)
+        return parse(Sources, text, name, _said)
     except YamlError as error:
-        where = f" line {error.line}" if error.line else ""
-        raise SourcesError(f"KPI_SOURCES: {name}{where}: {error}") from None
-    try:
-        return Sources.model_validate(data if data is not None else {})
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        said = _said(first["type"], first["msg"])
-        line = line_of(tree, first["loc"])
-        where = f" line {line}" if line else ""
-        raise SourcesError(f"KPI_SOURCES: {name}{where}: {field}: {said}") from None
+        raise SourcesError(f"KPI_SOURCES: {error}") from None
 
 
 def _said(kind: str, message: str) -> str:

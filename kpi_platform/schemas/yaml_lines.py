@@ -1,12 +1,17 @@
 """YAML whose mistakes can be found: duplicate names refused, every field's line known.
 
-Belongs here: reading YAML text and the line of a path in it. Does not: what the content means.
+Belongs here: reading YAML text, the line of a path in it, and where a model's content is wrong.
+Does not: what the content means.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import yaml
+from pydantic import BaseModel, ValidationError
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class _Loader(yaml.SafeLoader):
@@ -29,6 +34,37 @@ class YamlError(ValueError):
     def __init__(self, problem: str, line: int | None) -> None:
         super().__init__(problem)
         self.line = line
+
+
+def plain_words(kind: str, message: str) -> str:
+    """A mistake of pydantic in the words of whoever raised it."""
+    return message.removeprefix("Value error, ")
+
+
+def parse(
+    model: type[Model], text: str, name: str, say: Callable[[str, str], str] = plain_words
+) -> Model:
+    """The content of a YAML file called `name`; an empty file has no fields.
+
+    Raises YamlError whose words name file, line, and the field where the content is wrong: `say`
+    words a mistake of a kind of pydantic's.
+    """
+    try:
+        data, tree = load(text)
+    except YamlError as error:
+        raise YamlError(f"{_place(name, error.line)}: {error}", error.line) from None
+    try:
+        return model.model_validate(data if data is not None else {})
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"]) or "file"
+        line = line_of(tree, first["loc"])
+        said = say(first["type"], first["msg"])
+        raise YamlError(f"{_place(name, line)}: {field}: {said}", line) from None
+
+
+def _place(name: str, line: int | None) -> str:
+    return f"{name} line {line}" if line else name
 
 
 def load(text: str) -> tuple[object, yaml.Node | None]:
