@@ -97,7 +97,11 @@ def _parse(target: Path, settings: Settings) -> None:
         raise DbtProjectError(f"dbt parse failed: {said.strip()}")
 
 
+@cache
 def read_manifest() -> dict[str, Any]:
-    """The current manifest. Raises DbtProjectError if dbt cannot parse the project."""
+    """The current manifest, read once: nobody changes it.
+
+    Raises DbtProjectError if dbt cannot parse the project.
+    """
     manifest: dict[str, Any] = json.loads(ensure_manifest().read_text(encoding="utf-8"))
     return manifest
