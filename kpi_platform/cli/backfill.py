@@ -22,7 +22,7 @@ from kpi_platform.backfill.plan import Plan, PlannedHour, pieces_of, plan_backfi
 from kpi_platform.cli.terminal import say, say_json
 from kpi_platform.cli.typed_hours import typed_hour
 from kpi_platform.engine.platform import Platform
-from kpi_platform.orchestration.partitions import HOUR, key_of
+from kpi_platform.orchestration.partitions import HOUR, key_of, range_name
 from kpi_platform.settings import load_settings
 
 backfill_app = typer.Typer(
@@ -159,7 +159,6 @@ def _lines(found: Plan) -> Iterator[str]:
 
 
 def _range_line(reason: str, hours: list[PlannedHour]) -> str:
-    first, last = key_of(hours[0].hour), key_of(hours[-1].hour)
-    name = first if first == last else f"{first}...{last}"
+    name = range_name(hours[0].hour, hours[-1].hour)
     errors = sorted({item.error for item in hours if item.error})
     return f"{name}: {reason}{f': {errors[0]}' if errors else ''}"

@@ -106,6 +106,11 @@ def key_of(hour: datetime) -> str:
     return hour.strftime(PARTITION_FORMAT)
 
 
+def range_name(first: datetime, last: datetime) -> str:
+    """The partition key of an hour, or the keys of a range's first and last as `A...B`."""
+    return key_of(first) if first == last else f"{key_of(first)}...{key_of(last)}"
+
+
 def fold_ranges(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:
     """Neighbouring hours as (first, last) ranges, in order; repeats count once."""
     ranges: list[tuple[datetime, datetime]] = []

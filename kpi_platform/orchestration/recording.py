@@ -25,7 +25,7 @@ from kpi_platform.engine.hour_ledger import HourFigures, errors_of_failed_hours,
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.engine.run_report import Measured, RunReport, hour_values
 from kpi_platform.orchestration.dagster_internals import already_recorded, keys_of_run
-from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of
+from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.orchestration.resources import require_hours
 from kpi_platform.orchestration.run_reports import tell_reports
 from kpi_platform.schemas.hidden_secrets import hide_secrets
@@ -262,6 +262,6 @@ def _end_red(context: dg.AssetExecutionContext, failed: Mapping[datetime, str]) 
 def _named(hours: Iterable[datetime]) -> str:
     """Hours as ranges, no longer than a tag may be."""
     ranges = fold_ranges(list(hours))
-    names = [key_of(a) if a == b else f"{key_of(a)}...{key_of(b)}" for a, b in ranges]
+    names = [range_name(*pair) for pair in ranges]
     shown = ",".join(names) or _NO_HOURS
     return shown if len(shown) <= _TAG_LENGTH else f"{shown[:_TAG_LENGTH]}..."

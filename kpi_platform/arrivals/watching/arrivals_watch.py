@@ -14,7 +14,7 @@ import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
 from kpi_platform.engine.file_ledger import CURRENT
-from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of
+from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Kind, Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -61,11 +61,6 @@ class HourRange:
 
     name: str
     fingerprint: str
-
-
-def range_name(first: datetime, last: datetime) -> str:
-    """The partition key of an hour, or the keys of a range's first and last as `A...B`."""
-    return key_of(first) if first == last else f"{key_of(first)}...{key_of(last)}"
 
 
 def window_hours(now: datetime, look_back_hours: int, start: datetime) -> list[datetime]:

@@ -11,7 +11,6 @@ import dagster as dg
 from kpi_platform.arrivals.watching.arrivals_watch import (
     hours_due,
     hours_that_ran,
-    range_name,
     split_ranges,
 )
 from kpi_platform.arrivals.watching.landing_listing import (
@@ -25,6 +24,7 @@ from kpi_platform.arrivals.watching.landing_listing import (
 from kpi_platform.arrivals.watching.missing_files import held_hours, note_missing_of_all
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.partitions import range_name
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.landing.landing import LandingError
 
