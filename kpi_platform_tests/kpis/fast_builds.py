@@ -17,13 +17,16 @@ from typing import Any
 
 import duckdb
 from dbt.adapters.factory import get_adapter, register_adapter, reset_adapters
-from dbt.clients.jinja import get_rendered
 from dbt.config.runtime import RuntimeConfig
 from dbt.context.providers import generate_runtime_macro_context, generate_runtime_model_context
-from dbt.flags import set_from_args
 from dbt.mp_context import get_mp_context
+from dbt_common.clients.jinja import get_environment
 from dbt_common.context import set_invocation_context
+from dbt_common.events.event_manager import TestEventManager
+from dbt_common.events.event_manager_client import ctx_set_event_manager, get_event_manager
+from jinja2 import Template
 
+from dbt import flags
 from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform.kpis.load import load
 from kpi_platform.storage.kpi_database.embedded import (
@@ -40,14 +43,39 @@ from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 _NOT_COMPARED = "affected_"
 
 
+class Engine:
+    """dbt's adapter, and what dbt makes of a model whatever the warehouse holds: made once."""
+
+    def __init__(self, adapter: Any, config: RuntimeConfig) -> None:
+        self.adapter = adapter
+        self._config = config
+        self._contexts: dict[tuple[str, bool], dict[str, Any]] = {}
+        self._columns: dict[str, str] = {}
+
+    def context(self, node: Any, *, full_refresh: bool) -> dict[str, Any]:
+        """The names that a model's text may use."""
+        key = (node.unique_id, full_refresh)
+        if key not in self._contexts:
+            _set_flags(full_refresh)
+            self._contexts[key] = generate_runtime_model_context(
+                node, self._config, parsed_project()
+            )
+        return self._contexts[key]
+
+    def columns(self, node: Any, table: Any) -> str:
+        """The columns of a model's table, which every build makes alike."""
+        if node.name not in self._columns:
+            columns = self.adapter.get_columns_in_relation(table)
+            self._columns[node.name] = ", ".join(column.quoted for column in columns)
+        return self._columns[node.name]
+
+
 class FastBuild:
     """An emptied warehouse; `changed` models have another text than the project's."""
 
-    def __init__(
-        self, adapter: Any, config: RuntimeConfig, changed: Mapping[str, tuple[str, str]]
-    ) -> None:
-        self._adapter = adapter
-        self._config = config
+    def __init__(self, engine: "Engine", changed: Mapping[str, tuple[str, str]]) -> None:
+        self._engine = engine
+        self._adapter = adapter = engine.adapter
         self._changed = changed
         self._is_new = True
         self._con: duckdb.DuckDBPyConnection = (
@@ -60,6 +88,8 @@ class FastBuild:
             self._con.execute(f"create schema {schema}")
         for seed in (PROJECT / "seeds").glob("*.csv"):
             self._con.execute(f"create table staging.{seed.stem} as from read_csv('{seed}')")
+        # What dbt believes to be there is of another build.
+        adapter.cache.clear()
 
     @property
     def connection(self) -> duckdb.DuckDBPyConnection:
@@ -90,6 +120,9 @@ class FastBuild:
                 self._replace_affected(node)
             elif node.config.materialized == "table":
                 self._create(node, self._rendered(node))
+        if fresh:
+            # Every model is there now, and stays.
+            self._adapter.cache.clear()
         if not is_finished:
             return
         self._is_new = False
@@ -130,35 +163,56 @@ class FastBuild:
         self._con.execute(f"create or replace {kind} {node.schema}.{node.name} as {text}")
 
     def _replace_affected(self, node: Any) -> None:
-        set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=False), None)
-        context = self._context(node)
         query = f"(\n{self._rendered(node)}\n)"
+        context = self._engine.context(node, full_refresh=False)
         target = context["this"]
-        columns = ", ".join(each.quoted for each in self._adapter.get_columns_in_relation(target))
-        replace = context["replace_affected"](target, columns, query)
+        replace = context["replace_affected"](target, self._engine.columns(node, target), query)
         self._adapter.commit_if_has_connection()
         # Else every build after one that failed would fail on its open transaction.
         with transaction(self._con):
             self._con.execute(replace)
 
     def _rendered(self, node: Any, *, full_refresh: bool = False) -> str:
-        set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=full_refresh), None)
         text = node.raw_code
         if node.name in self._changed:
             right, wrong = self._changed[node.name]
             assert right in text, f"{node.name} no longer says: {right}"
             text = text.replace(right, wrong)
-        # What dbt believes to be there may be of another build.
-        self._adapter.cache.clear()
+        _set_flags(full_refresh)
+        context = self._engine.context(node, full_refresh=full_refresh)
         try:
-            rendered = str(get_rendered(text, self._context(node), node))
+            return _template(text, context).render(context)
         finally:
             # What dbt asked the warehouse meanwhile began a transaction, also where it then failed.
             self._adapter.commit_if_has_connection()
-        return rendered
 
-    def _context(self, node: Any) -> dict[str, Any]:
-        return generate_runtime_model_context(node, self._config, parsed_project())
+
+class _Silence(TestEventManager):
+    """dbt's thousands of events of a build, made for logs that nobody keeps here."""
+
+    def fire_event(self, *_: Any, **__: Any) -> None:
+        return
+
+
+def _set_flags(full_refresh: bool) -> None:
+    flags.GLOBAL_FLAGS = _flags(full_refresh)
+
+
+@cache
+def _flags(full_refresh: bool) -> Any:
+    flags.set_from_args(arguments_of(Path(WAREHOUSE).parent, full_refresh=full_refresh), None)
+    return flags.GLOBAL_FLAGS
+
+
+def _template(text: str, context: dict[str, Any]) -> Template:
+    environment = get_environment()
+    names = environment.make_globals(context)
+    return Template.from_code(environment, _code(text), names)
+
+
+@cache
+def _code(text: str) -> Any:
+    return get_environment().compile(text)
 
 
 _FULL_TEXTS: dict[str, str] = {}
@@ -177,8 +231,8 @@ def fast_builds() -> Iterator[Any]:
     """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
+    _set_flags(full_refresh=False)
     arguments = arguments_of(Path(WAREHOUSE).parent, full_refresh=False)
-    set_from_args(arguments, None)
     config = RuntimeConfig.from_args(arguments)
     reset_adapters()
     register_adapter(config, get_mp_context())
@@ -186,13 +240,18 @@ def fast_builds() -> Iterator[Any]:
     adapter.set_macro_resolver(parsed_project())
     adapter.set_macro_context_generator(generate_runtime_macro_context)
 
-    def build(changed: Mapping[str, tuple[str, str]] | None = None) -> FastBuild:
-        return FastBuild(adapter, config, changed or {})
+    engine = Engine(adapter, config)
 
+    def build(changed: Mapping[str, tuple[str, str]] | None = None) -> FastBuild:
+        return FastBuild(engine, changed or {})
+
+    manager = get_event_manager()
+    ctx_set_event_manager(_Silence())
     try:
         with adapter.connection_named("laws"):
             yield build
     finally:
+        ctx_set_event_manager(manager)
         adapter.cleanup_connections()
         reset_adapters()
 
