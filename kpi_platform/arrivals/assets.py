@@ -36,7 +36,7 @@ HOURS_PER_CHUNK = 168
 
 @dg.multi_asset(
     name="raw_telemetry",
-    specs=[hourly_spec("raw_telemetry", "arrivals", [], VERSION)],
+    specs=[hourly_spec("raw_telemetry", "arrivals", VERSION)],
     check_specs=check_specs(RAW_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
@@ -59,7 +59,7 @@ def raw_telemetry(
 
 @dg.multi_asset(
     name="raw_console_feed",
-    specs=[hourly_spec("raw_console_feed", "arrivals", [], FEED_VERSION)],
+    specs=[hourly_spec("raw_console_feed", "arrivals", FEED_VERSION)],
     check_specs=check_specs(CONSOLE_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
@@ -83,8 +83,8 @@ def raw_console_feed(
 @dg.multi_asset(
     name="raw_stream_feed",
     specs=[
-        hourly_spec("raw_stream_feed", "arrivals", ["raw_studio_events"], FEED_VERSION),
-        hourly_spec("stream_stats", "arrivals", ["raw_studio_events"], FEED_VERSION),
+        hourly_spec("raw_stream_feed", "arrivals", FEED_VERSION),
+        hourly_spec("stream_stats", "arrivals", FEED_VERSION),
     ],
     check_specs=check_specs(STREAM_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -108,7 +108,7 @@ def raw_stream_feed(
 
 @dg.multi_asset(
     name="raw_studio_events",
-    specs=[hourly_spec("raw_studio_events", "arrivals", [], CAPTURE_VERSION)],
+    specs=[hourly_spec("raw_studio_events", "arrivals", CAPTURE_VERSION)],
     check_specs=check_specs(STUDIO_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

@@ -25,6 +25,7 @@ from kpi_platform.engine.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_ledger import errors_of_failed_hours
 from kpi_platform.engine.hour_steps import HourStep
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.table_order import STEPS
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.published.restatements import REACH
@@ -41,10 +42,6 @@ NO_WORK: tuple[Reason, ...] = ("held", "sealed")
 HOURS_AT_A_TIME = 24
 # As many of an asset's last hours tell how long an hour takes.
 _TELLING = 50
-_HOURLY = (
-    *("raw_telemetry", "raw_console_feed", "raw_stream_feed", "raw_studio_events"),
-    *("cleaned_events", "sessions", "user_version_history"),
-)
 
 
 @dataclass(frozen=True)
@@ -185,7 +182,7 @@ def _stale(platform: Platform, hours: Sequence[datetime]) -> set[datetime]:
 
 def seconds_of_an_hour(instance: dg.DagsterInstance) -> float | None:
     """What an hour took of late, all hourly assets together; None if none was recorded."""
-    told = [_median_seconds(instance, name) for name in _HOURLY]
+    told = [_median_seconds(instance, name) for name in STEPS]
     known = [seconds for seconds in told if seconds is not None]
     return sum(known) if known else None
 

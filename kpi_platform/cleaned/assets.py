@@ -18,16 +18,15 @@ from kpi_platform.orchestration.resources import PlatformResource
 
 ROWS_PER_CHUNK = 1_000_000
 GROUP = "cleaned"
-RAW_TABLES = ["raw_telemetry", "raw_console_feed", "raw_studio_events", "raw_stream_feed"]
 
 
 @dg.multi_asset(
     name="cleaned_events",
     specs=[
-        hourly_spec("cleaned_events", GROUP, RAW_TABLES, EVENTS_VERSION),
-        hourly_spec("quarantined_events", GROUP, RAW_TABLES, EVENTS_VERSION),
-        hourly_spec("hour_ledger", GROUP, RAW_TABLES, EVENTS_VERSION),
-        hourly_spec("table_ledger", GROUP, RAW_TABLES, EVENTS_VERSION),
+        hourly_spec("cleaned_events", GROUP, EVENTS_VERSION),
+        hourly_spec("quarantined_events", GROUP, EVENTS_VERSION),
+        hourly_spec("hour_ledger", GROUP, EVENTS_VERSION),
+        hourly_spec("table_ledger", GROUP, EVENTS_VERSION),
     ],
     check_specs=check_specs(EVENT_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
@@ -52,7 +51,7 @@ def cleaned_events(
 
 @dg.multi_asset(
     name="sessions",
-    specs=[hourly_spec("sessions", GROUP, ["cleaned_events"], SESSIONS_VERSION)],
+    specs=[hourly_spec("sessions", GROUP, SESSIONS_VERSION)],
     check_specs=check_specs(SESSION_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),
 )

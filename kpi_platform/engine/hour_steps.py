@@ -24,6 +24,7 @@ from kpi_platform.engine.hour_fingerprints import (
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_queue import TABLE as QUEUE
 from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
+from kpi_platform.engine.table_order import next_tables
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.storage.lake.damage import Damages
 from kpi_platform.storage.lake.lake import Lake, LakeError
@@ -41,15 +42,6 @@ _DAMAGE = (
     *(DeltaError, ArrowException),
 )
 
-
-# Whose hours have to follow when an hour beyond the run's own was touched.
-_NEXT = {
-    "raw_telemetry": "cleaned_events",
-    "raw_console_feed": "cleaned_events",
-    "raw_stream_feed": "cleaned_events",
-    "cleaned_events": "sessions",
-    "sessions": "user_version_history",
-}
 
 _NO_INPUT = "the table before it lacks this hour"
 
@@ -142,8 +134,9 @@ def work_through(
         done |= {report.hour for report in reports if report.is_up_to_date}
         yield [report for report in reports if report.hour in asked or report.status != "left_out"]
     if batches:
-        if step.table in _NEXT:
-            enqueue_hours(lake, _NEXT[step.table], done.intersection(waiting))
+        # An hour beyond the run's own was touched.
+        for table in next_tables(step.table):
+            enqueue_hours(lake, table, done.intersection(waiting))
         dequeue_hours(lake, step.table, batches)
 
 

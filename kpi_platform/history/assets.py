@@ -20,8 +20,8 @@ GROUP = "history"
 @dg.multi_asset(
     name="user_version_history",
     specs=[
-        hourly_spec("user_version_history", GROUP, ["sessions", "cleaned_events"], VERSION),
-        hourly_spec("user_version_intervals", GROUP, ["sessions", "cleaned_events"], VERSION),
+        hourly_spec("user_version_history", GROUP, VERSION),
+        hourly_spec("user_version_intervals", GROUP, VERSION),
     ],
     check_specs=check_specs(HISTORY_CHECKS),
     backfill_policy=dg.BackfillPolicy.single_run(),

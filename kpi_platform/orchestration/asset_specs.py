@@ -3,10 +3,9 @@
 Belongs here: what the catalogue shows of every lake table. Does not: how a table is made.
 """
 
-from collections.abc import Sequence
-
 import dagster as dg
 
+from kpi_platform.engine.table_order import MADE_OF
 from kpi_platform.orchestration.partitions import HOURLY
 from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.schemas.tables import TABLES
@@ -14,7 +13,7 @@ from kpi_platform.schemas.tables import TABLES
 OWNERS = ["team:data-engineering"]
 
 
-def hourly_spec(table: str, group: str, deps: Sequence[str], version: str) -> dg.AssetSpec:
+def hourly_spec(table: str, group: str, version: str) -> dg.AssetSpec:
     """The spec of a lake table that is replaced hour by hour."""
     contract = TABLES[table]
     keys = set(contract.keys)
@@ -31,7 +30,7 @@ def hourly_spec(table: str, group: str, deps: Sequence[str], version: str) -> dg
     ]
     return dg.AssetSpec(
         table,
-        deps=list(deps),
+        deps=list(MADE_OF[table]),
         description=(contract.schema.__doc__ or "").strip(),
         group_name=group,
         owners=OWNERS,

@@ -28,6 +28,7 @@ from kpi_platform.engine.file_ledger import HOLDING
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.hour_steps import HourReport, HourStep, work_through
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.table_order import STEPS
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import rebuild_history
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
@@ -43,7 +44,6 @@ _FILE = [*INGEST_HOUR, "source", "path"]
 _FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
 _CAPTURED = "raw_studio_events"
 _DECODED = "cleaned_events"
-_STEPS = (*_FILES, _CAPTURED, _DECODED, "sessions", "user_version_history")
 # Whose hours are forgotten when rows of a table are gone: the steps that write it.
 _WRITTEN_BY: dict[str, tuple[str, ...]] = {
     **{table: (table,) for table in (*_FILES, _CAPTURED, _DECODED, "sessions")},
@@ -56,7 +56,7 @@ _WRITTEN_BY: dict[str, tuple[str, ...]] = {
     "table_ledger": (_DECODED,),
     "session_parts": ("sessions",),
     "sightings": ("user_version_history",),
-    "hour_fingerprints": _STEPS,
+    "hour_fingerprints": STEPS,
     # Whoever waited there is not known: every hour is looked at.
     "hour_queue": (_DECODED, "raw_stream_feed"),
 }

@@ -51,8 +51,6 @@ class CaptureStep:
         self._lake = lake
         self._plan = captured_sources(sources, start_hour)
         self._ledger = CaptureLedger(lake)
-        has_streams = any(each.source.kind == "stream" for each in self._plan)
-        self._followers = ("cleaned_events", *(["raw_stream_feed"] if has_streams else []))
         self._readers = {
             each.studio.key: StudioReader(each.studio, open_warehouse) for each in self._plan
         }
@@ -105,7 +103,7 @@ class CaptureStep:
         Windows of other hours that are read again add to those hours, which are queued for the
         tables after this one.
         """
-        with closing(VersionStore(self._lake, hours, self._followers)) as store:
+        with closing(VersionStore(self._lake, hours)) as store:
             store.touch_stored([hour for hour in hours if hour not in self._known])
             errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()
