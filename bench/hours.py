@@ -10,7 +10,7 @@ from pathlib import Path
 from bench.measure import ROOT, Comparison, Work, measure
 
 HOURS = 720
-PLAYERS = 60
+PLAYERS = 200
 # What telemetry fills hour by hour. The marts are built once for a range of any length.
 TABLES = (
     "raw_telemetry",

@@ -30,7 +30,7 @@ defs = dg.Definitions([empty])
 def make(folder: Path) -> None:
     """A world of small hours, the first of them worked through, and an empty asset."""
     world = ["simulate", "--out", str(folder / "world"), "--start", START.strftime(KEY)]
-    world += ["--hours", str(HOURS + COMING), "--players", "60", "--seed", "5"]
+    world += ["--hours", str(HOURS + COMING), "--players", "200", "--seed", "5"]
     _run([_program("kpi"), *world], folder)
     (folder / "empty").mkdir()
     (folder / "empty" / "dagster.yaml").touch()

@@ -26,7 +26,7 @@ def _platform(folder: Path) -> Platform:
 @pytest.mark.slow
 def test_a_backup_restored_elsewhere_is_right_and_goes_on(tmp_path: Path) -> None:
     lost, backup, restored = (tmp_path / name for name in ("lost", "backup", "restored"))
-    simulate(lost / "world", START, len(HOURS), 40, 3)
+    simulate(lost / "world", START, len(HOURS), 120, 3)
     platform = _platform(lost)
     run_hours(platform, HOURS[:2])
     run_marts(platform)

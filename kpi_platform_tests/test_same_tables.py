@@ -32,7 +32,7 @@ EMPTY_UNTIL_LATE = HOURS[7]
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Thirty hours of the synthetic world, with everything that goes wrong in it."""
     out = tmp_path_factory.mktemp("same") / "world"
-    simulate(out, START, len(HOURS), 60, 11)
+    simulate(out, START, len(HOURS), 200, 11)
     return out
 
 
@@ -96,7 +96,7 @@ def _telemetry_alone(sources: Path, to: Path) -> Path:
 def test_the_tables_are_those_of_the_simulators_truth(tmp_path: Path) -> None:
     """Of telemetry alone; the demo holds all sources together against their truth."""
     longer = tmp_path / "world"
-    simulate(longer, START, len(LONGER), 60, 11)
+    simulate(longer, START, len(LONGER), 200, 11)
     sources = _telemetry_alone(longer / "sources.yaml", tmp_path / "sources.yaml")
     platform = new_platform(tmp_path / "home", longer / "landing", sources)
     run_hours(platform, LONGER)

@@ -162,8 +162,8 @@ def _mistakes() -> tuple[type[Exception], ...]:
 
 @app.command(epilog="Example: kpi demo --hours 24")
 def demo(
-    hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 48,
-    players: Annotated[int, typer.Option(min=1, help="Players of the small world.")] = 400,
+    hours: Annotated[int, typer.Option(min=1, help="Hours of the small world.")] = 240,
+    players: Annotated[int, typer.Option(min=1, help="Players of the small world.")] = 300,
     seed: Annotated[int, typer.Option(help="Seed of the small world.")] = 7,
     s3: Annotated[bool, typer.Option("--s3", help="On a real S3 server of its own.")] = False,
 ) -> None:

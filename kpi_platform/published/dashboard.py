@@ -164,6 +164,7 @@ def _core(
         "kpi_lists": kpi_lists(definitions, ("kpi_daily", *FEED_TABLES)),
         "descriptions": descriptions,
         "columns": {name: columns[name] for name in columns if name in inputs.tables},
+        "is_simulated": sources.is_simulated,
         "studios": studios_block(inputs.tables, _names(sources)),
         "platform_names": _PLATFORM_NAMES,
         "tables": tables_block(inputs.tables, names),

@@ -129,8 +129,12 @@ class Studio(Strict):
 
 
 class Sources(Strict):
-    """The whole file: every studio, game and source; keys and folders are unique."""
+    """The whole file: every studio, game and source; keys and folders are unique.
 
+    `is_simulated`: the files are a simulator's; pages say so instead of calling the data old.
+    """
+
+    is_simulated: bool = False
     studios: tuple[Studio, ...] = ()
 
     @model_validator(mode="after")

@@ -62,8 +62,8 @@ _WORDS: dict[str, tuple[str, ...]] = {
     "Notification": (*("sent",) * 4, *("shown",) * 3, "accepted", "dismissed"),
 }
 _PRICES = {
-    "JPY": (120, 250, 600, 1200, 2400, 6000),
-    "other": (99, 199, 499, 999, 1999, 4999),
+    "JPY": (120, 120, 250, 400, 600, 1200),
+    "other": (99, 99, 199, 299, 499, 999),
 }
 
 

@@ -32,10 +32,9 @@ _MIDDLE = (
     *("CheckpointReached",) * 30,
     *("AdViewed",) * 18,
     *("Notification",) * 11,
-    *("Issue",) * 7,
-    *("Purchase",) * 5,
+    *("Issue",) * 12,
+    *("Purchase",) * 1,
     *("SoftwareVersion",) * 2,
-    *("Crash",) * 1,
 )
 _OPENING = 5
 _OPENING_GAP_MS = 350

@@ -100,7 +100,8 @@ def _console_text(
     for game in CONSOLE_GAMES:
         truth.add(f"arcadia-{game}", number, files=1)
         for _ in range(chance.randrange(1, 5)):
-            line = _console_line(chance, hour, number, game, chance.randrange(players), truth)
+            player = chance.randrange(max(3, players // 8))
+            line = _console_line(chance, hour, number, game, player, truth)
             lines += line
     if chance.random() < 0.15:
         lines.append("Zeile ohne Sinn; für niemanden")
@@ -115,9 +116,9 @@ def _console_line(
     chance: Random, hour: datetime, number: int, game: str, player: int, truth: FeedTruth
 ) -> list[str]:
     source = f"arcadia-{game}"
-    what = chance.choice(tuple(_KINDS))
+    what = chance.choices(tuple(_KINDS), (2, 1, 5, 2))[0]
     at = hour + timedelta(seconds=chance.randrange(3600) - 600)
-    minor = chance.choice((199, 2999, 123_456)) if what == "sale" else None
+    minor = chance.choice((99, 199, 499)) if what == "sale" else None
     amount, text = None, ""
     if minor is not None:
         amount = minor / 100

@@ -57,7 +57,7 @@ def make_players(draws: Draws, players: int, start_ms: int, hours: int) -> pl.Da
     `activity` is the chance of a first session on a day; `joined_ms` (Unix, ms) is null for
     those who played before the world's start. A few per cent join every day.
     """
-    newcomers = min(0.4, 0.04 * hours / 24)
+    newcomers = min(0.5, 0.05 * hours / 24)
     place = draws.unit("country", "pid") * len(_COUNTRIES)
     joined = start_ms + (draws.unit("joined", "pid") * hours * 3_600_000).cast(pl.Int64)
     return (

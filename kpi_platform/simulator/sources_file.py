@@ -25,7 +25,8 @@ def duckdb_file(studio: str) -> dict[str, object]:
 def demo_sources_yaml(connection: Connection = duckdb_file) -> str:
     """Return the sources file of the world; it knows every landing folder but one."""
     studios = [_studio(studio, connection) for studio in STUDIOS]
-    return yaml.safe_dump({"studios": studios}, sort_keys=False, allow_unicode=True, width=100)
+    told = {"is_simulated": True, "studios": studios}
+    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _studio(studio: Studio, connection: Connection) -> dict[str, object]:

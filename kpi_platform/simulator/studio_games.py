@@ -4,7 +4,7 @@ Belongs here: the true events and when each row was last written. Does not: how 
 them down (`studio_tables.py`), and what is true in the end (`studio_truth.py`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 
@@ -12,7 +12,9 @@ HOUR_MS = 3_600_000
 # Played before the world's first hour: what a studio's tables hold when they are first read.
 HISTORY_HOURS = 36
 _MOST_PLAYERS = 400
-_SESSIONS_PER_PLAYER_HOUR = 0.06
+# Since when the oldest of its players have played.
+_OLDEST_HOURS = 240
+_SESSIONS_PER_PLAYER_HOUR = 0.012
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ GAMES = (
         ("PlayStation 5", "PlayStation 4"),
         "playstation",
         "USD",
-        (499, 999, 1999),
+        (99, 299, 999),
         "7.{n}",
     ),
     StudioGame(
@@ -102,15 +104,27 @@ def make_events(
 ) -> list[StudioEvent]:
     """All events of a game from `HISTORY_HOURS` before the world's start until its end."""
     chance = Random(f"{seed} {game.key}")  # noqa: S311 - a simulation, not a secret
-    crowd = max(3, min(players, _MOST_PLAYERS) // 5)
+    crowd = max(3, min(players, _MOST_PLAYERS) // 3)
+    joined = [chance.randrange(-_OLDEST_HOURS, hours) for _ in range(crowd)]
+    joined[0] = -_OLDEST_HOURS
     events: list[StudioEvent] = []
     for hour in range(-HISTORY_HOURS, hours):
         expected = crowd * _SESSIONS_PER_PLAYER_HOUR
         count = int(expected) + (chance.random() < expected % 1)
         for _ in range(count):
             at_ms = start_ms + hour * HOUR_MS + chance.randrange(HOUR_MS)
-            events += _session(game, chance, at_ms, hour, chance.randrange(crowd), len(events))
+            player = _player(chance, joined, hour)
+            events += _session(game, chance, at_ms, hour, player, len(events))
     return events
+
+
+def _player(chance: Random, joined: Sequence[int], hour: int) -> int:
+    """Who plays: newcomers come back as `sessions` lets them, with an interest that falls."""
+    while True:
+        player = chance.randrange(len(joined))
+        age_days = (hour - joined[player]) / 24
+        if age_days >= 0 and chance.random() < 1 / (1 + 3 * age_days) ** 0.5:
+            return player
 
 
 def _session(
@@ -119,14 +133,14 @@ def _session(
     """A session: signed in, a version told, now and then something bought, and an end."""
     session = f"{game.key}-{first}-{chance.randrange(1 << 32):08x}"
     device = game.devices[player % len(game.devices)]
-    version = game.version.format(n=max(0, (hour + HISTORY_HOURS + player % 7) // 20))
+    version = game.version.format(n=max(0, (hour + HISTORY_HOURS + player % 7) // 60))
     length_ms = chance.randrange(3, 90) * 60_000
     is_ended = chance.random() < 0.9
     told: list[tuple[str, int, dict[str, object]]] = [
         ("SessionStart", 0, {}),
         ("SoftwareVersion", 1_500, {"version": version, "device": device}),
     ]
-    if chance.random() < 0.25:
+    if chance.random() < 0.06:
         price = chance.choice(game.prices_minor)
         bought: dict[str, object] = {
             "amount_minor": price,

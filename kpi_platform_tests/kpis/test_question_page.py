@@ -12,7 +12,7 @@ from kpi_platform_tests.whole_platform import new_platform, run_hours, run_marts
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 # As `kpi demo` has them.
-HOURS, PLAYERS, SEED = 48, 400, 7
+HOURS, PLAYERS, SEED = 240, 300, 7
 
 
 def test_there_is_an_example_of_every_question() -> None:

@@ -58,7 +58,7 @@ def test_a_world_and_its_late_hour_are_published_alike(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:
     world = tmp_path / "world"
-    simulate(world, START, len(HOURS), 60, 11)
+    simulate(world, START, len(HOURS), 200, 11)
     embedded = new_platform(tmp_path / "duckdb", world / "landing", world / "sources.yaml")
     server = postgres_server.create_database("world")
 

@@ -17,4 +17,4 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def world(tmp_path_factory: pytest.TempPathFactory) -> SimulationSummary:
     """48 hours of 400 players."""
     out: Path = tmp_path_factory.mktemp("world")
-    return simulate(out / "w", START, hours=48, players=400, seed=7)
+    return simulate(out / "w", START, hours=48, players=1200, seed=7)

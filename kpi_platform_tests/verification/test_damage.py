@@ -42,7 +42,7 @@ STORED = [table for table in REBUILT if table not in _EMPTY]
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three hours of a small world with studios and feeds, processed."""
     folder = tmp_path_factory.mktemp("damage")
-    simulate(folder / "world", START, len(HOURS), 40, 5)
+    simulate(folder / "world", START, len(HOURS), 120, 5)
     run_hours(_platform(folder), HOURS)
     return folder
 

@@ -47,7 +47,7 @@ TAMPERED = {
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Ten hours of a small world, processed in no good order and partly twice."""
     folder = tmp_path_factory.mktemp("verify")
-    simulate(folder / "world", START, len(HOURS), 200, 5)
+    simulate(folder / "world", START, len(HOURS), 500, 5)
     platform = _platform(folder)
     run_hours(platform, HOURS[6:])
     for hour in reversed(HOURS[:7]):

@@ -41,7 +41,8 @@ function age(ms) {
 
 function sayAge() {
   const until = core.now ? Date.parse(core.now) : null, old = until ? Date.now() - until : 0;
-  byId("as-of").replaceChildren(until ? `Data until ${hourText(until)} UTC` : "No hour has been processed yet", until && old > 0 ? h("span", { class: old > 6 * 3600000 ? "stale" : "" }, ` · ${age(old)} old`) : "");
+  const said = core.is_simulated ? h("span", {}, " · a simulated world") : old > 0 ? h("span", { class: old > 6 * 3600000 ? "stale" : "" }, ` · ${age(old)} old`) : "";
+  byId("as-of").replaceChildren(until ? `Data until ${hourText(until)} UTC` : "No hour has been processed yet", until ? said : "");
   byId("foot").textContent = `Built ${hourText(Date.parse(core.built_at))} UTC. One file, no network: keep it, send it, open it anywhere.`;
 }
 

@@ -33,7 +33,7 @@ def completeness(platform: Platform, number: int) -> dict[tuple[str, str], bool]
 @pytest.mark.slow
 def test_a_studio_switched_off_waits_alone_and_heals(memory_path: Path) -> None:
     world = memory_path / "world"
-    simulate(world, START, HOURS, 200, 5)
+    simulate(world, START, HOURS, 500, 5)
     platform = new_platform(memory_path / "home", world / "landing", world / "sources.yaml")
     run_hours(platform, [hour(n) for n in range(OFF.start)])
     file = world / "warehouses" / "kumo.duckdb"
