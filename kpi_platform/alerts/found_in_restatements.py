@@ -6,25 +6,17 @@ One publication is one incident, told once, however many figures one corrected h
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
 from kpi_platform.alerts.incidents import Look
 from kpi_platform.schemas.findings import Finding
+from kpi_platform.schemas.restatement_limits import Limit, is_beyond
 from kpi_platform.storage.lake.lake import Lake
 
 _TABLE = "kpi_restatements"
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A restatement is told if it is of this share of the value and of so many units, at least."""
-
-    share: float = 0.02
-    units: float = 5.0
 
 
 def look_at_restatements(
@@ -41,19 +33,10 @@ def look_at_restatements(
     if newest is None or mark is None or newest <= mark:
         return [], newest or mark
     found = rows.filter(pl.col("restated_at") > mark).collect()
-    told = found.filter(_is_beyond(limit))
+    told = found.filter(is_beyond(limit))
     parts = told.partition_by("restated_at", maintain_order=True)
     findings = tuple(_finding(part) for part in parts)
     return [Look(findings, "figure_restated")] if findings else [], newest
-
-
-def _is_beyond(limit: Limit) -> pl.Expr:
-    """A rate has no units worth counting: of values up to 1 only the share is looked at."""
-    old, new = pl.col("old_value"), pl.col("new_value").fill_null(0.0)
-    change = (new - old.fill_null(0.0)).abs()
-    is_rate = (old.abs().fill_null(0.0) <= 1) & (new.abs() <= 1)
-    is_large = (change >= limit.units) | is_rate
-    return is_large & ((change >= limit.share * old.abs()) | old.is_null())
 
 
 def _finding(rows: pl.DataFrame) -> Finding:

@@ -12,11 +12,11 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from kpi_platform.alerts.found_in_restatements import Limit
 from kpi_platform.alerts.incidents import Incident
 from kpi_platform.delivery.destinations import MailService, Service
 from kpi_platform.schemas.findings import KINDS
 from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.restatement_limits import Limit
 from kpi_platform.schemas.source_values import Name, Strict
 from kpi_platform.schemas.yaml_lines import YamlError, parse
 
