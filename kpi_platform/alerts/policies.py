@@ -14,6 +14,8 @@ from pydantic import Field, field_validator, model_validator
 
 from kpi_platform.alerts.incidents import Incident
 from kpi_platform.delivery.destinations import MailService, Service
+from kpi_platform.reports.recipients import SUBSCRIBED
+from kpi_platform.reports.report_settings import Reports
 from kpi_platform.schemas.findings import KINDS
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.restatement_limits import Limit
@@ -137,13 +139,13 @@ class Policy(Strict):
 
 class Alerts(Strict):
     """The file. `email_service`: how mail leaves. `heartbeat_hour`: the hour of the day (UTC) from
-    which on the day's heartbeat is sent. `reports`: recipients of reports, read elsewhere."""
+    which on the day's heartbeat is sent. `reports`: who gets daily reports."""
 
     alert_policies: tuple[Policy, ...] = ()
     email_service: MailService | None = None
     heartbeat_hour: Annotated[int, Field(ge=0, le=23)] = 7
     runbook_url: str = ""
-    reports: object = None
+    reports: Reports | None = None
 
     @field_validator("alert_policies")
     @classmethod
@@ -156,9 +158,20 @@ class Alerts(Strict):
 
     @model_validator(mode="after")
     def _mail_can_leave(self) -> "Alerts":
-        mails = [p for p in self.alert_policies if p.notification_service.email is not None]
+        recipients = self.reports.recipients if self.reports else ()
+        mails = [p.name for p in self.alert_policies if p.notification_service.email is not None]
+        mails += [r.name for r in recipients if r.notification_service.email is not None]
         if mails and self.email_service is None:
-            raise ValueError(f"email_service is missing: the policy {mails[0].name!r} sends mail")
+            raise ValueError(f"email_service is missing: {mails[0]!r} sends mail")
+        return self
+
+    @model_validator(mode="after")
+    def _routes_once(self) -> "Alerts":
+        recipients = self.reports.recipients if self.reports else ()
+        routes = {SUBSCRIBED, *(recipient.route for recipient in recipients)}
+        for policy in self.alert_policies:
+            if policy.name in routes:
+                raise ValueError(f"{policy.name!r} is a policy and what reports are sent under")
         return self
 
     @property

@@ -52,6 +52,7 @@ MISTAKES = (
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
     "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
+    "reports": ("reports", "reports_app", "Who gets the daily report."),
     "backfill": (
         "backfill",
         "backfill_app",

@@ -11,15 +11,22 @@ from kpi_platform.delivery.destinations import Apprise, MailService, Service, We
 from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.http import post_json
 from kpi_platform.delivery.mail import mail_of, send_mail
-from kpi_platform.delivery.messages import Message
+from kpi_platform.delivery.messages import Letter, Message
 from kpi_platform.delivery.slack import send_to_slack
 from kpi_platform.settings import secret
 
 
 def send(
-    service: Service, mail: MailService | None, recipient: str, message: Message, thread: str
+    service: Service,
+    mail: MailService | None,
+    recipient: str,
+    message: Message,
+    thread: str,
+    letter: Letter | None = None,
 ) -> str:
     """Send it; what names its thread for the messages that follow, or nothing.
+
+    `letter`: what a mail of it carries besides.
 
     Raises DeliveryError.
     """
@@ -28,7 +35,7 @@ def send(
     if service.email is not None:
         if mail is None:
             raise DeliveryError("email_service is not set in KPI_ALERTS", is_lasting=True)
-        send_mail(mail, mail_of(message, mail.sender, recipient))
+        send_mail(mail, mail_of(message, mail.sender, recipient, letter))
     elif service.url is not None:
         _to_web(service.url, message)
     elif service.apprise is not None:

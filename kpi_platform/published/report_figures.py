@@ -52,9 +52,9 @@ class Series:
 class ReportFigures:
     """Everything that a daily report says. `day` is None before a day is complete.
 
-    `portfolio`: of everything that is told of; `studios`: its parts, which are games if `studio`, a
-    name, is not blank. `missing`: what the day waits for; `corrections`: what was told and is
-    otherwise now: both are said before all else.
+    `portfolio`: of everything that is told of; `studios`: its parts, which are games if it is of
+    one studio alone: `studio` is its name, `studio_key` its key. `missing`: what the day waits for;
+    `corrections`: what was told and is otherwise now: both are said before all else.
     """
 
     day: date | None
@@ -64,6 +64,7 @@ class ReportFigures:
     series: tuple[Series, ...]
     attention: tuple[str, ...]
     studio: str = ""
+    studio_key: str = "all"
     missing: str = ""
     corrections: tuple[str, ...] = ()
 
@@ -88,7 +89,8 @@ def report_figures(
         newest = total.filter("is_complete")["date"].max()
         day = newest if isinstance(newest, date) else None
     if rows is None or total is None or day is None:
-        return ReportFigures(day, now, (), (), (), tuple(_ledger_attention(ledger)))
+        attention = tuple(_ledger_attention(ledger))
+        return ReportFigures(day, now, (), (), (), attention, studio_key=studio)
     is_one = studio != "all"
     total = _told(total, studio, "all", tables) if is_one else total
     parts = sorted(set(rows["game" if is_one else "studio"]) - {"all"})
@@ -109,6 +111,7 @@ def report_figures(
             if kpi.kpi in rows.columns
         ),
         tuple(_attention(tables, ledger, day, studio)),
+        studio_key=studio,
     )
 
 
