@@ -18,6 +18,7 @@ from kpi_platform.alerts.alert_pass import (
     read_marks,
     write_marks,
 )
+from kpi_platform.alerts.found_in_restatements import restated_at
 from kpi_platform.alerts.incident_words import title
 from kpi_platform.alerts.incidents import Incident, Look
 from kpi_platform.alerts.policies import Alerts, PoliciesError, parse_alerts
@@ -137,7 +138,8 @@ def _write_down(places: Places, alerts: Alerts, at: datetime) -> None:
         known = read_entries(lake, [incident.incident_id for incident in incidents])
         sources = places.parts.sources.frame()
         studios = dict(sources.select("source", "studio").iter_rows())
-        world = World(studios, places.groups)
+        restated = {i.key.check for i in incidents if i.key.kind == "figure_restated"}
+        world = World(studios, places.groups, restated_at(lake, restated))
         write_entries(lake, entries_due(alerts, incidents, known, world, since, at))
     complete = str(json.loads(marks.get("freshness") or "{}").get("complete", ""))
     still_open = [incident for incident in incidents if incident.is_open]

@@ -103,6 +103,11 @@ class Options(Strict):
     restatement_share: Annotated[float, Field(ge=0)] = Limit.share
     restatement_units: Annotated[float, Field(ge=0)] = Limit.units
 
+    @property
+    def limit(self) -> Limit:
+        """The least restatement that is told."""
+        return Limit(self.restatement_share, self.restatement_units)
+
 
 class Policy(Strict):
     """One policy. Without targets it is about everything."""
@@ -122,6 +127,12 @@ class Policy(Strict):
             if event not in _EVENTS and event not in KINDS and event != "ALL":
                 raise ValueError(f"{event!r} is no event; ours are ALL, {', '.join(KINDS)}")
         return events
+
+    @property
+    def studios(self) -> tuple[str, ...]:
+        """The studios that it is about; none if it is about more than studios."""
+        targets = [target.studio_target for target in self.alert_targets]
+        return tuple(each.studio for each in targets if each) if all(targets) else ()
 
     def wants(self, incident: Incident, studio: str, groups: Mapping[str, str]) -> bool:
         """Whether it is to tell the incident, which is of this studio (`all`: of every one).
@@ -181,11 +192,8 @@ class Alerts(Strict):
 
     def limit(self) -> Limit:
         """The least restatement that any policy tells; by default what the semantics say."""
-        options = [policy.policy_options for policy in self.enabled] or [Options()]
-        return Limit(
-            min(each.restatement_share for each in options),
-            min(each.restatement_units for each in options),
-        )
+        limits = [policy.policy_options.limit for policy in self.enabled] or [Limit()]
+        return Limit(min(each.share for each in limits), min(each.units for each in limits))
 
 
 def parse_alerts(text: str, name: str) -> Alerts:
