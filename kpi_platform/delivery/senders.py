@@ -5,6 +5,7 @@ tried again (`outbox.py`).
 """
 
 import importlib
+import logging
 from dataclasses import asdict
 
 from kpi_platform.delivery.destinations import Apprise, MailService, Service, Web
@@ -63,6 +64,8 @@ def _by_apprise(apprise: Apprise, message: Message) -> None:
         raise DeliveryError(
             "apprise is not installed: pip install 'kpi-platform[apprise]'", is_lasting=True
         ) from None
+    # It would log the address, which is secret, where it cannot make sense of it.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     url = secret(apprise.url_env)
     if url is None:
         raise DeliveryError(f"{apprise.url_env} is not set", is_lasting=True)

@@ -74,6 +74,34 @@ def web_server(*answers: Answer) -> Iterator[WebServer]:
         thread.join()
 
 
+@contextmanager
+def form_server(*answers: tuple[int, str]) -> Iterator[int]:
+    """The port of a server that answers each POST, whatever it is, with the next of `answers`."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            status, body = left.pop(0)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 class MailServer:
     """Keeps mails and the logins; `refusals`: answers to RCPT, one after the other."""
 
