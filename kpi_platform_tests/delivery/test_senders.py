@@ -264,7 +264,7 @@ def test_apprise_reaches_its_hundred_services(
     assert body["title"] == MESSAGE.subject.strip()
     assert "kpi removals list" in body["message"]
     assert "planted" not in str(error.value) and not error.value.is_lasting
-    monkeypatch.setenv("ELSEWHERE", "absent-service://planted")
+    monkeypatch.setenv("ELSEWHERE", "xyzzy://planted")
     with pytest.raises(DeliveryError, match="apprise knows no such service") as error:
         send(to, None, "", MESSAGE, "")
     assert "planted" not in str(error.value) and "planted" not in caplog.text
