@@ -74,15 +74,25 @@ def web_server(*answers: Answer) -> Iterator[WebServer]:
         thread.join()
 
 
+class AnyServer:
+    """Answers each POST, whatever it is, with the next of `answers`, then with an empty 200; keeps
+    what came: path and body."""
+
+    def __init__(self, answers: list[tuple[int, str]]) -> None:
+        self.answers = answers
+        self.requests: list[tuple[str, bytes]] = []
+        self.port = 0
+
+
 @contextmanager
-def form_server(*answers: tuple[int, str]) -> Iterator[int]:
-    """The port of a server that answers each POST, whatever it is, with the next of `answers`."""
-    left = list(answers)
+def any_server(*answers: tuple[int, str]) -> Iterator[AnyServer]:
+    state = AnyServer(list(answers))
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            status, body = left.pop(0)
+            came = self.rfile.read(int(self.headers["Content-Length"]))
+            state.requests.append((self.path, came))
+            status, body = state.answers.pop(0) if state.answers else (200, "")
             self.send_response(status)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()
@@ -92,10 +102,11 @@ def form_server(*answers: tuple[int, str]) -> Iterator[int]:
             pass
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        yield server.server_address[1]
+        yield state
     finally:
         server.shutdown()
         server.server_close()

@@ -18,7 +18,7 @@ from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.messages import Letter, Message, message_of, message_text
 from kpi_platform.delivery.senders import send
 from kpi_platform.delivery.slack import HEADER, SECTION, TEXT, slack_body
-from kpi_platform_tests.delivery.loopback import form_server, mail_server, web_server
+from kpi_platform_tests.delivery.loopback import any_server, mail_server, web_server
 
 HOSTILE = "<!channel> @here <https://evil.example|x> <b>&amp; ```*x*```\r\nBcc: a@b.c\x1b[2J"
 MESSAGE = Message(
@@ -187,8 +187,8 @@ def test_ses_that_is_asked_too_often_or_is_not_there_may_take_it_later(
     said = "<ErrorResponse><Error><Code>{}</Code></Error></ErrorResponse>"
     letter = mail.mail_of(MESSAGE, "kpi@example.com", "ann@example.com")
     answers = [(400, said.format("Throttling")), (400, said.format("MailFromDomainNotVerified"))]
-    with form_server(*answers) as port:
-        mails = ses_of(monkeypatch, port)
+    with any_server(*answers) as server:
+        mails = ses_of(monkeypatch, server.port)
         lasting = []
         for _ in answers:
             with pytest.raises(DeliveryError) as error:
