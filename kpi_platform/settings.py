@@ -21,7 +21,7 @@ from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 ENV_FILE = "KPI_ENV_FILE"
-METRIC_OUTLETS = ("emf", "cloudwatch", "prometheus")
+METRIC_OUTLETS = ("emf", "cloudwatch", "otlp", "prometheus")
 _PROJECT = Path(__file__).resolve().parent.parent
 # Variables of ours and of AWS that are secret as a whole, by a part of their name.
 _SECRET_NAMES = re.compile(r"(KPI|AWS)_\w*(PASSWORD|SECRET|TOKEN|KEY)\w*(?<!_FILE)(?<!_ID)$")
@@ -98,7 +98,7 @@ class Settings(BaseSettings):
         "text", description="lines for people, or one JSON object a line with ECS names"
     )
     metrics: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="where figures of runs go: emf, cloudwatch, prometheus, with commas"
+        (), description="where figures of runs go: emf, cloudwatch, otlp, prometheus, with commas"
     )
     umask: str = Field(
         "077",

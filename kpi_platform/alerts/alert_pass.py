@@ -21,12 +21,13 @@ from kpi_platform.alerts.found_in_hours import (
     look_at_failed_hours,
     look_at_freshness,
 )
-from kpi_platform.alerts.found_in_restatements import Limit, look_at_restatements
+from kpi_platform.alerts.found_in_restatements import look_at_restatements
 from kpi_platform.alerts.found_in_runs import look_at_runs
 from kpi_platform.alerts.found_in_ticks import look_at_backfills, look_at_ticks
 from kpi_platform.alerts.incident_rows import TABLE, frame_of, incidents_of
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
 from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.restatement_limits import Limit
 from kpi_platform.storage.lake.lake import Lake, named
 from kpi_platform.storage.lake.locks import lake_lock
 

@@ -18,6 +18,7 @@ from kpi_platform.alerts.alert_pass import (
     read_marks,
     write_marks,
 )
+from kpi_platform.alerts.found_in_restatements import restated_at
 from kpi_platform.alerts.incident_words import title
 from kpi_platform.alerts.incidents import Incident, Look
 from kpi_platform.alerts.policies import Alerts, PoliciesError, parse_alerts
@@ -33,6 +34,8 @@ from kpi_platform.delivery.outbox import (
 )
 from kpi_platform.delivery.senders import send
 from kpi_platform.engine.platform import Platform
+from kpi_platform.reports.recipients import addressees, read_subscriptions, report_routes
+from kpi_platform.reports.report_round import Desk, sender, write_reports
 from kpi_platform.schemas.findings import Finding
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.locks import lake_lock
@@ -99,7 +102,9 @@ def alert_round(places: Places, at: datetime) -> Round:
         undelivered = Look(_undelivered(lake, at), "alerts_undelivered")
         changed = find_incidents(places, at, alerts.limit(), [undelivered])
         _write_down(places, alerts, at)
-        messages = deliver(lake, routes_of(alerts), at)
+        routes = routes_of(alerts) | _write_reports(places.parts, alerts, at)
+        operator = alerts.reports.operator if alerts.reports else ""
+        messages = deliver(lake, routes, at, sender(lake, operator))
         return Round(at, tuple(changed), tuple(messages), len(read_waiting(lake)))
 
 
@@ -133,7 +138,8 @@ def _write_down(places: Places, alerts: Alerts, at: datetime) -> None:
         known = read_entries(lake, [incident.incident_id for incident in incidents])
         sources = places.parts.sources.frame()
         studios = dict(sources.select("source", "studio").iter_rows())
-        world = World(studios, places.groups)
+        restated = {i.key.check for i in incidents if i.key.kind == "figure_restated"}
+        world = World(studios, places.groups, restated_at(lake, restated))
         write_entries(lake, entries_due(alerts, incidents, known, world, since, at))
     complete = str(json.loads(marks.get("freshness") or "{}").get("complete", ""))
     still_open = [incident for incident in incidents if incident.is_open]
@@ -146,6 +152,21 @@ def _write_down(places: Places, alerts: Alerts, at: datetime) -> None:
     if told is None or (newest is not None and newest > datetime.fromisoformat(told)):
         new["told"] = at.isoformat()
     write_marks(lake, {name: text for name, text in new.items() if marks.get(name) != text})
+
+
+def _write_reports(parts: Platform, alerts: Alerts, at: datetime) -> dict[str, Route]:
+    """Write down the reports that are due; how reports leave."""
+    if alerts.reports is None:
+        return {}
+    lake, reports = parts.lake, alerts.reports
+    subscriptions = read_subscriptions(lake)
+    marks = read_marks(lake)
+    # Where no hour was ever processed there is nothing to tell of.
+    if json.loads(marks.get("freshness") or "{}").get("processed"):
+        desk = Desk(parts, reports, tuple(addressees(reports, subscriptions)), at)
+        for name, text in write_reports(desk, marks):
+            write_marks(lake, {name: text})
+    return report_routes(reports, alerts.email_service, subscriptions)
 
 
 def _undelivered(lake: Lake, at: datetime) -> tuple[Finding, ...]:

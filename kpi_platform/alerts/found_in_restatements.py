@@ -6,25 +6,19 @@ One publication is one incident, told once, however many figures one corrected h
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Collection
 from datetime import datetime
 
 import polars as pl
 
 from kpi_platform.alerts.incidents import Look
+from kpi_platform.published.publish import VALUES, books_hold_through
 from kpi_platform.schemas.findings import Finding
+from kpi_platform.schemas.restatement_limits import Limit, is_beyond
 from kpi_platform.storage.lake.lake import Lake
 
 _TABLE = "kpi_restatements"
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Limit:
-    """A restatement is told if it is of this share of the value and of so many units, at least."""
-
-    share: float = 0.02
-    units: float = 5.0
 
 
 def look_at_restatements(
@@ -32,47 +26,60 @@ def look_at_restatements(
 ) -> tuple[list[Look], datetime | None]:
     """The publications after `mark` that restated figures beyond the limit, and the new mark.
 
-    Without a mark nothing is told: what was restated before anybody asked is known.
+    Without a mark nothing is told: what was restated before anybody asked is known. Restatements
+    are entered before the figures are published, and anew if that was cut short: of those that
+    nobody can read yet nothing is told.
     """
     rows = lake.published(_TABLE)
     if rows is None:
         return [], mark
-    newest = rows.select(pl.col("restated_at").max()).collect().item()
+    seen = rows.filter(pl.col("restated_at") <= books_hold_through(lake, VALUES))
+    newest = seen.select(pl.col("restated_at").max()).collect().item()
     if newest is None or mark is None or newest <= mark:
         return [], newest or mark
-    found = rows.filter(pl.col("restated_at") > mark).collect()
-    told = found.filter(_is_beyond(limit))
+    found = seen.filter(pl.col("restated_at") > mark).collect()
+    told = found.filter(is_beyond(limit))
     parts = told.partition_by("restated_at", maintain_order=True)
     findings = tuple(_finding(part) for part in parts)
     return [Look(findings, "figure_restated")] if findings else [], newest
 
 
-def _is_beyond(limit: Limit) -> pl.Expr:
-    """A rate has no units worth counting: of values up to 1 only the share is looked at."""
-    old, new = pl.col("old_value"), pl.col("new_value").fill_null(0.0)
-    change = (new - old.fill_null(0.0)).abs()
-    is_rate = (old.abs().fill_null(0.0) <= 1) & (new.abs() <= 1)
-    is_large = (change >= limit.units) | is_rate
-    return is_large & ((change >= limit.share * old.abs()) | old.is_null())
+def restated_at(lake: Lake, checks: Collection[str]) -> dict[str, pl.DataFrame]:
+    """The rows of `kpi_restatements` of these publications, named as their incidents' checks."""
+    rows = lake.published(_TABLE)
+    if rows is None or not checks:
+        return {}
+    first = min(datetime.fromisoformat(check) for check in checks)
+    found = rows.filter(pl.col("restated_at") >= first).collect()
+    parts = found.partition_by("restated_at")
+    named = {_name(part): part for part in parts}
+    return {check: named[check] for check in checks if check in named}
 
 
-def _finding(rows: pl.DataFrame) -> Finding:
-    at: datetime = rows["restated_at"][0]
+def restatement_words(rows: pl.DataFrame) -> str:
+    """What a publication restated, in a sentence: rows of `kpi_restatements`."""
     causes = Counter(rows["cause"].to_list())
-    hours = sorted({hour for each in rows["caused_by_hours"].to_list() for hour in each or ()})
     # The portfolio's figures say most; of equal ones the greatest change.
     change = (pl.col("new_value").fill_null(0) - pl.col("old_value").fill_null(0)).abs()
     share = change / (pl.col("old_value").abs() + 1)
     first = rows.sort(pl.col("studio") != "all", share, descending=[False, True])
     named = "; ".join(_words(row) for row in first.head(_MOST_NAMED).iter_rows(named=True))
     more = rows.height - _MOST_NAMED
-    cause = (
+    return (
         f"{rows.height} complete figures changed beyond the limit, because of "
         f"{', '.join(causes)}: {named}{f'; and {more} more' if more > 0 else ''}."
     )
-    return Finding(
-        "figure_restated", _TABLE, cause, check=at.isoformat(timespec="seconds"), hours=tuple(hours)
-    )
+
+
+def _finding(rows: pl.DataFrame) -> Finding:
+    hours = sorted({hour for each in rows["caused_by_hours"].to_list() for hour in each or ()})
+    cause = restatement_words(rows)
+    return Finding("figure_restated", _TABLE, cause, check=_name(rows), hours=tuple(hours))
+
+
+def _name(rows: pl.DataFrame) -> str:
+    at: datetime = rows["restated_at"][0]
+    return at.isoformat(timespec="seconds")
 
 
 def _words(row: dict[str, object]) -> str:

@@ -12,11 +12,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from kpi_platform.alerts.found_in_restatements import Limit
 from kpi_platform.alerts.incidents import Incident
 from kpi_platform.delivery.destinations import MailService, Service
+from kpi_platform.reports.recipients import SUBSCRIBED
+from kpi_platform.reports.report_settings import Reports
 from kpi_platform.schemas.findings import KINDS
 from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.restatement_limits import Limit
 from kpi_platform.schemas.source_values import Name, Strict
 from kpi_platform.schemas.yaml_lines import YamlError, parse
 
@@ -101,6 +103,11 @@ class Options(Strict):
     restatement_share: Annotated[float, Field(ge=0)] = Limit.share
     restatement_units: Annotated[float, Field(ge=0)] = Limit.units
 
+    @property
+    def limit(self) -> Limit:
+        """The least restatement that is told."""
+        return Limit(self.restatement_share, self.restatement_units)
+
 
 class Policy(Strict):
     """One policy. Without targets it is about everything."""
@@ -121,6 +128,12 @@ class Policy(Strict):
                 raise ValueError(f"{event!r} is no event; ours are ALL, {', '.join(KINDS)}")
         return events
 
+    @property
+    def studios(self) -> tuple[str, ...]:
+        """The studios that it is about; none if it is about more than studios."""
+        targets = [target.studio_target for target in self.alert_targets]
+        return tuple(each.studio for each in targets if each) if all(targets) else ()
+
     def wants(self, incident: Incident, studio: str, groups: Mapping[str, str]) -> bool:
         """Whether it is to tell the incident, which is of this studio (`all`: of every one).
 
@@ -137,13 +150,13 @@ class Policy(Strict):
 
 class Alerts(Strict):
     """The file. `email_service`: how mail leaves. `heartbeat_hour`: the hour of the day (UTC) from
-    which on the day's heartbeat is sent. `reports`: recipients of reports, read elsewhere."""
+    which on the day's heartbeat is sent. `reports`: who gets daily reports."""
 
     alert_policies: tuple[Policy, ...] = ()
     email_service: MailService | None = None
     heartbeat_hour: Annotated[int, Field(ge=0, le=23)] = 7
     runbook_url: str = ""
-    reports: object = None
+    reports: Reports | None = None
 
     @field_validator("alert_policies")
     @classmethod
@@ -156,9 +169,20 @@ class Alerts(Strict):
 
     @model_validator(mode="after")
     def _mail_can_leave(self) -> "Alerts":
-        mails = [p for p in self.alert_policies if p.notification_service.email is not None]
+        recipients = self.reports.recipients if self.reports else ()
+        mails = [p.name for p in self.alert_policies if p.notification_service.email is not None]
+        mails += [r.name for r in recipients if r.notification_service.email is not None]
         if mails and self.email_service is None:
-            raise ValueError(f"email_service is missing: the policy {mails[0].name!r} sends mail")
+            raise ValueError(f"email_service is missing: {mails[0]!r} sends mail")
+        return self
+
+    @model_validator(mode="after")
+    def _routes_once(self) -> "Alerts":
+        recipients = self.reports.recipients if self.reports else ()
+        routes = {SUBSCRIBED, *(recipient.route for recipient in recipients)}
+        for policy in self.alert_policies:
+            if policy.name in routes:
+                raise ValueError(f"{policy.name!r} is a policy and what reports are sent under")
         return self
 
     @property
@@ -168,11 +192,8 @@ class Alerts(Strict):
 
     def limit(self) -> Limit:
         """The least restatement that any policy tells; by default what the semantics say."""
-        options = [policy.policy_options for policy in self.enabled] or [Options()]
-        return Limit(
-            min(each.restatement_share for each in options),
-            min(each.restatement_units for each in options),
-        )
+        limits = [policy.policy_options.limit for policy in self.enabled] or [Limit()]
+        return Limit(min(each.share for each in limits), min(each.units for each in limits))
 
 
 def parse_alerts(text: str, name: str) -> Alerts:

@@ -8,9 +8,12 @@ a pass that was killed before it wrote its messages leaves them to the next one.
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+import polars as pl
+
+from kpi_platform.alerts.found_in_restatements import restatement_words
 from kpi_platform.alerts.incident_rows import hours_text
 from kpi_platform.alerts.incident_words import affects, mend, studios_of, title
 from kpi_platform.alerts.incidents import Incident
@@ -18,6 +21,7 @@ from kpi_platform.alerts.policies import Alerts, Policy
 from kpi_platform.delivery.messages import Message, message_text
 from kpi_platform.delivery.outbox import Entry
 from kpi_platform.schemas.findings import KINDS
+from kpi_platform.schemas.restatement_limits import is_beyond
 
 # Growth is told in threads alone, and there no more often.
 _GROWTH_EVERY = timedelta(hours=1)
@@ -27,10 +31,27 @@ HEARTBEAT = "heartbeat"
 
 @dataclass(frozen=True)
 class World:
-    """What words and targets need to know: the studio of each source, the group of each asset."""
+    """What words and targets need to know: the studio of each source, the group of each asset.
+
+    `restated`: the rows of `kpi_restatements` of each incident of these, by its check.
+    """
 
     studios: Mapping[str, str]
     groups: Mapping[str, str]
+    restated: Mapping[str, pl.DataFrame] = field(default_factory=dict)
+
+    def cause_for(self, policy: Policy, incident: Incident) -> str:
+        """What happened, as the policy is told it; blank if nothing that it is about.
+
+        A policy has a limit of its own for what is restated, and a studio's hears of that studio.
+        """
+        rows = self.restated.get(incident.key.check)
+        if incident.key.kind != "figure_restated" or rows is None:
+            return incident.cause
+        told = rows.filter(is_beyond(policy.policy_options.limit))
+        if policy.studios:
+            told = told.filter(pl.col("studio").is_in(policy.studios))
+        return restatement_words(told) if told.height else ""
 
 
 def entries_due(
@@ -48,6 +69,8 @@ def entries_due(
     for policy in alerts.enabled:
         for incident in incidents:
             if not policy.wants(incident, studios_of(incident.key, world.studios), world.groups):
+                continue
+            if not world.cause_for(policy, incident):
                 continue
             for recipient in policy.notification_service.recipients():
                 to = (policy, recipient)
@@ -122,7 +145,7 @@ def _message(
     alerts: Alerts, incident: Incident, event: str, to: tuple[Policy, str], world: World
 ) -> Message:
     key, word = incident.key, event.partition(" ")[0]
-    right_at = incident.resolved_at
+    right_at, cause = incident.resolved_at, world.cause_for(to[0], incident)
     prefix = {"opened": "", "grown": "More of: ", "resolved": "Right again: "}[word]
     facts = [
         ("source", key.source),
@@ -143,7 +166,7 @@ def _message(
         word,
         f"{prefix}{KINDS[key.kind]}",
         f"{prefix}{title(incident)}",
-        "What was found wrong is right again." if word == "resolved" else incident.cause,
+        "What was found wrong is right again." if word == "resolved" else cause,
         tuple((name, value) for name, value in facts if value),
         "" if word == "resolved" else mend(incident),
         f"{page}#{key.kind}",

@@ -52,6 +52,7 @@ MISTAKES = (
 _GROUPS = {
     "sources": ("cli_sources", "sources_app", "The studios' warehouses."),
     "alerts": ("alerts", "alerts_app", "What is wrong, said once per cause, and to whom."),
+    "reports": ("reports", "reports_app", "Who gets the daily report."),
     "backfill": (
         "backfill",
         "backfill_app",
@@ -76,6 +77,7 @@ _COMMANDS = {
         "Bring what an earlier release left behind to this one.",
     ),
     "status": ("standing", "status_app", "Show how the platform stands, on one screen."),
+    "costs": ("costs", "costs_app", "Show what each studio costs: bytes and processor time."),
     "doctor": ("standing", "doctor_app", "Look for what is wrong, and name what mends it."),
 }
 

@@ -3,16 +3,18 @@
 Belongs here: the form of a mail, and handing it over. Does not: what is said.
 """
 
+import shlex
 import smtplib
 import ssl
 from email.message import EmailMessage
 from email.policy import SMTP
 from html import escape
+from urllib.parse import quote
 
 from kpi_platform.delivery.destinations import MailService, Ses, Smtp
 from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.http import SECONDS
-from kpi_platform.delivery.messages import Message
+from kpi_platform.delivery.messages import Letter, Message
 from kpi_platform.schemas.shown_text import shown
 from kpi_platform.settings import secret
 
@@ -21,8 +23,13 @@ _SUBJECT = 200
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
 
-def mail_of(message: Message, sender: str, recipient: str) -> EmailMessage:
-    """The mail to one recipient. Equal messages make equal mails, but for their boundary."""
+def mail_of(
+    message: Message, sender: str, recipient: str, letter: Letter | None = None
+) -> EmailMessage:
+    """The mail to one recipient. Equal messages make equal mails, but for their boundary.
+
+    Of a letter the text is all that is said; its page and pictures are parts of the mail.
+    """
     mail = EmailMessage(policy=SMTP)
     mail["From"] = sender
     mail["To"] = recipient
@@ -34,8 +41,23 @@ def mail_of(message: Message, sender: str, recipient: str) -> EmailMessage:
     mail["In-Reply-To"] = thread
     mail["References"] = thread
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(shown(message.plain, keeps_lines=True))
-    mail.add_alternative(html_of(message), subtype="html")
+    if letter is None:
+        mail.set_content(shown(message.plain, keeps_lines=True))
+        mail.add_alternative(html_of(message), subtype="html")
+        return mail
+    # Mailers offer to leave by this: the operator reads it, the sender's box nobody does.
+    leave = f"mailto:{letter.operator}?subject={quote(f'unsubscribe {recipient}', safe='')}"
+    mail["List-Unsubscribe"] = f"<{leave}>"
+    mail["List-Id"] = f"<{message.thread}.{domain}>"
+    ways = f"To get no more of this: {letter.operator} types"
+    command = f"kpi reports unsubscribe {shlex.quote(recipient)}"
+    text = f"{message.text.rstrip()}\n{ways}\n    {command}\n"
+    page = f"<p style='font-size:12px'>{_text(ways)} <code>{_text(command)}</code></p></body>"
+    mail.set_content(shown(text, keeps_lines=True))
+    mail.add_alternative(letter.page.replace("</body>", page), subtype="html")
+    (html,) = [part for part in mail.iter_parts() if part.get_content_subtype() == "html"]
+    for name, png in letter.pictures:
+        html.add_related(png, "image", "png", cid=f"<{name}>", disposition="inline")
     return mail
 
 

@@ -38,6 +38,19 @@ class Message:
         return "\n".join([*parts, *(["", self.link] if self.link else [])])
 
 
+@dataclass(frozen=True)
+class Letter:
+    """What a mail carries besides a message's text.
+
+    `page`: the same in HTML, which shows `pictures` (PNG) as `cid:` and their name; `operator`: the
+    address of who takes recipients off the list.
+    """
+
+    page: str
+    pictures: tuple[tuple[str, bytes], ...]
+    operator: str
+
+
 def message_text(message: Message) -> str:
     """The message as JSON."""
     return json.dumps(asdict(message))

@@ -78,6 +78,13 @@ def write_entries(lake: Lake, entries: Sequence[Entry]) -> None:
         lake.apply_changes(TABLE, rows, rows.clear())
 
 
+def drop_waiting(lake: Lake, recipient: str, event: str, why: str) -> None:
+    """Drop the messages of this event that wait for a mail address, whatever its letters' case."""
+    for entry in read_waiting(lake):
+        if entry.event == event and entry.recipient.lower() == recipient.lower():
+            _note(lake, entry, replace(entry, state="dropped", error=why))
+
+
 def _note(lake: Lake, before: Entry, after: Entry) -> None:
     """Note what became of a message, in one commit: it moves to its new state."""
     moved = _frame([before] if before.state != after.state else [])

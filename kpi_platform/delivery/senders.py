@@ -5,21 +5,29 @@ tried again (`outbox.py`).
 """
 
 import importlib
+import logging
 from dataclasses import asdict
 
 from kpi_platform.delivery.destinations import Apprise, MailService, Service, Web
 from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.http import post_json
 from kpi_platform.delivery.mail import mail_of, send_mail
-from kpi_platform.delivery.messages import Message
+from kpi_platform.delivery.messages import Letter, Message
 from kpi_platform.delivery.slack import send_to_slack
 from kpi_platform.settings import secret
 
 
 def send(
-    service: Service, mail: MailService | None, recipient: str, message: Message, thread: str
+    service: Service,
+    mail: MailService | None,
+    recipient: str,
+    message: Message,
+    thread: str,
+    letter: Letter | None = None,
 ) -> str:
     """Send it; what names its thread for the messages that follow, or nothing.
+
+    `letter`: what a mail of it carries besides.
 
     Raises DeliveryError.
     """
@@ -28,7 +36,7 @@ def send(
     if service.email is not None:
         if mail is None:
             raise DeliveryError("email_service is not set in KPI_ALERTS", is_lasting=True)
-        send_mail(mail, mail_of(message, mail.sender, recipient))
+        send_mail(mail, mail_of(message, mail.sender, recipient, letter))
     elif service.url is not None:
         _to_web(service.url, message)
     elif service.apprise is not None:
@@ -56,6 +64,8 @@ def _by_apprise(apprise: Apprise, message: Message) -> None:
         raise DeliveryError(
             "apprise is not installed: pip install 'kpi-platform[apprise]'", is_lasting=True
         ) from None
+    # It would log the address, which is secret, where it cannot make sense of it.
+    logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)
     url = secret(apprise.url_env)
     if url is None:
         raise DeliveryError(f"{apprise.url_env} is not set", is_lasting=True)

@@ -19,6 +19,8 @@ from kpi_platform.settings import secret
 
 # Slack's own limits: characters of a header, of a section, of the text beside the blocks.
 HEADER, SECTION, TEXT = 150, 3000, 4000
+# Slack takes 50 blocks; a reader not that many.
+_MOST_SECTIONS = 8
 _MARKS = {"ok": ":large_green_circle:", "warn": ":large_orange_circle:", "error": ":red_circle:"}
 _WAIT = ("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout")
 
@@ -32,7 +34,7 @@ def slack_body(message: Message) -> dict[str, Any]:
         "text": cut(escaped(_line(message.subject)), TEXT),
         "blocks": [
             {"type": "header", "text": {"type": "plain_text", "text": message.heading[:HEADER]}},
-            *(_section(part) for part in parts if part),
+            *(_section(piece) for part in parts if part for piece in _pieces(part)),
             *([{"type": "context", "elements": link}] if message.link else []),
         ],
         "unfurl_links": False,
@@ -77,8 +79,22 @@ def cut(text: str, length: int) -> str:
     return (kept[:amp] if amp >= 0 and ";" not in kept[amp:] else kept) + "..."
 
 
-def _section(text: str) -> dict[str, Any]:
+def _pieces(text: str) -> list[str]:
+    """The text as Slack shows it, cut between lines into pieces that fit a section."""
     inside = escaped(shown(text, keeps_lines=True)).replace("```", "'''")
+    pieces: list[str] = []
+    for line in inside.split("\n"):
+        if pieces and len(pieces[-1]) + 1 + len(line) <= SECTION - 8:
+            pieces[-1] += f"\n{line}"
+        else:
+            pieces.append(line)
+    left = sum(piece.count("\n") + 1 for piece in pieces[_MOST_SECTIONS - 1 :])
+    if len(pieces) > _MOST_SECTIONS:
+        pieces[_MOST_SECTIONS - 1 :] = [f"... and {left} more lines"]
+    return pieces
+
+
+def _section(inside: str) -> dict[str, Any]:
     fenced = f"```\n{cut(inside, SECTION - 8)}\n```"
     return {"type": "section", "text": {"type": "mrkdwn", "text": fenced, "verbatim": True}}
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.cloudwatch import put_metrics
 from kpi_platform.metrics.emf import emf_line
+from kpi_platform.metrics.otlp import send_otlp
 from kpi_platform.metrics.prometheus import write_prometheus
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.settings import Settings
@@ -28,6 +29,7 @@ def _emf(_: Settings, reports: Sequence[RunReport]) -> None:
 OUTLETS: dict[str, Outlet] = {
     "emf": _emf,
     "cloudwatch": lambda _, reports: put_metrics(reports, datetime.now(UTC)),
+    "otlp": lambda _, reports: send_otlp(reports, datetime.now(UTC)),
     "prometheus": lambda settings, reports: write_prometheus(settings.home, reports),
 }
 

@@ -6,10 +6,13 @@ when it is judged.
 A client that renames `Version` stops the history of its players, and nothing is quarantined.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
+
+from kpi_platform.schemas.findings import Finding
 
 # What a share is compared with: this long before, and it began within so many hours.
 USUAL_DAYS = 8
@@ -21,6 +24,7 @@ LOST, STANDARD_ERRORS = 0.2, 6.0
 # An event fell silent if not even this part of those expected came.
 SILENT = 0.1
 MOST_NAMED = 50
+_MOST_SAID = 5
 _KEY = ["source", "service_name", "event_name", "attribute"]
 
 
@@ -85,6 +89,17 @@ def drifts(counts: pl.DataFrame) -> list[Drift]:
     return [
         Drift(*row)
         for row in found.select(*_KEY, "before", "now", "hour").sort(_lost(), *_KEY).iter_rows()
+    ]
+
+
+def drift_findings(found: Sequence[Drift]) -> list[Finding]:
+    """One finding for each source whose services lost something."""
+    causes: dict[str, list[str]] = {}
+    for each in found:
+        causes.setdefault(each.source, []).append(each.words())
+    return [
+        Finding("attribute_silent", "cleaned_events", "; ".join(words[:_MOST_SAID]), source=source)
+        for source, words in causes.items()
     ]
 
 

@@ -9,7 +9,13 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from kpi_platform.monitoring.attribute_drift import MOST_NAMED, USUAL_DAYS, Drift, drifts
+from kpi_platform.monitoring.attribute_drift import (
+    MOST_NAMED,
+    USUAL_DAYS,
+    Drift,
+    drift_findings,
+    drifts,
+)
 from kpi_platform.monitoring.freshness import JUDGED, judge_freshness
 from kpi_platform.monitoring.usual_volume import (
     HISTORY_HOURS,
@@ -77,6 +83,7 @@ def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckRes
         metadata={
             "fallen": len(found),
             "what": "\n".join(each.words() for each in found[:MOST_NAMED]),
+            FINDINGS: findings_text(drift_findings(found)),
         },
     )
 

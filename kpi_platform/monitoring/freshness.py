@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from kpi_platform.schemas.completeness import SourceBook, awaited_hours, waits
-from kpi_platform.schemas.hour_ranges import HOUR, hours_within, ranges_of, subtracted
+from kpi_platform.schemas.hour_ranges import HOUR, Range, hours_within, ranges_of, subtracted
 from kpi_platform.schemas.ledger_hours import (
     CLOSED,
     DATA,
@@ -64,12 +64,10 @@ def judge_freshness(ledger: pl.DataFrame, sources: pl.DataFrame, now: datetime) 
     `sources`: those configured, with `source`, `studio`, `game`, `since`, `until`, `kind` and
     `is_running`.
     """
-    states = hours_by_state(ledger)
-    runs = ranges_of(states.get((RAN, OF_THE_HOUR), ()))
+    runs, books = read_books(ledger, sources)
     if not runs:
         return Freshness(None, None, {}, None)
     start, ran_until = runs[0][0], runs[-1][1]
-    books = [_book(row, states) for row in sources.iter_rows(named=True)]
     total = [(w.first_hour, w.end_hour) for w in waits(start, runs, books) if w.studio is None]
     complete = max(hours_within(subtracted(runs, total)), default=None)
     late = {
@@ -79,6 +77,14 @@ def judge_freshness(ledger: pl.DataFrame, sources: pl.DataFrame, now: datetime) 
     }
     age = None if complete is None else now - complete.replace(tzinfo=UTC) - HOUR
     return Freshness(_zoned(ran_until - HOUR), _zoned(complete), late, age)
+
+
+def read_books(ledger: pl.DataFrame, sources: pl.DataFrame) -> tuple[list[Range], list[SourceBook]]:
+    """The hours that ran (UTC without a zone), and the book of each source; both arguments as of
+    `judge_freshness`."""
+    states = hours_by_state(ledger)
+    books = [_book(row, states) for row in sources.iter_rows(named=True)]
+    return ranges_of(states.get((RAN, OF_THE_HOUR), ())), books
 
 
 def _book(row: dict[str, object], states: dict[tuple[str, str], set[datetime]]) -> SourceBook:

@@ -1,4 +1,4 @@
-"""The figures of the daily report: the newest complete day beside the days before it.
+"""The figures of the daily report: the newest complete day, or one named, beside those before it.
 
 Belongs here: which day is told of, its figures and what needs attention. Does not: their words in
 HTML, text or Slack, and reading tables.
@@ -18,25 +18,31 @@ _ATTENTION = 12
 
 @dataclass(frozen=True)
 class Figure:
-    """A KPI of the day, of the day before and of the same weekday before; None if there is none."""
+    """A KPI of the day, of the day before and of the same weekday before; None if there is none.
+
+    `is_complete`: whether the day's value is not provisional; no value is none that may change.
+    """
 
     kpi: Definition
     value: float | None
     day_before: float | None
     week_before: float | None
+    is_complete: bool = True
 
 
 @dataclass(frozen=True)
 class Line:
-    """A studio or game (then with its studio's name) and its figures, in their order."""
+    """A studio, or a game of the one studio that is told of, and its figures, in their order."""
 
     name: str
     figures: tuple[Figure, ...]
+    studio: str = ""
+    game: str = "all"
 
 
 @dataclass(frozen=True)
 class Series:
-    """A KPI of the portfolio by day, oldest first; a provisional day is marked."""
+    """A KPI of the whole report by day, oldest first; a provisional day is marked."""
 
     kpi: Definition
     days: tuple[tuple[date, float | None, bool], ...]
@@ -44,7 +50,12 @@ class Series:
 
 @dataclass(frozen=True)
 class ReportFigures:
-    """Everything that a daily report says. `day` is None before a day is complete."""
+    """Everything that a daily report says. `day` is None before a day is complete.
+
+    `portfolio`: of everything that is told of; `studios`: its parts, which are games if it is of
+    one studio alone: `studio` is its name, `studio_key` its key. `missing`: what the day waits for;
+    `corrections`: what was told and is otherwise now: both are said before all else.
+    """
 
     day: date | None
     now: datetime | None
@@ -52,31 +63,43 @@ class ReportFigures:
     studios: tuple[Line, ...]
     series: tuple[Series, ...]
     attention: tuple[str, ...]
+    studio: str = ""
+    studio_key: str = "all"
+    missing: str = ""
+    corrections: tuple[str, ...] = ()
 
 
 def report_figures(
     tables: Mapping[str, pl.DataFrame],
     ledger: pl.DataFrame,
     now: datetime | None,
-    studio_names: Mapping[str, str],
+    names: Mapping[str, str],
     definitions: Sequence[Definition],
+    day: date | None = None,
+    studio: str = "all",
 ) -> ReportFigures:
-    """The figures of the newest complete day. `ledger`: `hour_ledger`; names by studio key;
-    `definitions`: which KPIs the report shows, and how."""
+    """The figures of `day`, or, without one, of the newest complete day.
+
+    `ledger`: `hour_ledger`; `names`: of studios, or of games if one `studio` is told of, whose
+    tables alone are given then; `definitions`: which KPIs the report shows, and how.
+    """
     rows = tables.get("kpi_daily")
-    total = None if rows is None else _grain(rows, "all", "all")
-    day = None if total is None else total.filter("is_complete")["date"].max()
-    if rows is None or total is None or not isinstance(day, date):
-        return ReportFigures(None, now, (), (), (), tuple(_ledger_attention(ledger)))
-    studios = sorted(set(rows["studio"]) - {"all"})
-    by_studio = shown_in(definitions, "report_by_studio", "kpi_daily")
-    lines = [
-        Line(
-            studio_names.get(studio) or studio,
-            _figures(_told(_grain(rows, studio, "all"), studio, tables), day, by_studio),
-        )
-        for studio in studios
-    ]
+    total = None if rows is None else _grain(rows, studio, "all")
+    if day is None and total is not None:
+        newest = total.filter("is_complete")["date"].max()
+        day = newest if isinstance(newest, date) else None
+    if rows is None or total is None or day is None:
+        attention = tuple(_ledger_attention(ledger))
+        return ReportFigures(day, now, (), (), (), attention, studio_key=studio)
+    is_one = studio != "all"
+    total = _told(total, studio, "all", tables) if is_one else total
+    parts = sorted(set(rows["game" if is_one else "studio"]) - {"all"})
+    by_part = shown_in(definitions, "report_by_studio", "kpi_daily")
+    lines = []
+    for part in parts:
+        whose, game = (studio, part) if is_one else (part, "all")
+        own = _told(_grain(rows, whose, game), whose, game, tables)
+        lines.append(Line(names.get(part) or part, _figures(own, day, by_part), whose, game))
     return ReportFigures(
         day,
         now,
@@ -87,7 +110,8 @@ def report_figures(
             for kpi in shown_in(definitions, "report_charts", "kpi_daily")
             if kpi.kpi in rows.columns
         ),
-        tuple(_attention(tables, ledger, day)),
+        tuple(_attention(tables, ledger, day, studio)),
+        studio_key=studio,
     )
 
 
@@ -97,18 +121,27 @@ def _grain(rows: pl.DataFrame, studio: str, game: str) -> pl.DataFrame:
     )
 
 
-def _told(rows: pl.DataFrame, studio: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The rows of a studio without the KPIs that none of its games tells: no crash is no 100 %."""
+def _told(
+    rows: pl.DataFrame, studio: str, game: str, tables: Mapping[str, pl.DataFrame]
+) -> pl.DataFrame:
+    """The rows of a studio or game without the KPIs that it never tells: no crash is no 100 %."""
     coverage = tables.get("kpi_coverage")
     if coverage is None:
         return rows
-    silent = _grain(coverage, studio, "all").filter(~pl.col("is_available"))["kpi"]
+    silent = _grain(coverage, studio, game).filter(~pl.col("is_available"))["kpi"]
     return rows.with_columns(pl.lit(None).alias(n) for n in rows.columns if n in set(silent))
 
 
 def _figures(rows: pl.DataFrame, day: date, kpis: Sequence[Definition]) -> tuple[Figure, ...]:
+    before, week = day - timedelta(days=1), day - timedelta(days=7)
     return tuple(
-        Figure(kpi, *(_value(rows, day - timedelta(days=n), kpi.kpi) for n in (0, 1, 7)))
+        Figure(
+            kpi,
+            _value(rows, day, kpi.kpi),
+            _value(rows, before, kpi.kpi),
+            _value(rows, week, kpi.kpi),
+            is_complete=_is_complete(rows, day, kpi),
+        )
         for kpi in kpis
         if kpi.kpi in rows.columns
     )
@@ -119,14 +152,21 @@ def _value(rows: pl.DataFrame, day: date, name: str) -> float | None:
     return None if found.is_empty() or found[0] is None else float(found[0])
 
 
+def _is_complete(rows: pl.DataFrame, day: date, kpi: Definition) -> bool:
+    column = kpi.complete_by if kpi.complete_by in rows.columns else "is_complete"
+    return all(rows.filter(pl.col("date") == day)[column])
+
+
 def _series(rows: pl.DataFrame, kpi: Definition, day: date) -> Series:
     recent = rows.filter(pl.col("date") > day - timedelta(days=CHART_DAYS)).sort("date")
     days = recent.select("date", pl.col(kpi.kpi).cast(pl.Float64), ~pl.col("is_complete"))
     return Series(kpi, tuple(days.iter_rows()))
 
 
-def _attention(tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: date) -> list[str]:
-    found = [*_ledger_attention(ledger), *_restated(tables.get("kpi_restatements"), day)]
+def _attention(
+    tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: date, studio: str
+) -> list[str]:
+    found = [*_ledger_attention(ledger), *_restated(tables.get("kpi_restatements"), day, studio)]
     found += _focus(tables.get("version_focus"))
     return found[:_ATTENTION]
 
@@ -149,16 +189,15 @@ def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
     return found
 
 
-def _restated(rows: pl.DataFrame | None, day: date) -> list[str]:
+def _restated(rows: pl.DataFrame | None, day: date, studio: str) -> list[str]:
     """How many figures were changed after they had been published as complete, since the day."""
     if rows is None:
         return []
     since = rows.filter(pl.col("restated_at").dt.date() > day)
-    total = since.filter(
-        pl.col("studio") == "all", pl.col("game") == "all", pl.col("platform") == "all"
-    )
+    total = _grain(since, studio, "all").height
+    whole = "portfolio" if studio == "all" else "whole studio"
     return (
-        [f"{since.height:,} published figures were restated, {total.height} of the portfolio"]
+        [f"{since.height:,} published figures were restated, {total} of the {whole}"]
         if since.height
         else []
     )

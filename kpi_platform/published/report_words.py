@@ -68,11 +68,30 @@ def _day(day: date) -> str:
     return f"{day:%A}, {day.day} {day:%B %Y}"
 
 
+def titled(figures: ReportFigures) -> str:
+    """What the report is called."""
+    return f"Daily KPI report{f': {_one_line(figures.studio)}' if figures.studio else ''}"
+
+
+def whole(figures: ReportFigures) -> str:
+    """What its first figures are of."""
+    return _one_line(figures.studio) or "All studios"
+
+
+def first_lines(figures: ReportFigures) -> list[str]:
+    """What is said before all else: what is missing, then what was told and is otherwise now."""
+    lines = [f"NOT COMPLETE: {_one_line(figures.missing)}"] if figures.missing else []
+    if figures.corrections:
+        lines += ["CORRECTED since it was sent:"]
+        lines += [f"- {_one_line(text)}" for text in figures.corrections]
+    return [*lines, ""] if lines else []
+
+
 def report_text(figures: ReportFigures) -> str:
     """The report as plain text of at most 78 columns where names allow it."""
-    lines = ["DAILY KPI REPORT", headline(figures), ""]
+    lines = [*first_lines(figures), titled(figures).upper(), headline(figures), ""]
     if figures.portfolio:
-        lines += [f"{'All studios':<34}{'value':>12}{'day before':>15}{'week before':>16}"]
+        lines += [f"{whole(figures)[:33]:<34}{'value':>12}{'day before':>15}{'week before':>16}"]
         lines += [
             f"{f.kpi.label:<34}{shown(f.value, f.kpi.shown_unit):>12}"
             f"{change(f, f.day_before):>15}{change(f, f.week_before):>16}"
@@ -88,7 +107,7 @@ def _studio_lines(figures: ReportFigures) -> list[str]:
         return []
     heads = "".join(f"{f.kpi.short:>13}" for f in figures.studios[0].figures)
     return [
-        f"{'Studio':<26}{heads}",
+        f"{'Game' if figures.studio else 'Studio':<26}{heads}",
         *(
             f"{_one_line(line.name)[:25]:<26}"
             + "".join(f"{shown(f.value, f.kpi.shown_unit):>13}" for f in line.figures)
@@ -103,7 +122,10 @@ def _attention(figures: ReportFigures) -> Sequence[str]:
 
 def _closing(figures: ReportFigures) -> str:
     until = f"Data until {figures.now:%Y-%m-%d %H:%M} UTC." if figures.now else "No data yet."
-    return f"{until} Days are UTC; the day told of is the newest complete one."
+    which = "the day told of is the newest complete one."
+    if figures.missing:
+        which = "figures of a day that is not complete may change."
+    return f"{until} Days are UTC; {which}"
 
 
 def _one_line(text: str) -> str:
@@ -121,7 +143,7 @@ def slack_escaped(text: str) -> str:
 
 def report_slack(figures: ReportFigures) -> str:
     """The report for Slack (mrkdwn), at most `SLACK_LIMIT` characters."""
-    lines = [f"*Daily KPI report* · {slack_escaped(headline(figures))}"]
+    lines = [f"*{slack_escaped(titled(figures))}* · {slack_escaped(headline(figures))}"]
     for line in figures.studios:
         values = " · ".join(
             f"{f.kpi.short} {shown(f.value, f.kpi.shown_unit)}" for f in line.figures
@@ -146,6 +168,8 @@ def report_html(figures: ReportFigures, template: str, images: Mapping[str, str]
     return environment.from_string(template).render(
         figures=figures,
         headline=headline(figures),
+        title=titled(figures),
+        whole=whole(figures),
         closing=_closing(figures),
         change=change,
         images=images,

@@ -34,7 +34,8 @@ class Definition:
     `more` or `less` of it is, or `neither`. `period`: how days make a period: `sum`, `mean` or
     `max` of days, or the `last` day's value; a quotient is a mean weighted by `weight`, its
     denominator. `shown_in`: its place in each list that has it (`LISTS`). `ratio`: the KPIs that
-    it is the quotient of. `values`: its names in `kpi_values`.
+    it is the quotient of. `values`: its names in `kpi_values`. `complete_by`: the column of its
+    table that says whether the value of a row is complete.
     """
 
     kpi: str
@@ -59,6 +60,7 @@ class Definition:
     shown_in: Mapping[str, int] = field(default_factory=dict)
     ratio: tuple[str, ...] = ()
     values: tuple[str, ...] = ()
+    complete_by: str = "is_complete"
 
     @property
     def table(self) -> str:
@@ -132,6 +134,7 @@ def _definition(kpi: str, entries: Sequence[Entry]) -> Definition:
         shown_in=said.get("shown_in", {}),
         ratio=tuple(said.get("ratio", ())),
         values=tuple(entry["in_values"]["name"] for _, entry in entries if "in_values" in entry),
+        complete_by=said.get("in_values", {}).get("complete_by", "is_complete"),
     )
 
 

@@ -541,6 +541,52 @@ class AlertMessages(Contract):
     receipt = _text()
 
 
+class DailyReports(Contract):
+    """One row per day and report: what its recipients are sent, written down before it is sent.
+
+    `report`: a studio, or `all`. `told`: the figures in it as JSON, as `reported_figures` has them.
+    """
+
+    report = _key()
+    day = _day(primary_key=True)
+    made_at = _utc()
+    is_complete = dy.Bool(nullable=False)
+    subject = _text()
+    text = _text()
+    page = _text()
+    pictures = _text()
+    told = _text()
+    waiting_days = _text()
+    restated_until = _utc(nullable=True)
+    p_month = _text()
+
+
+class ReportedFigures(Contract):
+    """One row per report, day, studio, game and KPI: the figure that its recipients know.
+
+    A figure that was told anew, as it had changed, has the newer value.
+    """
+
+    report = _key()
+    day = _day(primary_key=True)
+    studio = _key()
+    game = _key()
+    kpi = _key()
+    value = dy.Float64(nullable=True)
+    is_complete = dy.Bool(nullable=False)
+    p_month = _text()
+
+
+class ReportRecipients(Contract):
+    """One row per mail address (in small letters) and report: who asked for it, or for no more."""
+
+    address = _key()
+    report = _key()
+    written_as = _text()
+    is_subscribed = dy.Bool(nullable=False)
+    changed_at = _utc()
+
+
 _RULES = ("check", "regex", "min", "max", "min_length", "max_length")
 
 
@@ -636,5 +682,8 @@ TABLES: dict[str, Table] = {
     "incidents": Table(Incidents),
     "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),
     "alert_marks": Table(AlertMarks),
+    "daily_reports": Table(DailyReports, ("p_month",), free_texts=("text", "page", "pictures")),
+    "reported_figures": Table(ReportedFigures, ("p_month",)),
+    "report_recipients": Table(ReportRecipients),
     "hour_fingerprints": Table(HourFingerprints, ("table_name", "p_ingest_date_utc")),
 }

@@ -39,6 +39,8 @@ email_service:
 """
 ONE = "alert_policies:\n- name: a\n  event_types: [ALL]\n  notification_service:\n"
 URL = "    url: {url: 'https://x'}\n"
+REPORTS = "reports:\n  operator: o@b.c\n  recipients:\n"
+TO = "  - {{name: {}, notification_service: {{url: {{url: 'https://x'}}}}}}\n"
 
 
 def wants(name: str, kind: str, asset: str, severity: str = "warn", studio: str = "all") -> bool:
@@ -91,6 +93,16 @@ def test_a_studio_is_a_target() -> None:
             "heartbeat",
         ),
         ("heartbeat_hour: 24", 1, "heartbeat_hour"),
+        ("reports:\n  deadline_hour: 12\n", 1, "operator"),
+        ("reports:\n  operator: 'a b'\n", 2, "mail address"),
+        ("reports:\n  operator: a@b.c\n  deadline_hour: 24\n", 3, "deadline_hour"),
+        (REPORTS + TO.format("a") + TO.format("a"), 3, "two recipients"),
+        (
+            REPORTS + "  - {name: a, notification_service: {email: {email_addresses: [a@b.c]}}}\n",
+            1,
+            "email_service is missing: 'a'",
+        ),
+        (REPORTS + TO.format("a") + ONE.replace("name: a", "name: report a") + URL, 1, "report a"),
         ("email_service: {from: a@b.c}", 1, "either smtp or ses"),
         (
             "email_service:\n  from: a@b.c\n"

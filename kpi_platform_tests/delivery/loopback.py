@@ -74,6 +74,45 @@ def web_server(*answers: Answer) -> Iterator[WebServer]:
         thread.join()
 
 
+class AnyServer:
+    """Answers each POST, whatever it is, with the next of `answers`, then with an empty 200; keeps
+    what came: path and body."""
+
+    def __init__(self, answers: list[tuple[int, str]]) -> None:
+        self.answers = answers
+        self.requests: list[tuple[str, bytes]] = []
+        self.port = 0
+
+
+@contextmanager
+def any_server(*answers: tuple[int, str]) -> Iterator[AnyServer]:
+    state = AnyServer(list(answers))
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            came = self.rfile.read(int(self.headers["Content-Length"]))
+            state.requests.append((self.path, came))
+            status, body = state.answers.pop(0) if state.answers else (200, "")
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            self.wfile.write(body.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    state.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    try:
+        yield state
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
 class MailServer:
     """Keeps mails and the logins; `refusals`: answers to RCPT, one after the other."""
 

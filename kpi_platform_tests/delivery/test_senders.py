@@ -1,20 +1,24 @@
 """Messages reach real servers on loopback, and whatever is in them is text."""
 
 import json
+import logging
+from email import message_from_string, policy
 from pathlib import Path
 
 import pytest
-from botocore.stub import Stubber
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.server import ThreadedMotoServer
+from moto.ses.models import ses_backends
 
 from kpi_platform.delivery import http, mail, slack
 from kpi_platform.delivery.destinations import MailService, Service
 from kpi_platform.delivery.errors import DeliveryError
-from kpi_platform.delivery.messages import Message, message_of, message_text
+from kpi_platform.delivery.messages import Letter, Message, message_of, message_text
 from kpi_platform.delivery.senders import send
 from kpi_platform.delivery.slack import HEADER, SECTION, TEXT, slack_body
-from kpi_platform_tests.delivery.loopback import mail_server, web_server
+from kpi_platform_tests.delivery.loopback import any_server, mail_server, web_server
 
 HOSTILE = "<!channel> @here <https://evil.example|x> <b>&amp; ```*x*```\r\nBcc: a@b.c\x1b[2J"
 MESSAGE = Message(
@@ -139,27 +143,60 @@ def test_a_refused_recipient_is_tried_again_only_if_it_may_pass(tmp_path: Path) 
     assert (lasting, server.mails) == ([False, True], [])
 
 
+def ses_of(monkeypatch: pytest.MonkeyPatch, port: int) -> MailService:
+    """Mail by SES as a server on loopback has it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "planted-secret")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+    return MailService.model_validate({"from": "kpi@example.com", "ses": {"region": "eu-west-1"}})
+
+
 def test_mail_leaves_by_ses(monkeypatch: pytest.MonkeyPatch) -> None:
     import boto3
 
-    keys = {"aws_access_key_id": "k", "aws_secret_access_key": "planted-secret"}
-    client = boto3.client("ses", region_name="eu-west-1", **keys)
-    monkeypatch.setattr(boto3, "client", lambda *_, **__: client)
-    mails = MailService.model_validate({"from": "kpi@example.com", "ses": {"region": "eu-west-1"}})
-    letter = mail.mail_of(MESSAGE, "kpi@example.com", "ann@example.com")
-    with Stubber(client) as ses:
-        ses.add_response(
-            "send_raw_email", {"MessageId": "1"}, {"RawMessage": {"Data": letter.as_bytes()}}
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    letter = Letter(
+        "<html><body>page</body></html>", (("chart-1@x", b"\x89PNG"),), "ops@example.com"
+    )
+    service_of_mail = service(email={"email_addresses": ["ann@example.com"]})
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    try:
+        mails = ses_of(monkeypatch, server.get_host_and_port()[1])
+        # Nobody has verified the sender.
+        with pytest.raises(DeliveryError, match="MessageRejected") as error:
+            send(service_of_mail, mails, "ann@example.com", MESSAGE, "", letter)
+        boto3.client("ses", region_name="eu-west-1").verify_email_identity(
+            EmailAddress="kpi@example.com"
         )
-        mail.send_mail(mails, letter)
-        ses.add_client_error("send_raw_email", "Throttling", http_status_code=400)
-        ses.add_client_error("send_raw_email", "MessageRejected", http_status_code=400)
+        send(service_of_mail, mails, "ann@example.com", MESSAGE, "", letter)
+        (sent,) = ses_backends[DEFAULT_ACCOUNT_ID]["eu-west-1"].sent_messages
+    finally:
+        server.stop()
+    assert error.value.is_lasting and "planted" not in str(error.value)
+    got = message_from_string(sent.raw_data, policy=policy.default)
+    assert (sent.destinations, got["To"]) == (["ann@example.com"], "ann@example.com")
+    assert [part.get_content_type() for part in got.walk()] == [
+        *("multipart/alternative", "text/plain", "multipart/related", "text/html", "image/png"),
+    ]
+
+
+def test_ses_that_is_asked_too_often_or_is_not_there_may_take_it_later(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said = "<ErrorResponse><Error><Code>{}</Code></Error></ErrorResponse>"
+    letter = mail.mail_of(MESSAGE, "kpi@example.com", "ann@example.com")
+    answers = [(400, said.format("Throttling")), (400, said.format("MailFromDomainNotVerified"))]
+    with any_server(*answers) as server:
+        mails = ses_of(monkeypatch, server.port)
         lasting = []
-        for _ in range(2):
+        for _ in answers:
             with pytest.raises(DeliveryError) as error:
                 mail.send_mail(mails, letter)
             lasting.append(error.value.is_lasting)
-    assert lasting == [False, True]
+    with pytest.raises(DeliveryError, match="SES gives no answer") as error:
+        mail.send_mail(mails, letter)
+    assert [*lasting, error.value.is_lasting] == [False, True, False]
 
 
 def test_any_address_gets_json_and_a_key_by_which_it_knows_repetitions(
@@ -211,6 +248,26 @@ def test_a_secret_that_is_not_set_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     for way in ways:
         with pytest.raises(DeliveryError, match="NOT_SET is not set"):
             send(service(**way), None, "", MESSAGE, "")
+
+
+def test_apprise_reaches_its_hundred_services(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    with web_server((200, {}, "{}"), (500, {}, "boom")) as server:
+        monkeypatch.setenv("ELSEWHERE", f"json://planted:secret@{server.url[7:]}/hook")
+        to = service(apprise={"url_env": "ELSEWHERE"})
+        assert send(to, None, "", MESSAGE, "") == ""
+        with pytest.raises(DeliveryError, match="apprise could not deliver it") as error:
+            send(to, None, "", MESSAGE, "")
+    (path, headers, body), _ = server.requests
+    assert path == "/hook" and headers["Authorization"].startswith("Basic ")
+    assert body["title"] == MESSAGE.subject.strip()
+    assert "kpi removals list" in body["message"]
+    assert "planted" not in str(error.value) and not error.value.is_lasting
+    monkeypatch.setenv("ELSEWHERE", "xyzzy://planted")
+    with pytest.raises(DeliveryError, match="apprise knows no such service") as error:
+        send(to, None, "", MESSAGE, "")
+    assert "planted" not in str(error.value) and "planted" not in caplog.text
 
 
 def test_apprise_that_is_not_installed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
