@@ -38,7 +38,7 @@ with paused_collector():
         sources_send_as_much_as_usual,
     )
     from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
-    from kpi_platform.orchestration.dagster_internals import EXECUTOR
+    from kpi_platform.orchestration.dagster_internals import EXECUTOR, leave_inputs_unread
     from kpi_platform.orchestration.log_json import set_up_logs
     from kpi_platform.orchestration.resources import PlatformResource
     from kpi_platform.published.assets import publications
@@ -50,6 +50,7 @@ with paused_collector():
     from kpi_platform.published.report_assets import daily_report
 
 set_up_logs()
+leave_inputs_unread()
 
 defs = dg.Definitions(
     assets=[

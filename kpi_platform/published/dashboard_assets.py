@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.dagster_internals import CheckResult
 from kpi_platform.orchestration.recording import end_red_if_hours_failed, naming_the_setting
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import (
@@ -77,7 +78,7 @@ def dashboard_opens(platform: PlatformResource) -> dg.AssetCheckResult:
     with naming_the_setting():
         page = platform.platform.lake.file_head(DASHBOARD_FILE, 2**31)
     fault = page_fault(page) if page is not None else "there is no page"
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=not fault, metadata={"fault": fault or "none", "bytes": len(page or "")}
     )
 
@@ -95,7 +96,7 @@ def dashboard_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
         head = platform.platform.lake.file_head(DASHBOARD_FILE, _HEAD_BYTES) or ""
     until, built = page_meta(head, "data-until"), page_meta(head, "built-at")
     age = datetime.now(UTC) - datetime.fromisoformat(until) if until else None
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=age is not None and age <= timedelta(hours=limit),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
