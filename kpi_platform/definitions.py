@@ -29,7 +29,7 @@ with paused_collector():
     )
     from kpi_platform.cleaned.assets import cleaned_events, sessions
     from kpi_platform.history.assets import user_version_history
-    from kpi_platform.kpis.assets import kpis
+    from kpi_platform.kpis.assets import definitions_rebuild, kpis
     from kpi_platform.monitoring.checks import (
         freshness,
         freshness_schedule,
@@ -74,7 +74,7 @@ defs = dg.Definitions(
         dashboard_opens,
         dashboard_is_recent,
     ],
-    jobs=[everything, landing_listing, freshness, maintenance],
+    jobs=[everything, definitions_rebuild, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
     sensors=[
         telemetry_arrivals_sensor,

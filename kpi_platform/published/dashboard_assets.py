@@ -21,7 +21,7 @@ from kpi_platform.published.dashboard import (
 )
 from kpi_platform.published.dashboard_page import page_fault, page_meta
 from kpi_platform.published.publish import PUBLICATIONS
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
 DASHBOARD = "kpi_dashboard"
 DASHBOARD_FILE = f"{DASHBOARD}.html"
@@ -47,7 +47,7 @@ def kpi_dashboard(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Build `published/kpi_dashboard.html` anew if anything that it shows has changed."""
     started = time.monotonic()
-    parts, manifest = platform.platform, read_manifest()
+    parts, manifest = platform.platform, manifest_in_force()
     with naming_the_setting():
         head = parts.lake.file_head(DASHBOARD_FILE, _HEAD_BYTES) or ""
         wanted = dashboard_fingerprint(input_versions(parts.lake), manifest, parts.sources)
