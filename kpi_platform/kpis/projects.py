@@ -14,6 +14,7 @@ from kpi_platform.kpis.build import Project
 from kpi_platform.kpis.dbt_run import DbtRun
 from kpi_platform.kpis.project import changed_names, project_fingerprint
 from kpi_platform.kpis.rebuild import ChangedProject
+from kpi_platform.settings import load_settings
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     PARSED,
     PROJECT_DIR,
@@ -86,10 +87,12 @@ class Projects:
 def definitions_waiting() -> str:
     """What of the definitions changed and waits for the job that builds it, in words; else empty.
 
+    So it is with a database server, in which the next hour builds everything anew.
+
     Raises DbtProjectError if dbt cannot parse the project beside the code.
     """
     kept = kept_project()
-    if kept is None or kept.is_current:
+    if kept is None or kept.is_current or load_settings().warehouse != "duckdb":
         return ""
     names = changed_names(kept.manifest(), read_manifest())
     return ", ".join(names)
