@@ -29,7 +29,7 @@ with paused_collector():
     )
     from kpi_platform.cleaned.assets import cleaned_events, sessions
     from kpi_platform.history.assets import user_version_history
-    from kpi_platform.kpis.assets import kpis
+    from kpi_platform.kpis.assets import definitions_rebuild, kpis
     from kpi_platform.monitoring.checks import (
         freshness,
         freshness_schedule,
@@ -38,7 +38,7 @@ with paused_collector():
         sources_send_as_much_as_usual,
     )
     from kpi_platform.monitoring.upkeep import maintenance, maintenance_schedule
-    from kpi_platform.orchestration.dagster_internals import EXECUTOR
+    from kpi_platform.orchestration.dagster_internals import EXECUTOR, leave_inputs_unread
     from kpi_platform.orchestration.log_json import set_up_logs
     from kpi_platform.orchestration.resources import PlatformResource
     from kpi_platform.published.assets import publications
@@ -50,6 +50,7 @@ with paused_collector():
     from kpi_platform.published.report_assets import daily_report
 
 set_up_logs()
+leave_inputs_unread()
 
 defs = dg.Definitions(
     assets=[
@@ -73,7 +74,7 @@ defs = dg.Definitions(
         dashboard_opens,
         dashboard_is_recent,
     ],
-    jobs=[everything, landing_listing, freshness, maintenance],
+    jobs=[everything, definitions_rebuild, landing_listing, freshness, maintenance],
     schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
     sensors=[
         telemetry_arrivals_sensor,

@@ -4,6 +4,8 @@ Belongs here: opening a lake and asking its intervals so that little of them is 
 what "in effect" means (history/lookup.py).
 """
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import polars as pl
@@ -12,6 +14,8 @@ from deltalake import DeltaTable
 from kpi_platform.history.lookup import version_at as in_effect
 from kpi_platform.history.lookup import versions_as_of
 from kpi_platform.settings import load_settings
+from kpi_platform.storage.lake.delta_tables import plain_root
+from kpi_platform.storage.lake.lake_files import files_of, scan_files
 from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot
 
 TABLE = "user_version_intervals"
@@ -27,6 +31,14 @@ _SCHEMA = pl.Schema(
 )
 _LAID_OUT = ["p_state", "p_month"]
 _COLUMNS = [name for name in _SCHEMA if name not in _LAID_OUT]
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """The table's columns and folders, as its contract has them."""
+
+    polars_schema: pl.Schema = field(default_factory=lambda: _SCHEMA)
+    partition_by: Sequence[str] = tuple(_LAID_OUT)
 
 
 def version_at(
@@ -52,27 +64,30 @@ class Versions:
     def __init__(self, lake: str | None = None) -> None:
         """Raises LakeError if the lake cannot be read or holds no tables at all."""
         self._lake = LakeRoot(load_settings().lake if lake is None else lake)
+        self._root = plain_root(self._lake.path(TABLE))
         self._snapshot = self._open()
+        self._files = self._listed()
         if self._snapshot is None:
             self._lake.require()
 
     def refresh(self) -> None:
         """See what was committed since. Raises LakeError if the lake cannot be read."""
         self._snapshot = self._open()
+        self._files = self._listed()
 
     def at(
         self, player_id: str, at: datetime, service: str | None = None, device: str | None = None
     ) -> pl.DataFrame:
         """As `version_at`."""
-        is_mine = pl.col("player_id") == player_id
-        mine = self._scan().filter(is_mine & _may_be_in_effect(at)).select(_COLUMNS).collect()
+        files = self._files.filter(_may_be_in_effect(at) & _may_hold(self._files, player_id))
+        mine = self._scan(files).filter(pl.col("player_id") == player_id).select(_COLUMNS).collect()
         return in_effect(mine, player_id, at, service, device)
 
     def as_of(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return `events` (`player_id`, `at`, perhaps `service_name` and `device`) with the
         version in effect at each, in their order: see `versions_as_of` in history/lookup.py."""
         players = events.lazy().select("player_id").unique()
-        rows = self._scan().select(_COLUMNS).join(players, on="player_id", how="semi")
+        rows = self._scan(self._files).select(_COLUMNS).join(players, on="player_id", how="semi")
         return versions_as_of(events, rows.collect(engine="streaming"))
 
     def _open(self) -> DeltaTable | None:
@@ -84,10 +99,14 @@ class Versions:
             )
         return snapshot
 
-    def _scan(self) -> pl.LazyFrame:
+    def _listed(self) -> pl.DataFrame:
+        """The files as the log tells of them: asking Polars for the table loads PyArrow."""
         if self._snapshot is None:
-            return pl.LazyFrame(schema=_SCHEMA)
-        return pl.scan_delta(self._snapshot)
+            return pl.DataFrame(schema={"path": pl.String(), **_SCHEMA})
+        return files_of(self._snapshot)
+
+    def _scan(self, files: pl.DataFrame) -> pl.LazyFrame:
+        return scan_files(self._root, _Layout(), files)
 
 
 def _may_be_in_effect(at: datetime) -> pl.Expr:
@@ -95,3 +114,12 @@ def _may_be_in_effect(at: datetime) -> pl.Expr:
     month, in_month = at.astimezone(UTC).date().replace(day=1), pl.col("p_month")
     is_open = pl.col("p_state") == "open"
     return (is_open & (in_month <= month)) | (~is_open & (in_month >= month))
+
+
+def _may_hold(files: pl.DataFrame, player_id: str) -> pl.Expr:
+    """False for the files of which the log says that all players are others."""
+    least, greatest = (
+        pl.col(name) if name in files.columns else pl.lit(None, pl.String)
+        for name in ("min.player_id", "max.player_id")
+    )
+    return ((least <= player_id) & (greatest >= player_id)).fill_null(value=True)

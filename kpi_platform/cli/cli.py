@@ -327,14 +327,14 @@ def dashboard(
     from kpi_platform.engine.platform import Platform
     from kpi_platform.published.dashboard import make_dashboard, read_inputs
     from kpi_platform.settings import load_settings
-    from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+    from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
     settings = load_settings()
     platform = Platform(settings)
     name_other_layout(platform.lake)
     target = out or settings.home / "kpi_dashboard.html"
     inputs = read_inputs(platform.lake)
-    page = make_dashboard(inputs, platform.sources, read_manifest(), datetime.now(UTC))
+    page = make_dashboard(inputs, platform.sources, manifest_in_force(), datetime.now(UTC))
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(page, encoding="utf-8")

@@ -9,11 +9,13 @@ from datetime import datetime
 
 import dagster as dg
 
+from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.run_report import Measured, RunReport
 from kpi_platform.kpis.build import BuildReport, build_marts
 from kpi_platform.kpis.dbt_run import DbtRun, Finding
 from kpi_platform.kpis.model_specs import HOURLY_MODELS, model_specs
-from kpi_platform.kpis.project import project_fingerprint
+from kpi_platform.kpis.projects import Projects
+from kpi_platform.kpis.rebuild import rebuild_marts
 from kpi_platform.orchestration.dagster_internals import already_recorded
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,
@@ -23,12 +25,7 @@ from kpi_platform.orchestration.recording import (
 )
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.orchestration.run_reports import tell_reports
-from kpi_platform.storage.kpi_database.dbt_manifest import (
-    PARSED,
-    PROJECT_DIR,
-    ensure_manifest,
-    read_manifest,
-)
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 
 _SPECS = model_specs(read_manifest())
 # Of a model's report, what its metadata show.
@@ -39,6 +36,10 @@ def _what_was_built(report: BuildReport) -> str:
     if not report.is_built:
         return "nothing to build"
     return "every model built anew" if report.is_full_refresh else "affected periods built"
+
+
+# A run with this tag builds what a changed project builds anew.
+REBUILD, REBUILD_JOB = "kpi/rebuild", "definitions_rebuild"
 
 
 @dg.multi_asset(
@@ -57,10 +58,10 @@ def kpis(
     """
     parts = platform.platform
     measured = Measured(context.run_id, "kpis")
-    target = ensure_manifest().parent
-    run = DbtRun(PROJECT_DIR, target / PARSED, parts.settings.warehouse_file, target)
+    projects = Projects.of(parts)
     with naming_the_setting():
-        report = build_marts(parts, project_fingerprint(read_manifest()), run)
+        report = _built(context, parts, projects)
+    run = projects.run_before if report.is_waiting and projects.run_before else projects.run
     changed = sum(report.load.rows_changed.values())
     context.log.info(f"kpis: {changed} rows of copies changed, {_what_was_built(report)}")
     for key in context.selected_asset_keys:
@@ -72,6 +73,23 @@ def kpis(
     tell_reports(context, parts.lake, told)
     yield from _outputs(context, report, run, made)
     end_red_if_hours_failed(context, parts.lake)
+
+
+def _built(context: dg.AssetExecutionContext, parts: Platform, projects: Projects) -> BuildReport:
+    """Build what hours need, or in the job for it what a changed project builds anew."""
+    before = projects.before
+    if REBUILD in context.run.tags and before is not None:
+        report = rebuild_marts(parts, projects.changed_project(), before, context.log.info)
+    else:
+        report = build_marts(parts, projects.fingerprint, projects.run, before)
+    if report.is_waiting:
+        context.log.warning(
+            f"kpis: definitions changed ({projects.waiting()}) and wait to be built; until then"
+            f" hours are built by those before. The job {REBUILD_JOB} builds them"
+        )
+    else:
+        projects.keep()
+    return report
 
 
 def _evaluations(
@@ -160,3 +178,20 @@ def _materialization(
             "unchanged": not report.is_built,
         },
     )
+
+
+# Named, not imported: what is made of the marts. Rooms know each other's tables only.
+_MADE_OF_MARTS = (
+    *("publications", "kpi_restatements", "kpi_value_books"),
+    *("kpi_dashboard", "daily_report"),
+)
+_WITHOUT_HOURS = [spec.key for spec in _SPECS.assets if spec.key.path[-1] not in HOURLY_MODELS]
+
+definitions_rebuild = dg.define_asset_job(
+    REBUILD_JOB,
+    selection=dg.AssetSelection.assets(*_WITHOUT_HOURS, *_MADE_OF_MARTS),
+    tags={REBUILD: "true"},
+    description="Builds the models that a changed model, macro or KPI definition makes anew, with "
+    "all that depends on them, and publishes. Hours go on by the definitions before until it is "
+    "done; stopped, it goes on where it was when run again.",
+)

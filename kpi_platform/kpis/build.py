@@ -14,9 +14,9 @@ from kpi_platform.kpis.load import LEDGER, LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
 from kpi_platform.kpis.unread_files import UnreadFiles
 from kpi_platform.storage.kpi_database.embedded import (
+    built_by,
     connect,
     mark_built,
-    needs_full_refresh,
     pending,
 )
 from kpi_platform.storage.kpi_database.marts import Marts
@@ -29,27 +29,37 @@ RunDbt = Callable[[bool], None]
 @dataclass(frozen=True)
 class BuildReport:
     """What a build did: the load's figures, the rows of every table that dbt builds (of the hourly
-    ones by hour or day), and whether dbt ran and built everything anew."""
+    ones by hour or day), whether dbt ran and built everything anew, and whether it was the project
+    before that built, as a changed one waits (rebuild.py)."""
 
     load: LoadReport
     rows: Mapping[str, int]
     period_rows: Mapping[str, Mapping[datetime, int]]
     is_built: bool
     is_full_refresh: bool
+    is_waiting: bool = False
 
 
-def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildReport:
+@dataclass(frozen=True)
+class Project:
+    """A dbt project: the fingerprint of what decides its rows, and what builds the models by it."""
+
+    fingerprint: str
+    run: RunDbt
+
+
+def build_marts(
+    platform: Platform, fingerprint: str, run_dbt: RunDbt, before: Project | None = None
+) -> BuildReport:
     """Load the lake's changes and run dbt on the periods they affect.
 
     `run_dbt(full_refresh)` builds all models and raises if any fails: everything then stays
     pending, and the next build completes it. Nothing pending and the same project: dbt is not
-    started at all.
+    started at all. Were the marts built by the project `before`, it builds them now, too: what a
+    changed project builds anew is the work of a job of its own.
     """
     path, copy, marts = platform.settings.warehouse_file, platform.warehouse_copy, platform.marts
-    # Another warehouse has nothing of what this one has.
-    settings = platform.settings
-    place = f"{settings.warehouse_host}/{settings.warehouse_database}" if copy is not None else ""
-    built = f"{fingerprint} {settings.warehouse} {place}"
+    built = mark_of(platform, fingerprint)
     with file_lock(warehouse_lock(path)):
         with connect(path) as con:
             report = load(
@@ -61,9 +71,19 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
                 files_in=UnreadFiles(platform).hours,
                 services=platform.sources.services(),
             )
-            full_refresh = needs_full_refresh(con, built)
+            known = built_by(con)
+            # Marts in a database server are built in their place: there all are built anew at once.
+            is_waiting = (
+                before is not None
+                and copy is None
+                and known != built
+                and known == mark_of(platform, before.fingerprint)
+            )
+            if before is not None and is_waiting:
+                built, run_dbt = mark_of(platform, before.fingerprint), before.run
+            full_refresh = known != built
             if not full_refresh and not pending(con):
-                return _report(marts(con), report, is_built=False, is_full_refresh=False)
+                return _report(marts(con), report, is_waiting=is_waiting)
             if copy is not None:
                 ship(con, copy)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
@@ -72,14 +92,34 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
             if copy is not None:
                 fetch_changes(con, copy)
             mark_built(con, built, full_refresh=full_refresh)
-            return _report(marts(con), report, is_built=True, is_full_refresh=full_refresh)
+            return _report(
+                marts(con),
+                report,
+                is_built=True,
+                is_full_refresh=full_refresh,
+                is_waiting=is_waiting,
+            )
+
+
+def mark_of(platform: Platform, fingerprint: str) -> str:
+    """How a database is marked that was built by the project of this fingerprint."""
+    settings = platform.settings
+    # Another warehouse has nothing of what this one has.
+    is_server = platform.warehouse_copy is not None
+    place = f"{settings.warehouse_host}/{settings.warehouse_database}" if is_server else ""
+    return f"{fingerprint} {settings.warehouse} {place}"
 
 
 def _report(
-    marts: Marts, load: LoadReport, *, is_built: bool, is_full_refresh: bool
+    marts: Marts,
+    load: LoadReport,
+    *,
+    is_built: bool = False,
+    is_full_refresh: bool = False,
+    is_waiting: bool = False,
 ) -> BuildReport:
     periods = {table: marts.period_rows(table, column) for table, column in PERIODS.items()}
-    return BuildReport(load, marts.row_counts(), periods, is_built, is_full_refresh)
+    return BuildReport(load, marts.row_counts(), periods, is_built, is_full_refresh, is_waiting)
 
 
 def lake_tables(platform: Platform) -> list[LakeTable]:

@@ -3,9 +3,23 @@
 Belongs here: dbt's arguments. Does not: running it (dbt_run.py), and what its macros make of them.
 """
 
+from collections.abc import Sequence
+from pathlib import Path
+
 BUILD = ("build", "--exclude-resource-type", "unit_test")
 # Views and seeds are as this very project made them: an update leaves them alone, not their tests.
 _UPDATED = ("config.materialized:incremental", "config.materialized:table", "resource_type:test")
+
+
+def changed_extent(
+    state: Path, changed: Sequence[str], done: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The same for what a changed project builds anew: what differs from the manifest in the folder
+    `state`, by dbt's own judgement and by ours (`changed`), with all that depends on it, but for
+    what is `done`."""
+    chosen = ["--select", "state:modified+", *(f"{name}+" for name in changed)]
+    left = ["--exclude", *done] if done else []
+    return ["--full-refresh", *chosen, *left, "--state", str(state)], {}
 
 
 def extent(*, full_refresh: bool) -> tuple[list[str], dict[str, str]]:

@@ -14,14 +14,14 @@ import shutil
 import signal
 import threading
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from kpi_platform.kpis.dbt_command import BUILD, extent
 from kpi_platform.schemas.collector import paused_collector
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from dbt.artifacts.schemas.run import RunResult
     from dbt.cli.main import dbtRunnerResult
     from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.events.base_types import EventMsg
 
 # How long the folder of a run that failed is kept, and how it is named.
 KEPT = timedelta(days=7)
@@ -40,6 +41,7 @@ _QUIETLY = ("--no-write-json", "--no-print", "--quiet", "--no-use-colors")
 _LOGS = ("--log-level", "none", "--log-level-file", "warn")
 _ENDING = (signal.SIGINT, signal.SIGTERM)
 _FAILURES_SHOWN = 20
+_BUILT = ("model", "seed")
 
 
 class DbtBuildError(SafeError, RuntimeError):
@@ -71,21 +73,40 @@ class DbtRun:
         self._warehouse = warehouse
         self._target = target
 
+    def on(self, warehouse: Path) -> Self:
+        """The same for the warehouse at another place; what it finds is found here, too."""
+        other = type(self)(self._project, self._parsed, warehouse, self._target)
+        other.tests, other.seconds = self.tests, self.seconds
+        return other
+
     def __call__(self, full_refresh: bool) -> None:
         """Build everything anew, or the affected periods. Raises DbtBuildError if a model fails."""
-        how, environment = extent(full_refresh=full_refresh)
+        self.build(*extent(full_refresh=full_refresh))
+
+    def build(
+        self,
+        how: Sequence[str],
+        environment: dict[str, str],
+        is_done: Callable[[str], None] | None = None,
+    ) -> None:
+        """Build what dbt's arguments and variables of its environment say.
+
+        `is_done` is told of each model and seed, by its name, when it is there. Raises
+        DbtBuildError if a model fails.
+        """
         # dbt reads a relative path from its project's folder.
         with plain_path(self._warehouse.resolve()) as database:
             environment["KPI_WAREHOUSE_PATH"] = str(database)
             with _environment(environment):
-                self._build(how)
+                self._build(how, _told(is_done))
 
-    def _build(self, how: Sequence[str]) -> None:
+    def _build(self, how: Sequence[str], callbacks: "Sequence[Callable[[EventMsg], None]]") -> None:
         written = self._target.resolve() / uuid.uuid4().hex[:7]
         places = ["--project-dir", str(self._project), "--profiles-dir", str(self._project)]
         places += ["--target-path", str(written), "--log-path", str(written)]
         with _cancelled_by_signals():
-            result = _invoke(self._parsed, [*BUILD, *how, *places, *_QUIETLY, *_LOGS])
+            arguments = [*BUILD, *how, *places, *_QUIETLY, *_LOGS]
+            result = _invoke(self._parsed, arguments, callbacks)
         for each in getattr(result.result, "results", ()):
             self._take(each)
         if not result.success:
@@ -104,14 +125,28 @@ class DbtRun:
             )
 
 
-def _invoke(parsed: Path, arguments: list[str]) -> "dbtRunnerResult":
+def _told(is_done: Callable[[str], None] | None) -> "list[Callable[[EventMsg], None]]":
+    """What dbt calls with all that it has to say, to have `is_done` told of what is built."""
+
+    def listen(message: "EventMsg") -> None:
+        if is_done is not None and message.info.name == "NodeFinished":
+            node = message.data.node_info
+            if node.node_status == "success" and node.resource_type in _BUILT:
+                is_done(node.node_name)
+
+    return [] if is_done is None else [listen]
+
+
+def _invoke(
+    parsed: Path, arguments: list[str], callbacks: "Sequence[Callable[[EventMsg], None]]"
+) -> "dbtRunnerResult":
     with paused_collector():
         from dbt.adapters.factory import reset_adapters
         from dbt.cli.main import dbtRunner
 
         manifest = _manifest(parsed)
     try:
-        return dbtRunner(manifest).invoke(arguments)
+        return dbtRunner(manifest, callbacks=list(callbacks)).invoke(arguments)
     finally:
         reset_adapters()  # type: ignore[no-untyped-call]
         _close_duckdb()

@@ -24,6 +24,7 @@ from kpi_platform.monitoring.usual_volume import (
     volume_findings,
 )
 from kpi_platform.monitoring.volume_counts import volume_counts
+from kpi_platform.orchestration.dagster_internals import CheckResult
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.schemas.findings import FINDINGS, findings_text
 from kpi_platform.storage.lake.lake import Lake
@@ -45,7 +46,7 @@ def newest_hour_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
     sources = platform.platform.sources
     known = sources.frame().join(sources.kinds(), on="source")
     found = judge_freshness(ledger, known, datetime.now(UTC))
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=found.is_within(timedelta(hours=limit)),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
@@ -77,7 +78,7 @@ def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckRes
             hours=pl.col("p_ingest_hour_utc")
         )
         found = drifts(table.filter(days).with_columns(hour=hour).collect())
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
@@ -98,7 +99,7 @@ def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckRes
 def sources_send_as_much_as_usual(platform: PlatformResource) -> dg.AssetCheckResult:
     """Compare what came with what is usual at this hour of the week."""
     found = _falls(platform.platform.lake)
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=not found,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.dagster_checks import check_dagster
+from kpi_platform.operations.definition_checks import check_definitions
 from kpi_platform.operations.findings import Check, Finding, looked_at
 from kpi_platform.operations.machine_checks import check_disks, check_open_files, check_rights
 from kpi_platform.operations.storage_checks import check_locks, check_storage
@@ -40,6 +41,7 @@ def _checks(platform: Platform, settings: Settings, now: datetime) -> list[Check
         ("open files", check_open_files),
         ("tables", lambda: check_tables(platform.lake)),
         ("readers", lambda: check_readers(platform)),
+        ("definitions", check_definitions),
         ("dagster", lambda: check_dagster(now)),
         ("alerts", lambda: check_alerts(platform.lake)),
     ]

@@ -12,6 +12,7 @@ import polars as pl
 from kpi_platform.engine.file_ledger import held_files
 from kpi_platform.engine.hour_ledger import failed_rows
 from kpi_platform.engine.platform import Platform
+from kpi_platform.kpis.projects import definitions_waiting
 from kpi_platform.monitoring.freshness import Freshness, judge_freshness
 from kpi_platform.operations.dagster_facts import (
     NoDagsterError,
@@ -52,7 +53,8 @@ class TableSize:
 @dataclass(frozen=True)
 class Status:
     """What there is to say at `at`. `waiting`: hours that the next run takes along, by table;
-    `incidents`: rows of the table that are open; `runs`: None where `no_runs` says why."""
+    `incidents`: rows of the table that are open; `runs`: None where `no_runs` says why;
+    `changed_definitions`: names of what waits for the job that builds it."""
 
     at: datetime
     fresh: Freshness
@@ -66,12 +68,14 @@ class Status:
     no_runs: str
     sizes: list[TableSize]
     verified: Note | None
+    changed_definitions: str
 
     @property
     def needs_somebody(self) -> bool:
         """Whether anything here waits for a person: what no run mends by itself."""
         is_different = self.verified is not None and not self.verified.get("equal")
-        return bool(self.failed.hours or self.held_files or self.incidents or is_different)
+        waits = self.failed.hours or self.held_files or self.incidents or self.changed_definitions
+        return bool(waits or is_different)
 
 
 def read_status(platform: Platform, now: datetime) -> Status:
@@ -95,6 +99,7 @@ def read_status(platform: Platform, now: datetime) -> Status:
         no_runs,
         [_size(lake, table) for table in lake.tables()],
         read_note(lake.uri, VERIFY),
+        definitions_waiting(),
     )
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kpi_platform.operations.dagster_facts import RunState, RunStates
+from kpi_platform.operations.definition_checks import MEND
 from kpi_platform.operations.hour_states import FailedHours, SourceState
 from kpi_platform.operations.status import Status, TableSize
 from kpi_platform.settings import PARTITION_FORMAT
@@ -47,6 +48,7 @@ def as_values(found: Status) -> dict[str, Any]:
         "tables": [asdict(each) for each in found.sizes],
         "bytes": sum(each.bytes for each in found.sizes),
         "verified": found.verified,
+        "changed_definitions": found.changed_definitions,
     }
 
 
@@ -64,6 +66,8 @@ def as_lines(found: Status) -> Iterator[str]:
     yield f"held files            {_held(found)}"
     waiting = ", ".join(f"{count:,} of {table}" for table, count in found.waiting.items())
     yield f"waiting hours         {waiting or 'none'}"
+    if found.changed_definitions:
+        yield f"changed definitions   {found.changed_definitions}: {MEND}"
     yield f"open incidents        {len(found.incidents) or 'none'}"
     for row in found.incidents[:_INCIDENTS_SHOWN]:
         yield f"  {row.get('kind')}: {row.get('cause')}; {row.get('mend')}"

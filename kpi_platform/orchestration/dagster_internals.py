@@ -17,6 +17,7 @@ from dagster._core.definitions.partitions.subset.time_window import TimeWindowPa
 from dagster._core.definitions.source_asset import SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION
 from dagster._core.events.log import EventLogEntry
 from dagster._core.execution.backfill import BulkActionStatus as BackfillStatus
+from dagster._core.execution.context.data_version_cache import DataVersionCache
 from dagster._core.instance.config import retention_config_schema
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.instance.runs.run_domain import RunDomain
@@ -59,6 +60,7 @@ __all__ = [
     "WILL_RETRY",
     "AssetGraph",
     "BackfillStatus",
+    "CheckResult",
     "CheckState",
     "ConfigurableClassData",
     "InstanceRef",
@@ -74,6 +76,7 @@ __all__ = [
     "check_states",
     "evaluation_of",
     "keys_of_run",
+    "leave_inputs_unread",
     "retention_schema",
 ]
 
@@ -110,6 +113,32 @@ def already_recorded(
     """
     mark = {SYSTEM_METADATA_KEY_SOURCE_ASSET_OBSERVATION: True}
     return dg.Output(None, output_name=name, metadata={**metadata, **mark})
+
+
+class CheckResult(dg.AssetCheckResult):
+    """What a check found, of what its asset holds now.
+
+    For each of its own results Dagster looks up the newest materialisation, to note it with the
+    evaluation: a read of its database a check, before which all events that wait are written. Where
+    none is noted the UI goes by run and time, and says the same.
+    """
+
+    def _get_target_materialization_data(self, *_: object) -> None:
+        return None
+
+
+def leave_inputs_unread() -> None:
+    """Have steps begin at once, in this process, instead of reading the records of all inputs.
+
+    Dagster notes versions of inputs with what a step makes, and for an asset without partitions
+    lists every hour that there ever was. What records itself (`already_recorded`) has no use for
+    them; marks of staleness, which are made of them, are shown for none of our assets.
+    """
+
+    def unread(_: DataVersionCache) -> None:
+        """Note nothing."""
+
+    DataVersionCache.fetch_external_input_asset_version_info = unread  # type: ignore[assignment, method-assign]
 
 
 def keys_of_run(run: dg.DagsterRun, partitions: dg.PartitionsDefinition[str]) -> list[str]:

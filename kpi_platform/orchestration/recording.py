@@ -24,7 +24,7 @@ from kpi_platform.engine.checked_hours import Evaluate, Progress, work_and_check
 from kpi_platform.engine.hour_ledger import HourFigures, errors_of_failed_hours, hour_figures
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.engine.run_report import Measured, RunReport, hour_values
-from kpi_platform.orchestration.dagster_internals import already_recorded, keys_of_run
+from kpi_platform.orchestration.dagster_internals import CheckResult, already_recorded, keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.orchestration.resources import require_hours
 from kpi_platform.orchestration.run_reports import tell_reports
@@ -230,7 +230,7 @@ def _summaries(
         spec, results = found.get(key.name, (None, []))
         failing = [check for check in results if not check.passed]
         blocks = spec is not None and not spec.is_warning and not is_range
-        yield dg.AssetCheckResult(
+        yield CheckResult(
             asset_key=key.asset_key,
             check_name=key.name,
             passed=bool(results) and not failing,

@@ -28,6 +28,7 @@ from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_S
 from kpi_platform.published.value_books import KPI_VALUE_BOOKS, VALUE_BOOKS_SCHEMA
 from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
 _MARTS = marts_to_publish(read_manifest())
 
@@ -81,7 +82,8 @@ def publications(
     """Copy the changed periods of every mart to `published/<table>`, and say what is complete."""
     measured = Measured(context.run_id, PUBLICATIONS)
     with naming_the_setting():
-        report = publish_changes(platform.platform, _MARTS)
+        marts = marts_to_publish(manifest_in_force())
+        report = publish_changes(platform.platform, marts)
     done, others = report.done, report.others
     run = measured.report(rows=sum(item.rows for item in done))
     tell_reports(context, platform.platform.lake, [run])
@@ -94,7 +96,7 @@ def publications(
             f"publications: {len(others)} tables are not as they were last published from this KPI"
             f" database, as after a restore; published whole: {', '.join(others)}"
         )
-    context.log.info(f"publications: {len(done)} of {len(_MARTS)} tables had changes")
+    context.log.info(f"publications: {len(done)} of {len(marts)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
         PUBLICATIONS: {"tables": tables, "rows": run.rows},

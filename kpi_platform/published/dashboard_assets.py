@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 
 from kpi_platform.orchestration.asset_specs import OWNERS
+from kpi_platform.orchestration.dagster_internals import CheckResult
 from kpi_platform.orchestration.recording import end_red_if_hours_failed, naming_the_setting
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import (
@@ -20,7 +21,7 @@ from kpi_platform.published.dashboard import (
 )
 from kpi_platform.published.dashboard_page import page_fault, page_meta
 from kpi_platform.published.publish import PUBLICATIONS
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
 DASHBOARD = "kpi_dashboard"
 DASHBOARD_FILE = f"{DASHBOARD}.html"
@@ -46,7 +47,7 @@ def kpi_dashboard(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Build `published/kpi_dashboard.html` anew if anything that it shows has changed."""
     started = time.monotonic()
-    parts, manifest = platform.platform, read_manifest()
+    parts, manifest = platform.platform, manifest_in_force()
     with naming_the_setting():
         head = parts.lake.file_head(DASHBOARD_FILE, _HEAD_BYTES) or ""
         wanted = dashboard_fingerprint(input_versions(parts.lake), manifest, parts.sources)
@@ -77,7 +78,7 @@ def dashboard_opens(platform: PlatformResource) -> dg.AssetCheckResult:
     with naming_the_setting():
         page = platform.platform.lake.file_head(DASHBOARD_FILE, 2**31)
     fault = page_fault(page) if page is not None else "there is no page"
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=not fault, metadata={"fault": fault or "none", "bytes": len(page or "")}
     )
 
@@ -95,7 +96,7 @@ def dashboard_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
         head = platform.platform.lake.file_head(DASHBOARD_FILE, _HEAD_BYTES) or ""
     until, built = page_meta(head, "data-until"), page_meta(head, "built-at")
     age = datetime.now(UTC) - datetime.fromisoformat(until) if until else None
-    return dg.AssetCheckResult(
+    return CheckResult(
         passed=age is not None and age <= timedelta(hours=limit),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={

@@ -14,7 +14,7 @@ from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.published.dashboard import read_inputs
 from kpi_platform.published.publish import PUBLICATIONS
 from kpi_platform.published.report import make_report
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
 REPORT = "daily_report"
 
@@ -40,7 +40,7 @@ def daily_report(
     started = time.monotonic()
     parts = platform.platform
     with naming_the_setting():
-        report = make_report(read_inputs(parts.lake), parts.sources, read_manifest())
+        report = make_report(read_inputs(parts.lake), parts.sources, manifest_in_force())
         files = {
             f"{REPORT}.html": (report.html, "text/html; charset=utf-8"),
             f"{REPORT}.txt": (report.text, "text/plain; charset=utf-8"),

@@ -69,17 +69,24 @@ def _place(name: str, line: int | None) -> str:
 
 def load(text: str) -> tuple[object, yaml.Node | None]:
     """Return the data of one YAML document and its tree. Raises YamlError."""
+    loader = None
     try:
-        tree = yaml.compose(text, Loader=_Loader)
-        data = yaml.load(text, Loader=_Loader)  # noqa: S506 - a safe loader
+        loader = _Loader(text)
+        tree = loader.get_single_node()
+        _refuse_duplicates(tree)
+        data = None if tree is None else loader.construct_document(tree)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = _NAMED.sub("...", getattr(error, "problem", None) or "is not YAML")
         raise YamlError(problem, mark.line + 1 if mark else None) from None
+    except YamlError:
+        raise
     except (ValueError, RecursionError) as error:
         # A number of thousands of digits, or nesting that no one wrote by hand.
         raise YamlError(str(error).splitlines()[0], None) from None
-    _refuse_duplicates(tree)
+    finally:
+        if loader is not None:
+            loader.dispose()
     return data, tree
 
 
@@ -101,7 +108,8 @@ def _step(node: yaml.Node | None, part: str | int) -> tuple[int, yaml.Node] | No
         item = node.value[part]
         return item.start_mark.line + 1, item
     if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
+        # What a mapping takes over from another comes before what it says itself.
+        for key, value in reversed(node.value):
             if key.value == str(part):
                 return key.start_mark.line + 1, value
     return None

@@ -25,13 +25,13 @@ from kpi_platform.published.publish import (
     publish,
 )
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     affected_periods_to_publish,
     connect,
     pending,
 )
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 from kpi_platform.storage.kpi_database.marts import Marts
 from kpi_platform.storage.lake.damage import LOG, Damage, damaged_files
 from kpi_platform.storage.lake.lake import Lake, LakeError
@@ -50,7 +50,7 @@ _FLOATS = (pl.Float32, pl.Float64)
 def published_tables() -> dict[str, Publication | None]:
     """Every table below `published/` by name; None for the books, which are no copy of a mart."""
     marts: dict[str, Publication | None] = {
-        item.table: item for item in marts_to_publish(read_manifest())
+        item.table: item for item in marts_to_publish(manifest_in_force())
     }
     return marts | dict.fromkeys(_BOOKS)
 

@@ -24,6 +24,7 @@ from kpi_platform.arrivals.watching.landing_listing import (
 from kpi_platform.arrivals.watching.missing_files import held_hours, note_missing_of_all
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
+from kpi_platform.orchestration.dagster_internals import CheckResult
 from kpi_platform.orchestration.partitions import range_name
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.landing.landing import LandingError
@@ -73,7 +74,7 @@ def list_landing(
     results[HELD] = _held(platform.platform)
     for key in sorted(context.op_execution_context.selected_asset_check_keys):
         passed, metadata = results[key]
-        yield dg.AssetCheckResult(
+        yield CheckResult(
             asset_key=key.asset_key,
             check_name=key.name,
             passed=passed,

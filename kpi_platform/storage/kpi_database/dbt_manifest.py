@@ -27,8 +27,8 @@ from kpi_platform.storage.local_servers.local_process import ending_with_us
 # In a built package the project lies within it, in the sources beside it.
 _PLACES = (Path(__file__).parents[2] / "dbt_project", Path(__file__).parents[3] / "dbt")
 PROJECT_DIR = next((place for place in _PLACES if place.is_dir()), _PLACES[-1])
-_PARTS = ("models", "macros", "seeds", "tests", "dbt_project.yml", "profiles.yml")
-_STAMP = "project.blake2b"
+PROJECT_PARTS = ("models", "macros", "seeds", "tests", "dbt_project.yml", "profiles.yml")
+STAMP = "project.blake2b"
 MANIFEST, PARSED = "manifest.json", "partial_parse.msgpack"
 
 
@@ -46,7 +46,7 @@ def ensure_manifest() -> Path:
     """
     settings = load_settings()
     target = make_home(settings) / "dbt" / "target"
-    stamp, made, contents = target / _STAMP, (target / MANIFEST, target / PARSED), _key(settings)
+    stamp, made, contents = target / STAMP, (target / MANIFEST, target / PARSED), _key(settings)
     try:
         target.mkdir(parents=True, exist_ok=True)
         with FileLock(str(target / "manifest.lock")):
@@ -69,7 +69,7 @@ def _key(settings: Settings) -> bytes:
     parser = (version("dbt-core"), version(f"dbt-{settings.warehouse}"), sys.version)
     database = (settings.warehouse_file.stem, settings.warehouse_database, settings.warehouse)
     found.update(repr((parser, database)).encode())
-    for part in _PARTS:
+    for part in PROJECT_PARTS:
         for file in sorted((PROJECT_DIR / part, *(PROJECT_DIR / part).rglob("*"))):
             if file.is_file():
                 name, content = str(file.relative_to(PROJECT_DIR)).encode(), file.read_bytes()

@@ -314,10 +314,15 @@ def pending(con: duckdb.DuckDBPyConnection) -> bool:
     )
 
 
+def built_by(con: duckdb.DuckDBPyConnection) -> str | None:
+    """The fingerprint of the dbt project by which the marts were built; None if they never were."""
+    rows = con.execute("select fingerprint from lake.built_project").fetchall()
+    return str(rows[0][0]) if len(rows) == 1 else None
+
+
 def needs_full_refresh(con: duckdb.DuckDBPyConnection, fingerprint: str) -> bool:
     """Whether the marts were built by another dbt project than the one of this fingerprint."""
-    rows = con.execute("select fingerprint from lake.built_project").fetchall()
-    return rows != [(fingerprint,)]
+    return built_by(con) != fingerprint
 
 
 def mark_built(

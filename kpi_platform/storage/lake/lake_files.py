@@ -6,13 +6,13 @@ Polars asks every file of a table whether a filter may hold in it: 25 to 40 ms f
 however few of them are read. What is looked for in hours or between two instants is known before.
 """
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Protocol
 from urllib.parse import unquote
 
 import polars as pl
 from deltalake import DeltaTable
-
-from kpi_platform.schemas.tables import Table
 
 Span = tuple[str, str]
 """The columns with the first and the last instant of what a row is about; may be the same."""
@@ -29,6 +29,18 @@ _CASTS = pl.ScanCastOptions(
     missing_struct_fields="insert",
     extra_struct_fields="ignore",
 )
+
+
+class Layout(Protocol):
+    """What of a table's contract tells how to read its files."""
+
+    @property
+    def polars_schema(self) -> pl.Schema:
+        """The columns, in order."""
+
+    @property
+    def partition_by(self) -> Sequence[str]:
+        """Those of them that name the files' folders."""
 
 
 def files_of(snapshot: DeltaTable) -> pl.DataFrame:
@@ -80,7 +92,7 @@ def may_meet(files: pl.DataFrame, span: Span, times: pl.DataFrame) -> pl.Expr:
 
 
 def scan_files(
-    root: str, contract: Table, files: pl.DataFrame, path_column: str | None = None
+    root: str, contract: Layout, files: pl.DataFrame, path_column: str | None = None
 ) -> pl.LazyFrame:
     """A lazy reader of these files (rows of `files_of`) of the table at `root`, with the columns
     of its contract; those that the table lacks are null. `path_column` adds each row's file."""

@@ -1,0 +1,18 @@
+"""Whether the marts are built by the definitions that are installed.
+
+Belongs here: this. Does not: building them (kpis/rebuild.py).
+"""
+
+from kpi_platform.kpis.projects import definitions_waiting
+from kpi_platform.operations.findings import Finding
+
+MEND = "dagster job execute -m kpi_platform.definitions -j definitions_rebuild"
+
+
+def check_definitions() -> list[Finding]:
+    """Whether a changed definition waits to be built; hours go on by the one before meanwhile."""
+    waiting = definitions_waiting()
+    if not waiting:
+        return [Finding("definitions", "well", "the marts are built by those installed, or due")]
+    said = f"changed and not built: {waiting}; hours go on by those before"
+    return [Finding("definitions", "wrong", said, MEND)]
