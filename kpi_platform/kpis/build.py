@@ -60,6 +60,7 @@ def build_marts(platform: Platform, fingerprint: str, run_dbt: RunDbt) -> BuildR
                 start_hour=platform.settings.start_hour,
                 files_in=UnreadFiles(platform).hours,
                 services=platform.sources.services(),
+                platforms=platform.sources.platform_names,
             )
             full_refresh = needs_full_refresh(con, built)
             if not full_refresh and not pending(con):

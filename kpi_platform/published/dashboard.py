@@ -180,6 +180,7 @@ _PLATFORM_NAMES = {
     "xbox": "Xbox",
     "switch": "Switch",
     "unknown": "Unknown",
+    "other": "Other",
 }
 
 
