@@ -20,7 +20,7 @@ _LEFT_FOR = timedelta(days=1)
 BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
     *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
-    *("incidents", "alert_marks", "alert_messages"),
+    *("incidents", "alert_marks", "alert_messages", "rows_ahead"),
 }
 
 
