@@ -16,7 +16,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 def test_hours_and_marts_come_out_in_folders_of_odd_names(tmp_path: Path) -> None:
     odd = tmp_path / "a home é#1 100% 'x' & [y]"
     simulate(odd / "world", START, 2, 60, 3)
-    home = tmp_path / "lake é#1 100% 'x' & *"
+    home = tmp_path / "env=a lake é#1 100% 'x' & *"
     platform = new_platform(home, odd / "world" / "landing", odd / "world" / "sources.yaml")
     reports = run_hours(platform, [START, START + timedelta(hours=1)])
     assert [report.error for report in reports if not report.is_up_to_date] == []

@@ -60,8 +60,8 @@ def sessions(
 ) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
     """Rebuild the sessions that each changed hour touches."""
     with naming_the_setting():
-        lake = platform.platform.lake
+        lake, known = platform.platform.lake, platform.platform.sources.platform_names
         step = SessionsStep.of(platform.platform)
         yield from record_hours(
-            context, lake, step, lambda hours: check_sessions(lake, hours), ROWS_PER_CHUNK
+            context, lake, step, lambda hours: check_sessions(lake, hours, known), ROWS_PER_CHUNK
         )

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from kpi_platform.engine.contract_checks import check_contract
-from kpi_platform.engine.few_names import few_names
+from kpi_platform.engine.few_names import few_names, known_platforms
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
+from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_of
 
@@ -50,11 +51,18 @@ _FATES = ("rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed
 FEW_PLATFORMS = CheckSpec(
     "clients_name_few_platforms_and_devices",
     "sessions",
-    "No source's sessions of the hour name more platforms or devices than there are: each makes "
-    "rows in every KPI table.",
+    "No source's sessions of the hour name more platforms or devices than there are: KPI tables "
+    "have rows of the largest and of `other`.",
     is_warning=True,
 )
-SESSION_CHECKS = [contract_spec("sessions"), FEW_PLATFORMS]
+KNOWN_PLATFORMS = CheckSpec(
+    "platforms_are_known",
+    "sessions",
+    "Every platform that the hour's sessions name is known: KPI tables count what is not as "
+    "`other`, until `platforms` in the sources file names it.",
+    is_warning=True,
+)
+SESSION_CHECKS = [contract_spec("sessions"), FEW_PLATFORMS, KNOWN_PLATFORMS]
 
 
 def check_events(
@@ -89,14 +97,19 @@ def check_events(
     return checks
 
 
-def check_sessions(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
-    """Evaluate the contract of the sessions that started in these hours, and what they name."""
+def check_sessions(
+    lake: Lake, hours: Sequence[datetime], platforms: PlatformNames | None = None
+) -> list[HourCheck]:
+    """Evaluate the contract of the sessions that started in these hours, and what they name;
+    `platforms` are those that the KPI tables know, by default those that are known anyway."""
+    known = platforms or PlatformNames()
     days = sorted({hour.date() for hour in hours})
     rows = lake.scan("sessions").filter(pl.col("p_started_date_utc").is_in(days)).collect()
     hour_started = pl.col("started_at").dt.truncate("1h")
     parts = {hour: rows.filter(hour_started == hour) for hour in hours}
     named = [few_names(FEW_PLATFORMS, hour, part) for hour, part in parts.items()]
-    return [*contract_checks("sessions", parts), *named]
+    listed = [known_platforms(KNOWN_PLATFORMS, h, part, known) for h, part in parts.items()]
+    return [*contract_checks("sessions", parts), *named, *listed]
 
 
 def _accounted(

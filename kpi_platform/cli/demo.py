@@ -6,6 +6,7 @@ that a user of the real thing would do differently.
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -44,7 +45,7 @@ def run_demo(settings: Settings, hours: int, players: int, seed: int, *, on_s3: 
         code = _materialise(settings, environment, hours)
         if code == 0:
             _show(Platform(load_settings()), world)
-            _say_what_next(on_s3=on_s3, seconds=time.monotonic() - started)
+            _say_what_next(world, on_s3=on_s3, seconds=time.monotonic() - started)
     return code
 
 
@@ -201,9 +202,17 @@ def _say_differences(name: str, truth: pl.DataFrame, found: pl.DataFrame) -> Non
     say_lines(f"  {name}: {truth.height} in the truth, {missing + extra} differences")
 
 
-def _say_what_next(*, on_s3: bool, seconds: float) -> None:
+def _open_ui(world: Path) -> str:
+    """The command for it: an installed wheel has no Makefile."""
+    if (Path(__file__).parents[2] / "Makefile").is_file():
+        return "make ui"
+    sources = shlex.quote(str(world / "sources.yaml"))
+    return f"KPI_SOURCES={sources} dagster dev -m kpi_platform.definitions --port 3000"
+
+
+def _say_what_next(world: Path, *, on_s3: bool, seconds: float) -> None:
     say_lines(f"\ndone in {seconds:.0f} s")
     if not on_s3:
-        say_lines("open the UI: make ui, then http://127.0.0.1:3000")
+        say_lines(f"open the UI: {_open_ui(world)}, then http://127.0.0.1:3000")
         page = Path(load_settings().lake) / "published" / "kpi_dashboard.html"
         say_lines(f"the dashboard, for any browser: {page}")

@@ -1,7 +1,8 @@
 """How many names clients give to what tables are grouped by, source by source.
 
-Belongs here: counting them and naming the source that gives too many: who sends lines decides how
-many rows the KPI tables have. Does not: which rows are looked at.
+Belongs here: counting them and naming the source that gives too many, or others than are known:
+KPI tables have rows of the known platforms and the largest names, and of `other`. Does not: which
+rows are looked at.
 """
 
 from collections.abc import Mapping
@@ -10,11 +11,14 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.platform_names import PlatformNames
+from kpi_platform.schemas.shown_text import shown
 
 # Of what one source's clients named in one hour. Consoles and stores know a dozen platforms;
 # there are a few thousand models of phones, and a game is seldom out in hundreds of versions.
 MOST_NAMES = {"platform": 50, "device": 5_000, "version": 500}
 _MOST_TOLD = 5
+_LONGEST_TOLD = 40
 
 
 def few_names(
@@ -36,3 +40,28 @@ def few_names(
         f"most_{name}s": max(counted[name].cast(pl.Int64).to_list(), default=0) for name in names
     }
     return HourCheck(spec, hour, not beyond, {**most, "sources": "; ".join(beyond[:_MOST_TOLD])})
+
+
+def known_platforms(
+    spec: CheckSpec, hour: datetime, rows: pl.DataFrame, names: PlatformNames
+) -> HourCheck:
+    """Name the platforms of `rows` that are none of the list, per `source`, the most frequent ones.
+
+    Figures: the rows that count as `other`, and the sources with what they name.
+    """
+    unlisted = rows.filter(names.unlisted(pl.col("platform")))
+    counted = unlisted.group_by("source", "platform").len("rows")
+    told = [
+        f"{source}: {', '.join(_told(part))}"
+        for (source,), part in counted.partition_by("source", as_dict=True).items()
+    ]
+    sources = "; ".join(sorted(told)[:_MOST_TOLD])
+    figures: dict[str, int | str] = {"rows_of_other": unlisted.height, "sources": sources}
+    return HourCheck(spec, hour, unlisted.is_empty(), figures)
+
+
+def _told(platforms: pl.DataFrame) -> list[str]:
+    most = platforms.sort("rows", "platform", descending=[True, False])
+    told = [shown(name[:_LONGEST_TOLD]) for name in most["platform"].head(_MOST_TOLD)]
+    more = most.height - len(told)
+    return [*told, *([f"{more:,} more"] if more else [])]

@@ -32,8 +32,8 @@ NO_OVERLAP = CheckSpec(
 FEW_VERSIONS = CheckSpec(
     "clients_name_few_versions",
     "user_version_history",
-    "No source names more versions or devices in the hour than there are: each makes rows in the "
-    "tables of versions.",
+    "No source names more versions or devices in the hour than there are: tables of versions have "
+    "rows of the largest and of `other`, the released ones first.",
     is_warning=True,
 )
 HISTORY_CHECKS = [

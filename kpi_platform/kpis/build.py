@@ -70,6 +70,7 @@ def build_marts(
                 start_hour=platform.settings.start_hour,
                 files_in=UnreadFiles(platform).hours,
                 services=platform.sources.services(),
+                platforms=platform.sources.platform_names,
             )
             known = built_by(con)
             # Marts in a database server are built in their place: there all are built anew at once.

@@ -24,14 +24,13 @@ from kpi_platform.kpis.arrival_books import (
     stored_waits,
     waits_now,
 )
-from kpi_platform.schemas.attributes import attribute
+from kpi_platform.kpis.told_values import own_platforms, own_players, told_values
 from kpi_platform.schemas.completeness import EVER, Wait, order_of_waits, turned_hours
+from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.hour_ranges import hours_within, intersected
-from kpi_platform.schemas.nobody import somebody
-from kpi_platform.schemas.players import player_id
+from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.schemas.sources import NO_SERVICES, UNASSIGNED
 from kpi_platform.schemas.tables import SESSION, TABLES
-from kpi_platform.schemas.version_keys import sighted_version, version_sort_keys
 from kpi_platform.storage.kpi_database.embedded import (
     LoadedTable,
     apply_difference,
@@ -65,7 +64,7 @@ LOADED: dict[str, LoadedTable] = {
             (
                 *("event_id", "source", "studio", "game", "service_name", "session_id"),
                 *("transaction_id", "event_name", "event_at", "attributes", "own_player_id"),
-                *("version", "version_sort_key", "purchase_id", "refund_of"),
+                *("version", "version_sort_key", "purchase_id", "refund_of", "own_platform"),
             ),
             ("event_id",),
             ("event_at",),
@@ -170,6 +169,7 @@ def load(
     services: pl.DataFrame | None = None,
     start_hour: datetime | None = None,
     files_in: FilesIn | None = None,
+    platforms: PlatformNames | None = None,
 ) -> LoadReport:
     """Load the partitions whose signature differs, note what they affect, forget vanished ones.
 
@@ -180,6 +180,7 @@ def load(
     to `listed_events` differing events are noted one by one. `start_hour` is the first partition
     (UTC), by default the first hour that ran. `files_in` says of a source in which of some hours
     (UTC, naive) files of it lie; it is asked of a source that is new, for hours that ran before.
+    `platforms` says what the platforms are called that clients name; by default as they do.
 
     Raises ValueError for a table that the warehouse has no copy of.
     """
@@ -187,7 +188,8 @@ def load(
     ledger = given.pop(LEDGER, None)
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
-    step = _Load(con, sources, tuple(player_id_attributes), batch_rows, listed_events)
+    shown = platforms or PlatformNames.as_sent()
+    step = _Load(con, sources, tuple(player_id_attributes), shown, batch_rows, listed_events)
     step.services(NO_SERVICES if services is None else services)
     step.progress(ledger, start_hour, files_in or (lambda *_: []))
     for name in (name for name in LOADED if name in given):
@@ -200,41 +202,13 @@ def differing_partitions(
     tables: Sequence[LakeTable],
     sources: pl.DataFrame,
     player_id_attributes: Sequence[str],
+    platforms: PlatformNames | None = None,
 ) -> int:
     """How many partitions of these tables the next `load`, given the same, would read or forget."""
     attributes, local = tuple(player_id_attributes), _local(sources)
-    return sum(len(_changes(con, each, _mark(each.name, attributes, local))) for each in tables)
-
-
-def own_players(
-    events: pl.DataFrame, player_id_attributes: Sequence[str], local_sources: Collection[str]
-) -> pl.DataFrame:
-    """Add `own_player_id`: the player an event names, where no session can say it, else null."""
-    alone = events.filter(pl.col("session_id").str.strip_chars() == "")
-    named = alone.select(
-        "event_id", player_id(player_id_attributes, local_sources).alias("own_player_id")
-    )
-    return events.join(named, on="event_id", how="left", maintain_order="left")
-
-
-def told_values(events: pl.DataFrame) -> pl.DataFrame:
-    """Add what is read off the attributes once, for every warehouse alike: `version` (that of a
-    sighting, or the target of a notification) with its `version_sort_key`, and `purchase_id` and
-    `refund_of` of purchases; else null."""
-    name = pl.col("event_name")
-    relevant = events.filter(name.is_in(["SoftwareVersion", "Notification", "Purchase"]))
-    is_target, is_purchase = name == "Notification", name == "Purchase"
-    values = relevant.select(
-        "event_id",
-        version=pl.when(is_target)
-        .then(sighted_version("TargetVersion"))
-        .when(~is_purchase)
-        .then(sighted_version()),
-        purchase_id=pl.when(is_purchase).then(somebody(attribute("PurchaseId"))),
-        refund_of=pl.when(is_purchase).then(somebody(attribute("RefundOf"))),
-    )
-    keyed = values.with_columns(version_sort_keys(values["version"]))
-    return events.join(keyed, on="event_id", how="left", maintain_order="left")
+    shown = platforms or PlatformNames.as_sent()
+    marks = {each.name: _mark(each.name, attributes, local, shown) for each in tables}
+    return sum(len(_changes(con, each, marks[each.name])) for each in tables)
 
 
 class _Load:
@@ -245,6 +219,7 @@ class _Load:
         con: duckdb.DuckDBPyConnection,
         sources: pl.DataFrame,
         player_id_attributes: tuple[str, ...],
+        platforms: PlatformNames,
         batch_rows: int,
         listed_events: int,
     ) -> None:
@@ -258,6 +233,7 @@ class _Load:
         self._known = naive_utc(assigned.select(*_SOURCE_COLUMNS, "is_running"))
         self._attributes = player_id_attributes
         self._local = _local(sources)
+        self._platforms = platforms
         self._batch_rows = batch_rows
         self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
@@ -336,7 +312,7 @@ class _Load:
         return _changes(self._con, table, self._mark(table.name))
 
     def _mark(self, table: str) -> str:
-        return _mark(table, self._attributes, self._local)
+        return _mark(table, self._attributes, self._local, self._platforms)
 
     def _batches(self, table: LakeTable) -> Iterator[tuple[list[_Change], list[pl.DataFrame]]]:
         changes: list[_Change] = []
@@ -367,6 +343,9 @@ class _Load:
     def _prepared(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
         if name == "cleaned_events":
             rows = told_values(own_players(rows, self._attributes, self._local))
+            rows = own_platforms(rows, self._platforms)
+        if name == "sessions":
+            rows = rows.with_columns(platform=self._platforms.shown(pl.col("platform")))
         return naive_utc(rows.select(LOADED[name].columns))
 
     def _note(self, statements: Sequence[str]) -> None:
@@ -391,9 +370,14 @@ def _local(sources: pl.DataFrame) -> list[str]:
     return sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
 
 
-def _mark(table: str, attributes: tuple[str, ...], local: Sequence[str]) -> str:
-    # What is computed while loading is computed again when its settings change.
-    return f"{attributes} {local} " if table == "cleaned_events" else ""
+def _mark(
+    table: str, attributes: tuple[str, ...], local: Sequence[str], platforms: PlatformNames
+) -> str:
+    # What is computed while loading is computed again when its settings change: rows that come out
+    # the same are not touched.
+    named = f"{fingerprint(platforms.mark)} " if platforms.mark else ""
+    marks = {"cleaned_events": f"{attributes} {local} {named}", "sessions": named}
+    return marks.get(table, "")
 
 
 def _changes(con: duckdb.DuckDBPyConnection, table: LakeTable, mark: str) -> list[_Change]:

@@ -31,6 +31,8 @@ is still null there.
   ([decision 31](decisions/0031-statistics-of-the-questions.md)).
 - **Now** is the end of the newest ingest hour processed. The last 28 days are UTC dates up to its
   date.
+- `other` stands for all names (versions, devices, features, codes ...) beyond the largest of a
+  service, each player counted once ([decision 168](decisions/0168-the-largest-names-and-other.md)).
 - `dim_service` says which studios and games a service belongs to; `version_adoption` has the share
   of each version by day.
 """

@@ -9,15 +9,18 @@ import dagster as dg
 
 from kpi_platform.orchestration.dagster_state import HomeInstance
 from kpi_platform.orchestration.event_pruning import prune_events
+from kpi_platform.orchestration.left_logs import remove_left_logs
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.storage.lake.maintenance import maintain
 
+# A run that is just being made is not known yet.
+_LEFT_FOR = timedelta(days=1)
 # Tables that the steps keep for themselves: an observation would make an asset of them in the UI
 # that no definition has.
 BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
     *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
-    *("incidents", "alert_marks", "alert_messages"),
+    *("incidents", "alert_marks", "alert_messages", "rows_ahead"),
     *("daily_reports", "reported_figures", "report_recipients"),
 }
 
@@ -47,10 +50,14 @@ def maintain_tables(context: dg.OpExecutionContext, platform: PlatformResource) 
 
 @dg.op(
     description="Takes events out of Dagster's state that are older than "
-    "retention.event_logs.purge_after_days in dagster.yaml; what happened last to each stays."
+    "retention.event_logs.purge_after_days in dagster.yaml; what happened last to each stays. "
+    "Removes what runs wrote that were deleted since."
 )
 def prune_dagsters_events(context: dg.OpExecutionContext) -> None:
-    """Prune the event log of the instance that runs this, if its settings say so."""
+    """Prune the event log of the instance that runs this, if its settings say so, and remove the
+    output of runs that it no longer knows."""
+    left = remove_left_logs(context.instance, datetime.now(UTC) - _LEFT_FOR)
+    context.log.info(f"output of {left} deleted runs went")
     days = context.instance.event_log_days if isinstance(context.instance, HomeInstance) else None
     if days is None:
         context.log.info("retention.event_logs.purge_after_days is not set: all events stay")

@@ -30,6 +30,7 @@ from dagster._core.storage.event_log.schema import (
     AssetEventTagsTable,
     SqlEventLogStorageTable,
 )
+from dagster._core.storage.local_compute_log_manager import LocalComputeLogManager
 from dagster._core.storage.tags import (
     ASSET_PARTITION_RANGE_END_TAG,
     ASSET_PARTITION_RANGE_START_TAG,
@@ -66,6 +67,7 @@ __all__ = [
     "InstanceRef",
     "InstigatorState",
     "InstigatorStatus",
+    "LocalComputeLogManager",
     "PlannedAssetByAsset",
     "RunsFilter",
     "SqlEventLogStorage",

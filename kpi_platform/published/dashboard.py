@@ -181,6 +181,7 @@ _PLATFORM_NAMES = {
     "xbox": "Xbox",
     "switch": "Switch",
     "unknown": "Unknown",
+    "other": "Other",
 }
 
 

@@ -157,6 +157,10 @@ _OF_TABLE = {
         "content_fingerprint": "Hash of what it holds.",
         "rows": "Rows of the hour.",
     },
+    "rows_ahead": {
+        "rows": "Rows that lie ahead of every window; null if they could not be counted.",
+        "counted_at": "When the count last changed (UTC).",
+    },
     "warehouse_columns": {
         "studio": "Studio of the database.",
         "schema": "Schema of the table.",

@@ -13,8 +13,9 @@ from pydantic import Field, field_validator, model_validator
 
 from kpi_platform.schemas.file_names import Format
 from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.platform_names import TOTAL, PlatformNames, plain
 from kpi_platform.schemas.source_connections import Connection
-from kpi_platform.schemas.source_tables import Feed, Folder, TableMapping
+from kpi_platform.schemas.source_tables import ConsoleFeed, Feed, Folder, TableMapping
 from kpi_platform.schemas.source_values import Strict
 from kpi_platform.schemas.yaml_lines import YamlError, parse
 
@@ -131,11 +132,27 @@ class Studio(Strict):
 class Sources(Strict):
     """The whole file: every studio, game and source; keys and folders are unique.
 
+    `platforms`: names of platforms beside those that are known anyway, each with what clients also
+    call it.
+
     `is_simulated`: the files are a simulator's; pages say so instead of calling the data old.
     """
 
     is_simulated: bool = False
     studios: tuple[Studio, ...] = ()
+    platforms: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+
+    @field_validator("platforms")
+    @classmethod
+    def _each_name_once(cls, value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        names = [plain(name) for known, aliases in value.items() for name in (known, *aliases)]
+        if not all(names):
+            raise ValueError("a platform needs a name")
+        if TOTAL in names:
+            raise ValueError(f"no platform can be called {TOTAL}: that is the total")
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"platform named twice: {', '.join(twice)}")
+        return value
 
     @model_validator(mode="after")
     def _unique(self) -> "Sources":
@@ -167,6 +184,20 @@ class Sources(Strict):
         """One row per configured service: `service_name`, and its `version_order`."""
         rows = [(service.name, service.order) for service in self._services()]
         return pl.DataFrame(rows, NO_SERVICES.schema, orient="row")
+
+    @cached_property
+    def platform_names(self) -> PlatformNames:
+        """The platforms that KPI tables have rows of: the file's, those that mappings state, and
+        the default ones."""
+        return PlatformNames(self.platforms, self._stated_platforms())
+
+    def _stated_platforms(self) -> Iterator[str]:
+        for _, _, source in self.walk():
+            feed = source.feed
+            for mapping in (*source.tables, *((feed,) if isinstance(feed, ConsoleFeed) else ())):
+                if mapping.platform is not None:
+                    yield from mapping.platform.names.values()
+                    yield from filter(None, (mapping.platform.literal,))
 
     def kinds(self) -> pl.DataFrame:
         """One row per source: `source`, its `kind`, and `is_running`, how it delivers."""

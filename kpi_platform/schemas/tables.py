@@ -178,6 +178,19 @@ class StudioDimensions(Contract):
     row = _text()
 
 
+class RowsAhead(Contract):
+    """One row per source and table of a studio with rows that no window takes yet; bookkeeping.
+
+    Their watermark lies further ahead than the limit for future events, or is `infinity`: they are
+    counted where they lie, as they are in no hour. `rows` is null where they could not be counted.
+    """
+
+    source = _key()
+    table_name = _key()
+    rows = _count(nullable=True)
+    counted_at = _utc()
+
+
 class FileLedger(Contract):
     """One row per file of an ingest hour and source, and content: what an hour consists of.
 
@@ -661,6 +674,7 @@ TABLES: dict[str, Table] = {
     "raw_stream_feed": Table(RawStreamFeed, INGEST_HOUR),
     "raw_studio_events": Table(RawStudioEvents, INGEST_HOUR, free_texts=("row_key", "row")),
     "studio_dimensions": Table(StudioDimensions, ("source",)),
+    "rows_ahead": Table(RowsAhead),
     "stream_stats": Table(StreamStats, ("p_date_utc",)),
     "table_ledger": Table(TableLedger, ("p_ingest_date_utc",)),
     "quarantined_events": Table(QuarantinedEvents, (*INGEST_HOUR, "p_stage")),

@@ -50,6 +50,7 @@ _WRITTEN_BY: dict[str, tuple[str, ...]] = {
     "stream_stats": ("raw_stream_feed",),
     "studio_dimensions": (_CAPTURED,),
     "warehouse_columns": (_CAPTURED,),
+    "rows_ahead": (_CAPTURED,),
     "quarantined_events": (*_FILES, _DECODED),
     "file_ledger": (*_FILES, _DECODED),
     "hour_ledger": (*_FILES, _CAPTURED, _DECODED),
@@ -151,7 +152,7 @@ class _Mending:
             return {hour for hour in self._known if damage.meets([hour])}
         if damage.table == "sessions" and damage.file != LOG:
             return self._hours_of_sessions(damage)
-        if damage.table in ("studio_dimensions", "warehouse_columns"):
+        if damage.table in ("studio_dimensions", "warehouse_columns", "rows_ahead"):
             # Any hour's run refreshes them.
             return set(self._known[-1:])
         return set(self._known)

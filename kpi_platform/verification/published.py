@@ -122,7 +122,10 @@ def _not_loaded(platform: Platform, con: duckdb.DuckDBPyConnection) -> list[str]
         # What is damaged is named by whoever looks into every file.
         return []
     attributes = platform.settings.player_id_attributes
-    differing = differing_partitions(con, tables, platform.sources.frame(), attributes)
+    sources = platform.sources
+    differing = differing_partitions(
+        con, tables, sources.frame(), attributes, sources.platform_names
+    )
     if not differing:
         return []
     what = "partitions differ" if differing > 1 else "partition differs"

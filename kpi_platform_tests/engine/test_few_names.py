@@ -4,8 +4,9 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from kpi_platform.engine.few_names import few_names
+from kpi_platform.engine.few_names import few_names, known_platforms
 from kpi_platform.schemas.hour_checks import CheckSpec
+from kpi_platform.schemas.platform_names import PlatformNames
 
 SPEC = CheckSpec("few", "sessions", "", is_warning=True)
 HOUR = datetime(2026, 1, 1, tzinfo=UTC)
@@ -28,3 +29,14 @@ def test_what_there_is_passes_and_so_does_an_hour_of_nothing() -> None:
     assert few_names(SPEC, HOUR, rows(honest=50, other=50)).passed
     empty = few_names(SPEC, HOUR, rows())
     assert (empty.passed, empty.figures["most_platforms"]) == (True, 0)
+
+
+def test_platforms_that_are_not_known_are_named_with_their_source() -> None:
+    named = ["PS5", "unknown", "\x1b[31mfridge", "fridge", "fridge"]
+    sessions = pl.DataFrame({"source": ["s"] * 5, "platform": named})
+    check = known_platforms(SPEC, HOUR, sessions, PlatformNames())
+    assert not check.passed
+    assert check.figures == {"rows_of_other": 3, "sources": "s: fridge, \\x1b[31mfridge"}
+    listed = PlatformNames({"fridge": ["\x1b[31mfridge"]})
+    assert known_platforms(SPEC, HOUR, sessions, listed).passed
+    assert known_platforms(SPEC, HOUR, rows(honest=0), listed).passed

@@ -227,12 +227,15 @@ def _full_text(build: FastBuild, name: str) -> str:
 
 
 @contextmanager
-def fast_builds() -> Iterator[Any]:
-    """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}."""
+def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
+    """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}.
+    `variables` of the project have other values."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
     _set_flags(full_refresh=False)
     arguments = arguments_of(Path(WAREHOUSE).parent, full_refresh=False)
+    arguments.vars = dict(variables or {})
+    _FULL_TEXTS.clear()
     config = RuntimeConfig.from_args(arguments)
     reset_adapters()
     register_adapter(config, get_mp_context())
@@ -254,6 +257,7 @@ def fast_builds() -> Iterator[Any]:
         ctx_set_event_manager(manager)
         adapter.cleanup_connections()
         reset_adapters()
+        _FULL_TEXTS.clear()
 
 
 @cache

@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.kpis.arrival_books import record_days, stored_waits
-from kpi_platform.kpis.load import LEDGER_SCHEMA, LakeTable, load, own_players
+from kpi_platform.kpis.load import LEDGER_SCHEMA, LakeTable, load
+from kpi_platform.kpis.told_values import own_players
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,

@@ -11,8 +11,8 @@ from (
         u.service_name, u.version, u.event_name, u.subject, u.is_total, u.occurrences, p.active_days,
         -- What a console platform tells makes nobody active.
         least(u.days, p.active_days) as days
-    from {{ ref('recent_subject_players') }} u
-    join {{ ref('recent_version_players') }} p
+    from {{ ref('shown_subject_players') }} u
+    join {{ ref('shown_version_players') }} p
         on p.service_name = u.service_name and p.version = u.version and p.player_id = u.player_id
 ) s
 group by s.service_name, s.version, s.event_name, s.subject, s.is_total

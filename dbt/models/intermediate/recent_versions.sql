@@ -9,6 +9,6 @@ select
     cast(sum(sessions) as bigint) as sessions,
     sum(playtime_seconds) as playtime_seconds,
     sum(revenue_usd) as revenue_usd
-from {{ ref('recent_version_players') }}
+from {{ ref('shown_version_players') }}
 cross join {{ ref('processed_through') }}
 group by service_name, version

@@ -27,7 +27,7 @@ known as (
         v.service_name, v.version, v.version_sort_key, v.first_seen_at, v.last_seen_at, r.release_date,
         r.version is not null as is_released,
         coalesce(s.version_order = 'release_day', false) as is_ordered_by_release_day
-    from {{ ref('dim_version') }} v
+    from {{ ref('known_versions') }} v
     left join released r on r.service_name = v.service_name and r.version = v.version
     left join {{ source('lake', 'services') }} s on s.service_name = v.service_name
 ),

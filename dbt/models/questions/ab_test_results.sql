@@ -2,7 +2,24 @@
     unique_key=['service_name', 'experiment', 'variant'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with assignments as (
+with named as (
+    select * from {{ ref('player_events') }}
+    where event_name = 'ExperimentAssigned' and player_id is not null
+),
+bundled as ({{ beyond_largest('named', ['service_name'], 'subject', var('most_names')) }}),
+bundled_arms as ({{ beyond_largest('named', ['service_name', 'subject'], 'detail', var('most_variants')) }}),
+-- What is beyond the largest experiments has one arm: nothing is compared there.
+told as (
+    select
+        n.service_name, n.player_id, {{ shown_name('b', 'n.subject') }} as subject,
+        case when b.name is not null or a.name is not null then 'other' else n.detail end as detail,
+        n.event_at, n.transaction_id, n.event_id
+    from named n
+    left join bundled b on b.service_name = n.service_name and b.name = n.subject
+    left join bundled_arms a
+        on a.service_name = n.service_name and a.subject = n.subject and a.name = n.detail
+),
+assignments as (
     select
         service_name, player_id, subject as experiment, detail as variant, event_at::date as day_0,
         min({{ by_bytes('detail') }}) over (partition by service_name, subject, player_id)
@@ -11,15 +28,13 @@ with assignments as (
             partition by service_name, subject, player_id
             order by event_at, transaction_id, {{ by_bytes('event_id') }}
         ) as place
-    from {{ ref('player_events') }}
-    where event_name = 'ExperimentAssigned' and player_id is not null
+    from told
 ),
 assigned as (select * from assignments where place = 1),
 -- An experiment goes on as long as anybody is told their variant.
 lasting as (
     select service_name, subject as experiment, max(event_at) as last_assigned_at
-    from {{ ref('player_events') }}
-    where event_name = 'ExperimentAssigned' and player_id is not null
+    from told
     group by service_name, subject
 ),
 cohort as (select distinct service_name, player_id, day_0 from assigned where not has_two_variants),

@@ -20,6 +20,7 @@ outside as (
     union all
     select service_name, version, session_started_at {{ sighted }} and event_at >= {{ until_at }}
 ),
+bundled as (select service_name, name from {{ ref('bundled_names') }} where kind = 'version'),
 repeated as (
     select source, service_name, session_id, session_started_at, version, count(*) as sightings
     from {{ ref('repeated_sightings') }}
@@ -33,20 +34,33 @@ parts as (
     union all
     -- A session that was sighted again is one session.
     select service_name, version, 0, 1 - sightings from repeated
+    union all
+    -- So is one that was sighted with several versions of a bundle.
+    select service_name, 'other', 0, 1 - versions
+    from (
+        select e.service_name, count(distinct e.version) as versions
+        from {{ ref('attributed_events') }} e
+        join bundled b on b.service_name = e.service_name and b.name = e.version
+        where e.player_id is not null and e.session_started_at is not null
+            and e.event_at >= {{ from_at }} and e.event_at < {{ until_at }}
+        group by e.source, e.service_name, e.session_id, e.session_started_at
+    ) as of_sessions
 ),
 versions as (
     select
-        service_name, version,
-        cast(sum(sightings) as bigint) as sightings,
-        cast(sum(sessions) as bigint) as sessions
-    from parts
-    group by service_name, version
+        p.service_name, {{ shown_name('b', 'p.version') }} as version,
+        cast(sum(p.sightings) as bigint) as sightings,
+        cast(sum(p.sessions) as bigint) as sessions
+    from parts p
+    left join bundled b on b.service_name = p.service_name and b.name = p.version
+    group by p.service_name, {{ shown_name('b', 'p.version') }}
 ),
 numbers_of_devices as (
-    select service_name, version, count(distinct device) as devices
-    from days
-    where last_seen_at >= {{ from_at }} and first_seen_at < {{ until_at }}
-    group by service_name, version
+    select d.service_name, {{ shown_name('b', 'd.version') }} as version, count(distinct d.device) as devices
+    from days d
+    left join bundled b on b.service_name = d.service_name and b.name = d.version
+    where d.last_seen_at >= {{ from_at }} and d.first_seen_at < {{ until_at }}
+    group by d.service_name, {{ shown_name('b', 'd.version') }}
 ),
 seen as (
     select service_name, version, player_id
@@ -60,7 +74,10 @@ seen as (
         and event_at >= {{ until_at }}::date and event_at < {{ until_at }}
 ),
 players as (
-    select service_name, version, player_id from seen group by service_name, version, player_id
+    select s.service_name, {{ shown_name('b', 's.version') }} as version, s.player_id
+    from seen s
+    left join bundled b on b.service_name = s.service_name and b.name = s.version
+    group by s.service_name, {{ shown_name('b', 's.version') }}, s.player_id
 ),
 numbers_of_players as (
     select service_name, version, count(*) as players from players group by service_name, version

@@ -2,15 +2,18 @@
     unique_key=['service_name', 'install_source'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with installs as (
+with told as (select * from {{ ref('player_events') }} where event_name = 'Install'),
+bundled as ({{ beyond_largest('told', ['service_name'], 'subject', var('most_names')) }}),
+installs as (
     select
-        service_name, player_id, subject as install_source, event_at, event_at::date as day_0,
+        t.service_name, t.player_id, {{ shown_name('b', 't.subject') }} as install_source,
+        t.event_at, t.event_at::date as day_0,
         row_number() over (
-            partition by service_name, player_id
-            order by event_at, transaction_id, {{ by_bytes('event_id') }}
+            partition by t.service_name, t.player_id
+            order by t.event_at, t.transaction_id, {{ by_bytes('t.event_id') }}
         ) as place
-    from {{ ref('player_events') }}
-    where event_name = 'Install'
+    from told t
+    left join bundled b on b.service_name = t.service_name and b.name = t.subject
 ),
 counted as (
     select

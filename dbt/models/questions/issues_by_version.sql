@@ -3,6 +3,15 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 with {{ subjects_by_version("('Crash', 'Issue')", with_totals=true) }},
+severe_days as (
+    select
+        d.service_name, {{ shown_name('v', 'd.version') }} as version, d.event_name,
+        {{ shown_name('s', 'd.subject') }} as subject, d.detail, d.occurrences
+    from {{ ref('service_subject_days') }} d
+    {{ join_bundled('v', 'd', "'version'", 'd.version') }}
+    {{ join_bundled('s', 'd', 'd.event_name', 'd.subject') }}
+    where d.detail <> '' and d.event_name in ('Crash', 'Issue') and {{ last_days('d.date', 28) }}
+),
 severities as (
     select
         service_name, version, event_name, coalesce({{ grain_label('subject') }}, 'all') as subject, detail,
@@ -10,8 +19,7 @@ severities as (
             partition by service_name, version, event_name, coalesce({{ grain_label('subject') }}, 'all')
             order by sum(occurrences) desc, {{ by_bytes('detail') }}
         ) as place
-    from {{ ref('service_subject_days') }}
-    where detail <> '' and event_name in ('Crash', 'Issue') and {{ last_days('date', 28) }}
+    from severe_days
     group by grouping sets (
         (service_name, version, event_name, {{ grain_label('subject') }}, detail), (service_name, version, event_name, detail)
     )

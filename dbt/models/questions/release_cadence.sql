@@ -142,6 +142,7 @@ select
         else 'cannot tell'
     end as service_cadence
 from {{ ref('version_order') }} o
+{{ join_bundled('b', 'o', "'version'", 'o.version') }}
 left join sighted s on s.service_name = o.service_name and s.version = o.version
 left join peaks p on p.service_name = o.service_name and p.version = o.version
 left join halves h on h.service_name = o.service_name and h.version = o.version
@@ -150,3 +151,4 @@ left join releases a on a.service_name = o.service_name and a.version = o.versio
 left join in_time i on i.service_name = o.service_name and i.version = o.version
 left join services v on v.service_name = o.service_name
 left join trends d on d.service_name = o.service_name
+where b.name is null

@@ -2,12 +2,21 @@
     unique_key=['service_name', 'target_version'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with notifications as (
+with told as (
     select
         service_name, player_id, device, coalesce(target_version, 'unknown') as target_version, target_sort_key,
         detail, event_at
     from {{ ref('player_events') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
+),
+bundled as ({{ beyond_largest('told', ['service_name'], 'target_version', var('most_versions')) }}),
+notifications as (
+    select
+        t.service_name, t.player_id, t.device, {{ shown_name('b', 't.target_version') }} as target_version,
+        case when b.name is null then t.target_sort_key end as target_sort_key,
+        t.detail, t.event_at
+    from told t
+    left join bundled b on b.service_name = t.service_name and b.name = t.target_version
 ),
 -- By player and device once; those that nobody is known of come together and count as no player.
 notified as (
@@ -49,6 +58,7 @@ targets as (
     ) t
     left join {{ ref('version_order') }} o
         on o.service_name = t.service_name
+        and t.target_version <> 'other'
         and (o.version = t.target_version
             or (not o.is_ordered_by_release_day and o.version_sort_key = t.target_sort_key))
     group by t.service_name, t.target_version, t.target_sort_key

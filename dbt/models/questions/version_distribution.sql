@@ -3,9 +3,11 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 with recent as (
-    select service_name, version, {{ grain_label('last_device') }} as device
-    from {{ ref('recent_version_players') }}
-    where is_latest_version
+    select
+        p.service_name, p.version, {{ shown_name('b', grain_label('p.last_device')) }} as device
+    from {{ ref('shown_version_players') }} p
+    {{ join_bundled('b', 'p', "'device'", 'p.last_device') }}
+    where p.is_latest_version
 ),
 counted as (
     select service_name, version, coalesce(device, 'all') as device, count(*) as players

@@ -4,19 +4,20 @@
 ) }}
 with latest as (
     select
-        service_name, version, {{ grain_label('last_device') }} as device,
+        p.service_name, p.version, {{ shown_name('b', grain_label('p.last_device')) }} as device,
         count(*) as players,
-        sum(service_active_days) as player_days,
-        {{ moments('service_revenue_usd', 'revenue') }}
-    from {{ ref('recent_version_players') }}
-    where is_latest_version
-    group by service_name, version, {{ grain_label('last_device') }}
+        sum(p.service_active_days) as player_days,
+        {{ moments('p.service_revenue_usd', 'revenue') }}
+    from {{ ref('shown_version_players') }} p
+    {{ join_bundled('b', 'p', "'device'", 'p.last_device') }}
+    where p.is_latest_version
+    group by p.service_name, p.version, {{ shown_name('b', grain_label('p.last_device')) }}
 ),
 -- Few players of a model tell nothing of what it can run.
 models as (
     select
         service_name, device,
-        device <> 'unknown' and sum(players) >= {{ var('minimum_device_players') }} as is_told
+        device not in ('unknown', 'other') and sum(players) >= {{ var('minimum_device_players') }} as is_told
     from latest
     group by service_name, device
 ),
@@ -61,7 +62,8 @@ service_players as (
 ),
 measured as (
     select
-        a.service_name, a.version, o.version_sort_key, o.release_state, o.release_date, o.release_number, o.is_newest,
+        a.service_name, a.version, o.version_sort_key, coalesce(o.release_state, 'other') as release_state,
+        o.release_date, o.release_number, coalesce(o.is_newest, false) as is_newest,
         coalesce(u.players, 0) as players,
         coalesce(r.players_remaining, 0) as players_remaining,
         coalesce(r.players_without_upgrade, 0) as players_without_upgrade,
@@ -81,7 +83,9 @@ measured as (
         s.playtime_seconds as service_playtime_seconds,
         case when s.revenue_usd > 0 then s.revenue_usd end as service_revenue_usd
     from {{ ref('active_versions') }} a
-    join {{ ref('version_order') }} o on o.service_name = a.service_name and o.version = a.version
+    -- Several versions together have no place in the order, and nobody shuts them down at once.
+    left join {{ ref('version_order') }} o
+        on o.service_name = a.service_name and o.version = a.version and o.version <> 'other'
     left join used u on u.service_name = a.service_name and u.version = a.version
     left join services s on s.service_name = a.service_name
     left join remaining r on r.service_name = a.service_name and r.version = a.version
@@ -118,7 +122,7 @@ select
     players_last_7_days,
     players_previous_7_days,
     case
-        when not {{ is_enough('service_players') }} then null
+        when release_state = 'other' or not {{ is_enough('service_players') }} then null
         when is_newest then 'newest'
         when release_state = 'tester' then 'not_released'
         when players_remaining = 0 then 'unused'

@@ -13,7 +13,7 @@ select
     case when event_name = 'SoftwareVersion' then version end as version,
     version_sort_key,
     case when event_name = 'SoftwareVersion' then {{ attribute('Device') }} end as own_device,
-    case when {{ is_blank('session_id') }} then {{ attribute('Platform') }} end as own_platform,
+    own_platform,
     case when event_name = 'Purchase' then {{ attribute('Amount') }} end as amount_text,
     case when event_name = 'Purchase' then upper(trim({{ attribute('Currency') }})) end as currency,
     case event_name

@@ -16,6 +16,7 @@ from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.studios.capture_ledger import CaptureLedger
 from kpi_platform.arrivals.studios.capture_plan import CapturedSource, captured_sources
 from kpi_platform.arrivals.studios.captured_rows import CapturedTable
+from kpi_platform.arrivals.studios.rows_ahead import enter_rows_ahead
 from kpi_platform.arrivals.studios.studio_notices import KeyWatch, StudioNotices
 from kpi_platform.arrivals.studios.studio_reader import OpenWarehouse, StudioReader
 from kpi_platform.arrivals.studios.version_store import TABLE, VersionStore, stored_contents
@@ -231,6 +232,12 @@ class CaptureStep:
             name = (each.key, table.table)
             if table.mapping.watermark is not None and name not in self.notices.ahead:
                 self.notices.ahead[name] = self._readers[each.studio.key].count_ahead(table, limit)
+        mine = {
+            table: rows
+            for (source, table), rows in self.notices.ahead.items()
+            if source == each.key
+        }
+        enter_rows_ahead(self._lake, each.key, mine)
 
     def _refresh_dimensions(self) -> None:
         """Replace every table without a watermark by what it holds now, once per run."""

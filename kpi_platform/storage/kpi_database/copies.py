@@ -23,6 +23,9 @@ from kpi_platform.storage.kpi_database.embedded import WarehouseError, schema_st
 # What stands for null in the text that is copied: strings are quoted, so none is taken for it.
 _NULL = r"\N"
 
+# Columns that tables of earlier releases lack: there `create table if not exists` adds none.
+_ADDED_COLUMNS = (("cleaned_events", "own_platform", "varchar"),)
+
 # A statement and the values of its parameters.
 Statement = tuple[str, tuple[str | int, ...]]
 
@@ -82,6 +85,14 @@ class PostgresCopy:
         with closing(self.connect()) as open_, open_, open_.cursor() as to:
             for statement in schema_statements():
                 to.execute(statement)
+            for table, column, data_type in _ADDED_COLUMNS:
+                to.execute(
+                    "select 1 from information_schema.columns where table_schema = 'lake'"
+                    " and table_name = %s and column_name = %s",
+                    (table, column),
+                )
+                if not to.fetchall():
+                    to.execute(f"alter table lake.{table} add column {column} {data_type}")
 
     def partitions(self) -> list[Partition]:
         """Every partition that the warehouse holds."""

@@ -28,7 +28,8 @@ create table if not exists lake.cleaned_events (
     version varchar,
     version_sort_key varchar,
     purchase_id varchar,
-    refund_of varchar
+    refund_of varchar,
+    own_platform varchar
 );
 create table if not exists lake.sessions (
     partition_id integer not null,

@@ -14,7 +14,7 @@ from obstore.store import LocalStore, ObjectStore, from_url
 
 from kpi_platform.schemas.addresses import AddressError, parse_place
 from kpi_platform.schemas.hidden_secrets import SafeError
-from kpi_platform.storage.lake.delta_tables import check_place
+from kpi_platform.storage.lake.delta_tables import check_place, readable_place
 from kpi_platform.storage.lake.snapshots import Snapshots
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 
@@ -38,6 +38,7 @@ class LakeRoot:
         try:
             self.uri = parse_place(uri).rstrip("/")
             check_place(self.uri)
+            self.uri = readable_place(self.uri)
         except AddressError as error:
             raise LakeError(f"KPI_LAKE_URI: {error}") from None
         self._is_local = "://" not in self.uri

@@ -85,6 +85,15 @@ def test_rows_that_no_window_takes_are_counted_and_named(world: StudioWorld) -> 
     assert not check.passed
     assert check.figures == {"rows": 1, "tables": "comet-db.purchases: 1 rows"}
     assert world.lake.scan("raw_studio_events").collect().height == 1
+    book = world.lake.scan("rows_ahead").select("source", "table_name", "rows").collect()
+    assert book.rows() == [("comet-db", "purchases", 1)]
+    version = world.lake.version("rows_ahead")
+    captured(world, 1)
+    assert world.lake.version("rows_ahead") == version
+    # Corrected, it lies in its hour, and is no longer ahead.
+    world.warehouse.tables["purchases"] = purchases([purchase(1, hour(0)), purchase(2, hour(2))])
+    assert captured(world, 2)[AHEAD.name].passed
+    assert world.lake.scan("rows_ahead").collect().is_empty()
 
 
 def test_a_backfill_has_newer_rows_ahead_of_it_and_says_nothing(world: StudioWorld) -> None:

@@ -15,7 +15,7 @@ from kpi_platform.storage.lake.lake_query import run_query
 from kpi_platform_tests.storage.lake.test_lake import _session
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
-NAMES = st.text("ab c#%?+&'\"-*{}<>:;,~$@!()éß日ü.", min_size=1, max_size=8).filter(
+NAMES = st.text("ab c#%?+&'\"-*{}<>:;,~$@!()éß日ü.=", min_size=1, max_size=8).filter(
     lambda name: set(name) != {"."} and not re.search(r"%[0-9a-fA-F]{2}", name)
 )
 
@@ -39,6 +39,8 @@ def _count(lake: Lake, table: str) -> int:
 @example("a?b&c+d")
 @example("*")
 @example("'\"é")
+@example("env=prod")
+@example("p_ingest_hour_utc=5")
 def test_every_way_of_reading_finds_what_was_written(
     tmp_path_factory: pytest.TempPathFactory, name: str
 ) -> None:
@@ -68,10 +70,10 @@ def test_every_way_of_reading_finds_what_was_written(
     assert lake.scan("sessions").collect()["session_id"].to_list() == ["a"]
 
 
-@pytest.mark.parametrize("name", ["[x]", "a%20b", "a|b", "a^b", "a\\b", "a\nb", "env=prod"])
+@pytest.mark.parametrize("name", ["[x]", "a%20b", "a|b", "a^b", "a\\b", "a\nb"])
 def test_a_folder_that_the_library_cannot_take_is_refused_in_one_line(
     tmp_path: Path, name: str
 ) -> None:
-    with pytest.raises(LakeError, match=r"^KPI_LAKE_URI: [^\n]*(name|partition)[^\n]*$"):
+    with pytest.raises(LakeError, match=r"^KPI_LAKE_URI: [^\n]*name[^\n]*$"):
         Lake(str(tmp_path / name / "lake"))
     assert not (tmp_path / name).exists()
