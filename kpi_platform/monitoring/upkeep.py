@@ -18,6 +18,7 @@ BOOKS = {
     *("hour_fingerprints", "hour_queue", "history_queue", "session_parts", "sightings"),
     *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
     *("incidents", "alert_marks", "alert_messages"),
+    *("sealed_days", "late_files", "dropped_hours"),
 }
 
 
