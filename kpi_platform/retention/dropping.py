@@ -13,6 +13,7 @@ import polars as pl
 
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.file_ledger import read_files
 from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
 from kpi_platform.engine.hour_steps import HourStep
 from kpi_platform.engine.platform import Platform
@@ -36,7 +37,13 @@ def drop_lines(platform: Platform, rows: Mapping[datetime, int]) -> list[datetim
         note_dropped(lake, {hour: rows[hour] for hour in idle})
     inputs = _inputs(platform, idle)
     after = {table: read_consumed(lake, table, idle) for table in _STEPS}
-    busy = [h for h in idle if any(after[t].get(h) != before[t][h] for t in _STEPS)]
+    waiting = {
+        hour
+        for hour, files in read_files(lake, idle, "telemetry").items()
+        if any(file.rows is None for file in files)
+    }
+    moved = {h for h in idle if any(after[t].get(h) != before[t][h] for t in _STEPS)}
+    busy = waiting | moved
     forget_dropped(lake, [hour for hour in new if hour in busy])
     gone = [hour for hour in idle if hour not in busy]
     # With the note, this is what was consumed: nothing is to be done for these hours. Where events

@@ -6,6 +6,7 @@ A day can be sealed when it is old enough and every ingest hour that may hold li
 what would still come from such an hour would be refused.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -74,9 +75,14 @@ def plan_sealing(platform: Platform, keep: timedelta, at: datetime) -> Sealing:
     until = _start(wanted[-1]) + DAY + settings.late_limit
     missing = _missing(lake, _hours(first, until))
     blocked: dict[datetime, Waiting] = {}
+    at_hours = [item.hour for item in missing]
     for day in wanted:
-        reach = (_start(day) - settings.future_limit, _start(day) + DAY + settings.late_limit)
-        in_the_way = [item for item in missing if reach[0] <= item.hour < reach[1]]
+        since = max(start, _start(day) - settings.future_limit)
+        until = _start(day) + DAY + settings.late_limit
+        in_the_way = missing[bisect_left(at_hours, since) : bisect_left(at_hours, until)]
+        if len(in_the_way) == (until - since) // HOUR:
+            # Nothing of it was ever run: it can be built whatever its age.
+            continue
         if in_the_way:
             found.waiting_days += 1
             blocked |= {item.hour: item for item in in_the_way}

@@ -45,7 +45,7 @@ _FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
 _CAPTURED = "raw_studio_events"
 _DECODED = "cleaned_events"
 # What of an hour whose lines are gone nothing else tells.
-_OF_LINES = {_DECODED, "file_ledger"}
+_OF_LINES = {"raw_telemetry", "quarantined_events", _DECODED, "file_ledger"}
 _LINES_GONE = (
     "its lines are gone (KPI_KEEP_LINES_DAYS): put the lake's files back from a copy, or upload all"
     " files of the hour again and run it"
@@ -117,8 +117,7 @@ class _Mending:
     def run(self) -> Mended:
         """Take out what is damaged, forget the hours, and run them."""
         steps = self._spread()
-        if _DECODED in steps:
-            self._leave_dropped()
+        self._leave_dropped()
         hours = sorted(self._hours)
         self._done.hours = hours
         before = _files(self._readable, hours)
@@ -132,12 +131,13 @@ class _Mending:
 
     def _leave_dropped(self) -> None:
         """Leave hours whose lines are gone, and what is damaged of what only lines could tell."""
-        left = self._hours & dropped_hours(self._readable)
+        dropped = self._hours & dropped_hours(self._readable)
+        left = dropped if self._done.table in _OF_LINES else set()
         for damage in list(self._done.damaged):
             hours = self._hours_of(damage)
-            if damage.table in _OF_LINES and left.intersection(hours):
+            if damage.table in _OF_LINES and dropped.intersection(hours):
                 self._done.damaged.remove(damage)
-                left |= hours
+                left = left | hours
         self._hours -= left
         self._done.failed |= dict.fromkeys(sorted(left), _LINES_GONE)
 

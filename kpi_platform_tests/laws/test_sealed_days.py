@@ -6,18 +6,21 @@ from pathlib import Path
 import pytest
 
 from kpi_platform.arrivals.held_checks import check_held
+from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.backfill.plan import plan_backfill
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.damages import damages_of
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.seals import dropped_hours, sealed_days
+from kpi_platform.retention.dropping import drop_lines
 from kpi_platform.retention.report import as_lines, as_values
 from kpi_platform.retention.run import plan_retention
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform.verification.mend import rebuild_table
 from kpi_platform.verification.report import as_lines as verify_lines
 from kpi_platform.verification.verify import verify
+from kpi_platform_tests.colours import worked
 from kpi_platform_tests.laws.sealed_world import (
     EVERY,
     HOUR,
@@ -233,6 +236,19 @@ def test_a_run_that_had_begun_keeps_the_hours_lines(world: SealedWorld) -> None:
     found = plan_retention(world.platform, WALL)
     assert [(item.hour, item.reason) for item in found.waiting][:1] == [(FIRST, "not finished")]
     step.run([FIRST])
+    world.check()
+
+
+def test_lines_that_came_since_the_plan_are_not_taken_away(world: SealedWorld) -> None:
+    world.time_passes(1)
+    rows = plan_retention(world.platform, WALL).lines.hour_rows
+    world.put(FIRST, "c.tsv", ["own 3"])
+    raw = RawStep.of(world.platform)
+    worked(world.lake, raw, [FIRST])
+    # Read, and not yet decoded.
+    assert drop_lines(world.platform, rows) == [FIRST]
+    assert not dropped_hours(world.lake)
+    world.run([FIRST])
     world.check()
 
 

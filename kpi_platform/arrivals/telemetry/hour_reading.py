@@ -39,6 +39,10 @@ class ToRead:
 class NotThereAnewError(FilesChangedError):
     """A file of an hour that is to be read anew as a whole cannot be read."""
 
+    def __init__(self, hour: datetime) -> None:
+        super().__init__(f"a file of {hour:%Y-%m-%d %H:%M} cannot be read")
+        self.hour = hour
+
 
 @dataclass
 class _Opened:
@@ -52,13 +56,13 @@ class _Opened:
 
 class FilesReading:
     """Files of hours while they are read: their `records` per hour, and lines of no use in
-    `spool`, of which there are `quarantined`; `not_there`: the file for want of which an hour
-    cannot be read anew, empty if there is none."""
+    `spool`, of which there are `quarantined`; `not_there`: an hour that cannot be read anew for
+    want of a file."""
 
     def __init__(self, landing: Landing, spool: Spool, marks: Marks = NO_MARKS) -> None:
         self.records: dict[datetime, list[FileRecord]] = defaultdict(list)
         self.quarantined = 0
-        self.not_there = ""
+        self.not_there: datetime | None = None
         self._landing = landing
         self._spool = spool
         self._marks = marks
@@ -121,8 +125,8 @@ class FilesReading:
         is_unreadable = counts.unreadable and not counts.lines
         if opened.file.is_anew and (opened.content.is_gone or is_unreadable):
             # Whoever writes the rows may raise something else in its place.
-            self.not_there = seen.file.path
-            raise NotThereAnewError(f"{seen.file.path} cannot be read")
+            self.not_there = hour
+            raise NotThereAnewError(hour)
         if opened.content.is_gone:
             state = "forgotten" if opened.file.may_go else "held"
             yield from self._hold(opened.file, hour, held_records(seen, state, ""))

@@ -146,7 +146,7 @@ class RawStep:
                 return self._run(hours)
             except FilesChangedError as error:
                 if isinstance(error, NotThereAnewError):
-                    self._hopeless |= self._anew
+                    self._hopeless.add(error.hour)
                 # Neither what the ledger says nor what the table holds is known any more.
                 self._list(hours)
                 self._judge(hours, ())
@@ -296,7 +296,7 @@ class RawStep:
             try:
                 self._lake.stream_hours(self.table, frames, hours, where)
             except DeltaError as error:
-                if reading.not_there:
+                if reading.not_there is not None:
                     raise NotThereAnewError(reading.not_there) from error
                 raise
             if reading.quarantined or self._has_bad(hours, few):
