@@ -152,6 +152,26 @@ def test_a_late_file_brings_only_lines_of_days_that_are_not_sealed(
     assert "the lines of 1 hours, from 2026-01-01-05:00" in list(verify_lines(found))[-1]
 
 
+def test_a_file_that_came_late_stays_late(
+    sealed: SealedWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = sealed.copy(tmp_path / "world")
+    world.put(EVENING, "c.tsv", ["own 3", "ahead 2"])
+    world.run([EVENING])
+    # Read again, by another version and in place of itself.
+    monkeypatch.setattr("kpi_platform.arrivals.telemetry.raw_step.VERSION", "next")
+    world.run([EVENING])
+    world.check()
+    world.put(EVENING, "c.tsv", ["own 2", "own 3", "ahead 1"])
+    # A correction of a file that came in time is no late line.
+    world.put(EVENING, "a.tsv", ["own 2", "ahead 1"])
+    world.run([EVENING])
+    world.check()
+    files = world.lake.read_hours("file_ledger", [EVENING]).sort("path")
+    told = files.filter(files["lines"] > 0)["sealed"].to_list()
+    assert told == [0, 0, 2]
+
+
 def test_a_corrected_file_has_the_whole_hour_read_anew_if_it_is_there(
     sealed: SealedWorld, tmp_path: Path
 ) -> None:
