@@ -48,6 +48,7 @@ with paused_collector():
         kpi_dashboard,
     )
     from kpi_platform.published.report_assets import daily_report
+    from kpi_platform.retention.job import retention, retention_schedule
 
 set_up_logs()
 leave_inputs_unread()
@@ -74,8 +75,14 @@ defs = dg.Definitions(
         dashboard_opens,
         dashboard_is_recent,
     ],
-    jobs=[everything, definitions_rebuild, landing_listing, freshness, maintenance],
-    schedules=[hourly_schedule, landing_listing_schedule, freshness_schedule, maintenance_schedule],
+    jobs=[everything, definitions_rebuild, landing_listing, freshness, maintenance, retention],
+    schedules=[
+        hourly_schedule,
+        landing_listing_schedule,
+        freshness_schedule,
+        maintenance_schedule,
+        retention_schedule,
+    ],
     sensors=[
         telemetry_arrivals_sensor,
         feed_arrivals_sensor,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from kpi_platform.schemas.addresses import AddressError, check_endpoint, parse_place
@@ -21,6 +21,8 @@ from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 ENV_FILE = "KPI_ENV_FILE"
+# Trailing windows and cohorts; churn is judged after 28 days.
+LONGEST_LOOK_BACK_DAYS = 30
 METRIC_OUTLETS = ("emf", "cloudwatch", "otlp", "prometheus")
 _PROJECT = Path(__file__).resolve().parent.parent
 # Variables of ours and of AWS that are secret as a whole, by a part of their name.
@@ -85,6 +87,11 @@ class Settings(BaseSettings):
     landing_kept_days: int | None = Field(
         None, ge=0, description="files of older hours may go from the landing zone without a word"
     )
+    keep_lines_days: int | None = Field(
+        None, description="telemetry lines go after so many days; unset: they are kept for ever"
+    )
+    keep_events_days: int | None = Field(None, description="not built: refused")
+    keep_contributions_days: int | None = Field(None, description="not built: refused")
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
     )
@@ -118,6 +125,28 @@ class Settings(BaseSettings):
         if parsed is None or parsed.minute:
             raise ValueError("must be a full hour as 2026-01-01-00:00")
         return parsed
+
+    @field_validator("keep_events_days", "keep_contributions_days", mode="before")
+    @classmethod
+    def _not_built(cls, value: object) -> object:
+        if value is not None:
+            raise ValueError(
+                "this release lets only lines go (KPI_KEEP_LINES_DAYS): figures are made of events"
+                " and contributions whenever they are made anew, so that both are kept for ever"
+            )
+        return value
+
+    @field_validator("keep_lines_days")
+    @classmethod
+    def _long_enough(cls, value: int | None, known: ValidationInfo) -> int | None:
+        late = int(known.data.get("late_limit_days", 0))
+        least = max(late, LONGEST_LOOK_BACK_DAYS) + 1
+        if value is not None and value < least:
+            raise ValueError(
+                f"must be at least {least}: lines may come {late} days late (KPI_LATE_LIMIT_DAYS),"
+                f" and trailing windows, cohorts and churn reach over {LONGEST_LOOK_BACK_DAYS} days"
+            )
+        return value
 
     @field_validator("home", "warehouse_path", "sources", "alerts", mode="before")
     @classmethod

@@ -63,6 +63,9 @@ def test_player_id_attributes_are_a_list(monkeypatch: pytest.MonkeyPatch) -> Non
         ("KPI_CHUNK_MEGABYTES", "0"),
         ("KPI_QUARANTINE_SHARE_THRESHOLD", "2"),
         ("KPI_PLAYER_ID_ATTRIBUTES", ","),
+        ("KPI_KEEP_LINES_DAYS", "30"),
+        ("KPI_KEEP_EVENTS_DAYS", "400"),
+        ("KPI_KEEP_CONTRIBUTIONS_DAYS", "800"),
     ],
 )
 def test_a_wrong_value_names_the_setting_in_one_line(
@@ -73,6 +76,14 @@ def test_a_wrong_value_names_the_setting_in_one_line(
         load_settings()
     assert str(error.value).startswith(f"{name}: ")
     assert "\n" not in str(error.value)
+
+
+def test_lines_are_kept_as_long_as_they_may_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("KPI_KEEP_LINES_DAYS", "60")
+    assert load_settings().keep_lines_days == 60
+    monkeypatch.setenv("KPI_LATE_LIMIT_DAYS", "60")
+    with pytest.raises(SettingsError, match=r"^KPI_KEEP_LINES_DAYS: must be at least 61: "):
+        load_settings()
 
 
 def test_the_env_of_the_folder_one_stands_in_is_not_read_and_that_is_said(tmp_path: Path) -> None:

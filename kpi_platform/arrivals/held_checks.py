@@ -8,14 +8,15 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import FileKind
+from kpi_platform.engine.file_ledger import REFUSED, FileKind
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.storage.lake.lake import Lake, hours_of
 
 _MOST_NAMES = 20
 _DESCRIPTION = (
     "Every file that the hour holds is there and can be opened, or every line of it is in another "
-    "file of the hour, too. Lines of the others stay until `kpi removals accept` lets them go."
+    "file of the hour, too. Lines of the others stay until `kpi removals accept` lets them go. "
+    "None came in place of others to an hour whose lines are gone."
 )
 # What a line says, wherever it lies.
 _SAYS = {
@@ -46,15 +47,24 @@ def check_held(
     for hour, known in hours_of(files, hours).items():
         held = known.filter(pl.col("state") == "held")
         lost = _without_the_covered(lake, table, hour, held, known) if held.height else held
+        refused = known.filter(pl.col("state") == REFUSED)
+        named = pl.concat([lost, refused])
         figures: dict[str, int | float | str] = {
             "held": held.height,
             "lost": lost.height,
-            "sources": ", ".join(lost["source"].unique().sort()),
-            "files": ", ".join(lost["path"].sort().head(_MOST_NAMES)),
-            "mend": "upload them again, or: kpi removals accept" if lost.height else "",
+            "refused": refused.height,
+            "sources": ", ".join(named["source"].unique().sort()),
+            "files": ", ".join(named["path"].sort().head(_MOST_NAMES)),
+            "mend": _mend(lost, refused),
         }
-        checks.append(HourCheck(held_spec(table), hour, lost.is_empty(), figures))
+        checks.append(HourCheck(held_spec(table), hour, named.is_empty(), figures))
     return checks
+
+
+def _mend(lost: pl.DataFrame, refused: pl.DataFrame) -> str:
+    if refused.height:
+        return "upload all files of the hour again: it is then read anew as a whole"
+    return "upload them again, or: kpi removals accept" if lost.height else ""
 
 
 def _without_the_covered(

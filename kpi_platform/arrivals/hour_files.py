@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kpi_platform.arrivals.file_hashes import UNOPENABLE, hash_file
-from kpi_platform.engine.file_ledger import FileRecord, settled
+from kpi_platform.engine.file_ledger import REFUSED, FileRecord, settled
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
 ADOPTED = "a release without a ledger of files"
@@ -34,7 +34,8 @@ class Seen:
 @dataclass
 class HourFiles:
     """An hour's files: `kept` as they were read, `look` to be looked into, `missing` from the
-    listing though they hold, `leaving` the tables with their lines, `past` without lines.
+    listing though they hold, `leaving` the tables with their lines, `past` without lines, `refused`
+    because what they replace cannot be taken out any more.
 
     `known`: the ledger's records that this was judged by.
     """
@@ -45,6 +46,7 @@ class HourFiles:
     missing: list[FileRecord] = field(default_factory=list)
     leaving: list[FileRecord] = field(default_factory=list)
     past: list[FileRecord] = field(default_factory=list)
+    refused: list[FileRecord] = field(default_factory=list)
 
     def marks(self, hashed: Mapping[str, str]) -> list[str]:
         """What the hour's input consists of, file by file: equal if there is nothing to do.
@@ -83,7 +85,8 @@ def judge_files(
             by_path[record.path].append(record)
         elif record.holds_lines:
             found.leaving.append(record)
-        else:
+        elif record.state != REFUSED:
+            # What was refused is judged anew.
             found.past.append(record)
     for file in listed:
         records = by_path.pop(file.path, [])
@@ -132,7 +135,8 @@ def recounted(record: FileRecord, counted: tuple[int, int]) -> FileRecord:
     lines, bad = counted
     return replace(
         record,
-        lines=lines,
+        # Of lines that were kept out, the tables say nothing.
+        lines=lines + record.suppressed + record.sealed,
         rows=None if lines else 0,
         quarantined=bad,
         quarantined_on_read=bad,
@@ -221,6 +225,7 @@ def with_past(found: HourFiles, now: Sequence[FileRecord]) -> list[FileRecord]:
         if known.holds_lines and known.path in there
     ]
     left = [record.past(record.state) for record in found.leaving]
-    past = {(r.source, r.path, r.content_hash): r for r in (*found.past, *replaced, *left)}
+    every = (*found.past, *replaced, *left, *found.refused)
+    past = {(r.source, r.path, r.content_hash): r for r in every}
     kept = [record for key, record in past.items() if key not in current]
     return sorted([*now, *kept], key=lambda r: (r.source, r.path, r.content_hash))

@@ -20,7 +20,7 @@ from kpi_platform.arrivals.watching.arrivals_watch import hours_that_ran
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.file_ledger import held_files
+from kpi_platform.engine.file_ledger import REFUSED, held_files
 from kpi_platform.engine.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_ledger import errors_of_failed_hours
 from kpi_platform.engine.hour_steps import HourStep
@@ -29,13 +29,14 @@ from kpi_platform.engine.table_order import STEPS
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.published.restatements import REACH
-from kpi_platform.storage.lake.lake import Lake, hours_in
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 from kpi_platform.storage.landing.landing import LandingFile
 
 Reason = Literal["never run", "failed", "changed", "stale", "held", "sealed"]
 """`changed`: files are new or others than those that were read; `stale`: a table was made from what
 is before it under other settings or by another version of its step, or was not brought up to date;
-`held`: files are gone, their lines stay; `sealed`: rows of the hour's days are gone for good."""
+`held`: files are gone, their lines stay; `sealed`: files came in place of others to an hour whose
+lines are gone, and were refused."""
 REASONS: tuple[Reason, ...] = get_args(Reason)
 # Of these alone nothing follows: they are named.
 NO_WORK: tuple[Reason, ...] = ("held", "sealed")
@@ -124,16 +125,29 @@ def _planned(platform: Platform, hours: Sequence[datetime]) -> list[PlannedHour]
     changed, sizes = _changed(platform, hours)
     held = hours_in(held_files(platform.lake, (hours[0], hours[-1])))
     reasons: dict[datetime, Reason] = dict.fromkeys(held, "held")
+    refused = _refused(platform.lake, hours)
+    reasons |= dict.fromkeys(refused, "sealed")
     known = [hour for hour in hours if hour in ran and hour not in changed]
     reasons |= dict.fromkeys(_stale(platform, known), "stale")
     reasons |= dict.fromkeys(changed, "changed")
     reasons |= dict.fromkeys(failed, "failed")
     reasons |= {hour: "never run" for hour in hours if hour not in ran and hour not in failed}
+    errors = refused | failed
     return [
-        PlannedHour(hour, reasons[hour], sizes.get(hour, 0), failed.get(hour, ""))
+        PlannedHour(hour, reasons[hour], sizes.get(hour, 0), errors.get(hour, ""))
         for hour in hours
         if hour in reasons
     ]
+
+
+def _refused(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, str]:
+    """The hours whose lines are gone, and to which files came in place of others: which."""
+    files = lake.read_hours("file_ledger", hours).filter(pl.col("state") == REFUSED).sort("path")
+    return {
+        hour: f"refused: {', '.join(part['path'])}"
+        for hour, part in hours_of(files, hours).items()
+        if part.height
+    }
 
 
 def _changed(

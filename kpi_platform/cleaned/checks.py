@@ -10,6 +10,7 @@ import polars as pl
 
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.few_names import few_names, known_platforms
+from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -19,7 +20,7 @@ ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",
     "cleaned_events",
     "lines = rows + quarantined + duplicates + left out + suppressed + sealed, per file and "
-    "source, as counted in the tables.",
+    "source, as counted in the tables; of lines that retention took, as the ledger has them.",
 )
 QUARANTINE_SHARE = CheckSpec(
     "quarantine_share_is_low",
@@ -76,6 +77,7 @@ def check_events(
     figures = _stored(lake, "raw_stream_feed", hours)
     quarantined = _stored(lake, "quarantined_events", hours)
     files = hours_of(lake.read_hours("file_ledger", hours), hours)
+    dropped = dropped_hours(lake, hours)
     checks = [
         *check_contract(lake, "cleaned_events", hours),
         *check_contract(lake, "quarantined_events", hours),
@@ -89,6 +91,7 @@ def check_events(
                 pl.concat([events[hour], figures[hour]]),
                 quarantined[hour],
                 files[hour],
+                is_dropped=hour in dropped,
             ),
             _quarantine_share(hour, ledger[hour], quarantine_limit),
             _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
@@ -118,21 +121,27 @@ def _accounted(
     events: pl.DataFrame,
     quarantined: pl.DataFrame,
     files: pl.DataFrame,
+    *,
+    is_dropped: bool,
 ) -> HourCheck:
     """Hold the ledger's sums against the rows that the tables really have, source by source, and
-    the sums of each file against each other."""
+    the sums of each file against each other.
+
+    `is_dropped`: the lines of telemetry are gone, quarantined ones with them.
+    """
+    is_gone = pl.col("kind").fill_null("telemetry").eq("telemetry") & pl.lit(is_dropped)
     stored = (
         events.select("source", stored_rows="stored"),
         quarantined.select("source", stored_quarantined="stored"),
     )
-    rows = ledger.select("source", "lines", *_FATES)
+    rows = ledger.select("source", "lines", *_FATES, is_gone=is_gone.cast(pl.Int8))
     for counted in stored:
         rows = rows.join(counted, on="source", how="full", coalesce=True)
     zero = pl.exclude("source", "rows").fill_null(0)
     wrong = rows.with_columns(zero).filter(
         pl.col("rows").is_null()
         | (pl.col("rows") != pl.col("stored_rows"))
-        | (pl.col("quarantined") != pl.col("stored_quarantined"))
+        | ((pl.col("quarantined") != pl.col("stored_quarantined")) & (pl.col("is_gone") == 0))
         | (pl.col("lines") != pl.sum_horizontal(_FATES))
     )
     sums = pl.sum_horizontal(_FATES)

@@ -12,6 +12,7 @@ from typing import Self
 import polars as pl
 
 from kpi_platform.cleaned.added_lines import AddedLines
+from kpi_platform.cleaned.dropped_lines import DroppedLines
 from kpi_platform.cleaned.event_ledger import completed_ledger, counted_files, table_ledger
 from kpi_platform.cleaned.events import EventCleaner
 from kpi_platform.cleaned.mapped_rows import CONSOLE, STUDIO, MappedRows, RowAccount
@@ -20,6 +21,7 @@ from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
 from kpi_platform.engine.hour_ledger import mark_failed, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_of
@@ -48,6 +50,7 @@ class EventsStep:
         self._mapped = MappedRows(lake, sources, future_limit)
         self._raw: dict[str, dict[datetime, Consumed]] = {}
         self._added: dict[datetime, list[str]] = {}
+        self._dropped: set[datetime] = set()
 
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
@@ -69,7 +72,9 @@ class EventsStep:
         self._raw["raw_telemetry"] = lines
         ledger = hours_of(self._lake.read_hours("hour_ledger", list(lines)), list(lines))
         sources = {hour: ledger[hour]["source"] for hour in lines}
-        self._added = self._only_added(list(lines), sources)
+        self._dropped = dropped_hours(self._lake, list(lines))
+        kept = [hour for hour in lines if hour not in self._dropped]
+        self._added = self._only_added(kept, sources)
         return {
             hour: self._input(hour, sources[hour], item.content) for hour, item in lines.items()
         }
@@ -93,7 +98,9 @@ class EventsStep:
         return added
 
     def _input(self, hour: datetime, sources: pl.Series, lines: str) -> str:
-        parts = [VERSION, self._games(sources), lines]
+        # Lines that are gone are not decoded again, whatever version of ours or game they are of.
+        is_dropped = hour in self._dropped
+        parts = ["dropped", lines] if is_dropped else [VERSION, self._games(sources), lines]
         mapped = [
             f"{table} {found[hour].content}"
             for table, found in sorted(self._raw.items())
@@ -131,15 +138,28 @@ class EventsStep:
             yield
 
     def _replace(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        # Asked now: they may have gone since the inputs were looked at.
+        dropped = dropped_hours(self._lake, hours)
         # What is known of the hours holds for one attempt: a second one finds what it has left.
         added = {hour: paths for hour in hours if (paths := self._added.pop(hour, []))}
-        done = {}
+        done = {hour: self._done(self._kept(hour)) for hour in hours if hour in dropped}
         for hour, paths in added.items():
+            if hour in done:
+                continue
             found = AddedLines(self._lake, self._sources, hour).add(paths)
             if found is not None:
                 done[hour] = self._done(found)
         whole = [hour for hour in hours if hour not in done]
         return done | (self._replace_whole(whole) if whole else {})
+
+    def _kept(self, hour: datetime) -> pl.DataFrame:
+        """The accounts of an hour whose lines are gone, with what can still change of it."""
+
+        def other_lines(cleaner: EventCleaner, account: RowAccount) -> None:
+            cleaner.add_all(self._console_lines([hour], cleaner, account))
+            cleaner.add_all(self._studio_lines([hour], cleaner, account), are_files=False)
+
+        return DroppedLines(self._lake, self._sources, hour).bring_up_to_date(other_lines)
 
     def _replace_whole(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
         cleaner, account, taken = self._cleaned(hours)
@@ -184,6 +204,11 @@ class EventsStep:
     ) -> Iterator[pl.DataFrame]:
         """Telemetry's lines as they are, rows of consoles through their mappings."""
         yield from self._lake.read_hours_in_parts("raw_telemetry", hours, LINES_AT_A_TIME)
+        yield from self._console_lines(hours, cleaner, account)
+
+    def _console_lines(
+        self, hours: Sequence[datetime], cleaner: EventCleaner, account: RowAccount
+    ) -> Iterator[pl.DataFrame]:
         for part in self._mapped.console_rows(hours, account):
             cleaner.add_quarantined(part.quarantined)
             yield part.lines

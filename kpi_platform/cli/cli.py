@@ -58,6 +58,11 @@ _GROUPS = {
         "backfill_app",
         "Many hours: what they need and why, and doing it in pieces that can be resumed.",
     ),
+    "retention": (
+        "retention",
+        "retention_app",
+        "Rows that go after a number of days, while figures stay.",
+    ),
     "removals": (
         "removals",
         "removals_app",

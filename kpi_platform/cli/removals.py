@@ -17,7 +17,9 @@ from kpi_platform.engine.file_ledger import held_files
 from kpi_platform.engine.layout import refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import accept_removals
+from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.settings import load_settings
+from kpi_platform.storage.lake.lake import hours_in
 
 removals_app = typer.Typer(
     help="Files that are gone from the landing zone, whose lines the tables hold.",
@@ -73,6 +75,11 @@ def accept(
         say(line)
     hours = gone.select("p_ingest_date_utc", "p_ingest_hour_utc").n_unique()
     lines = int(gone["lines"].sum())
+    if dropped := len(dropped_hours(platform.lake, hours_in(gone))):
+        say(
+            f"the lines of {dropped:,} of these hours are gone (KPI_KEEP_LINES_DAYS): there, files"
+            " are let go if all others are there to be read anew, and else stay held"
+        )
     say(
         f"{gone.height:,} files of {hours:,} hours let go: {lines:,} lines leave with the next run"
         if gone.height

@@ -11,6 +11,7 @@ import polars as pl
 
 from kpi_platform.engine.hour_fingerprints import TABLE as FINGERPRINTS
 from kpi_platform.engine.pinned_lake import PinnedLake, pin
+from kpi_platform.engine.seals import DROPPED
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.damage import Damage, damaged_files
 from kpi_platform.storage.lake.lake import Lake
@@ -58,6 +59,9 @@ def _lost(lake: Lake, table: str, step: str) -> list[Damage]:
         there = counted.cast(pl.Schema(there.schema))
     both = told.join(there, on=INGEST_HOUR, how="left").with_columns(pl.col("there").fill_null(0))
     fewer = both.filter(pl.col("there") < pl.col("rows")).sort(INGEST_HOUR)
+    if table == "raw_telemetry" and fewer.height:
+        # Retention took them.
+        fewer = fewer.join(lake.scan(DROPPED).collect(), on=INGEST_HOUR, how="anti")
     return [
         _damage(table, datetime.combine(day, time(hour), UTC), there, rows)
         for day, hour, there, rows in fewer.select(*INGEST_HOUR, "there", "rows").iter_rows()

@@ -21,6 +21,8 @@ FileKind = Literal["telemetry", "console", "stream"]
 HOLDING = ("read", "held", "forgotten")
 # Which are, or were last, under their name.
 CURRENT = (*HOLDING, "unreadable")
+# Came in place of others to an hour whose lines are gone: as if it never came.
+REFUSED = "refused"
 _SCHEMA = TABLES[TABLE].polars_schema
 
 

@@ -22,6 +22,7 @@ BOOKS = {
     *("studio_dimensions", "warehouse_columns", "file_ledger", "event_attributes", "run_ledger"),
     *("incidents", "alert_marks", "alert_messages", "rows_ahead"),
     *("daily_reports", "reported_figures", "report_recipients"),
+    *("sealed_days", "late_files", "dropped_hours"),
 }
 
 

@@ -198,7 +198,8 @@ class FileLedger(Contract):
     each. `content_hash`: SHA-256 of its bytes as they lay there, empty if nobody knows. `state`:
     `read`; `held` (gone, or no longer to be opened, its lines stay); `forgotten` (gone when it was
     allowed to go, its lines stay); `unreadable` (never opened); without lines `replaced` (by other
-    content of that name, or by a newer listing) and `removed` (let go by `kpi removals accept`).
+    content of that name, or by a newer listing), `removed` (let go by `kpi removals accept`) and
+    `refused` (came in place of others to an hour whose lines are gone: as if it never came).
     `lines` = `rows` + `quarantined` + `duplicates` + `left_out` + `suppressed` + `sealed`; of
     copies in an hour the first by path is the row. `rows` is null until the lines are decoded.
 
@@ -221,7 +222,9 @@ class FileLedger(Contract):
     left_out = _count()
     suppressed = _count()
     sealed = _count()
-    state = dy.String(nullable=False, regex="^(read|held|forgotten|unreadable|replaced|removed)$")
+    state = dy.String(
+        nullable=False, regex="^(read|held|forgotten|unreadable|replaced|removed|refused)$"
+    )
     is_truncated = dy.Bool(nullable=False)
     kind = dy.String(nullable=False, regex="^(telemetry|console|stream)$")
     identity = _text()
@@ -233,10 +236,10 @@ class HourLedger(Contract):
     """One row per ingest hour and source: what arrived and where every line went.
 
     `lines` = `rows` + `quarantined` + `duplicates` + `left_out` (a warehouse's or feed's row that
-    is marked as deleted, or no event) + `suppressed` + `sealed` (of erased players, of sealed
-    days: none yet). `source_error`: why this source alone could not be read, while the hour went
-    on. `is_closed`: whether the writer of a source that delivers while the hour lasts has said
-    that it is done.
+    is marked as deleted, or no event) + `suppressed` (of erased players: none yet) + `sealed`
+    (came late for sealed days). `source_error`: why this source alone could not be read, while the
+    hour went on. `is_closed`: whether the writer of a source that delivers while the hour lasts
+    has said that it is done.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -476,6 +479,38 @@ class HourFingerprints(Contract):
     rows = _count()
 
 
+class SealedDays(Contract):
+    """One row per sealed event day: of which no line is taken any more that comes late.
+
+    Written by the retention job before the first of the day's rows goes; never taken back.
+    """
+
+    event_date = _day(primary_key=True)
+    sealed_at = _utc()
+
+
+class LateFiles(Contract):
+    """One row per file that came to an hour after days were sealed, and per sealed day within the
+    hour's reach: lines of these days are refused, whenever the file is read."""
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    path = _key()
+    event_date = _day(primary_key=True)
+
+
+class DroppedHours(Contract):
+    """One row per ingest hour whose telemetry lines are gone, all of their days being sealed.
+
+    Written before they go. `rows`: of `raw_telemetry` that went last. An hour whose files were all
+    there to be read anew is no longer among them.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    rows = _count()
+
+
 class WarehouseColumns(Contract):
     """Per column of the studios' warehouses: how it was when last found right; bookkeeping.
 
@@ -692,6 +727,9 @@ TABLES: dict[str, Table] = {
     "hour_queue": Table(HourQueue, ("table_name",)),
     "history_queue": Table(HistoryQueue, ("batch_id",)),
     "run_ledger": Table(RunLedger, ("p_started_date_utc",)),
+    "sealed_days": Table(SealedDays),
+    "late_files": Table(LateFiles, ("p_ingest_date_utc",)),
+    "dropped_hours": Table(DroppedHours, ("p_ingest_date_utc",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "incidents": Table(Incidents),
     "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),

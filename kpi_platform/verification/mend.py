@@ -28,6 +28,7 @@ from kpi_platform.engine.file_ledger import HOLDING
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.hour_steps import HourReport, HourStep, work_through
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.engine.table_order import STEPS
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import rebuild_history
@@ -44,6 +45,12 @@ _FILE = [*INGEST_HOUR, "source", "path"]
 _FILES = ("raw_telemetry", "raw_console_feed", "raw_stream_feed")
 _CAPTURED = "raw_studio_events"
 _DECODED = "cleaned_events"
+# What of an hour whose lines are gone nothing else tells.
+_OF_LINES = {"raw_telemetry", "quarantined_events", _DECODED, "file_ledger"}
+_LINES_GONE = (
+    "its lines are gone (KPI_KEEP_LINES_DAYS): put the lake's files back from a copy, or upload all"
+    " files of the hour again and run it"
+)
 # Whose hours are forgotten when rows of a table are gone: the steps that write it.
 _WRITTEN_BY: dict[str, tuple[str, ...]] = {
     **{table: (table,) for table in (*_FILES, _CAPTURED, _DECODED, "sessions")},
@@ -111,6 +118,7 @@ class _Mending:
     def run(self) -> Mended:
         """Take out what is damaged, forget the hours, and run them."""
         steps = self._spread()
+        self._leave_dropped()
         hours = sorted(self._hours)
         self._done.hours = hours
         before = _files(self._readable, hours)
@@ -121,6 +129,18 @@ class _Mending:
         self._work(hours)
         self._done.lost_lines = _lost_lines(before, _files(self._lake, hours))
         return self._done
+
+    def _leave_dropped(self) -> None:
+        """Leave hours whose lines are gone, and what is damaged of what only lines could tell."""
+        dropped = self._hours & dropped_hours(self._readable)
+        left = dropped if self._done.table in _OF_LINES else set()
+        for damage in list(self._done.damaged):
+            hours = self._hours_of(damage)
+            if damage.table in _OF_LINES and dropped.intersection(hours):
+                self._done.damaged.remove(damage)
+                left = left | hours
+        self._hours -= left
+        self._done.failed |= dict.fromkeys(sorted(left), _LINES_GONE)
 
     def _spread(self) -> set[str]:
         """The steps that have to come again: those that write the table, and whatever else they

@@ -22,6 +22,7 @@ from kpi_platform.engine.hour_ledger import read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import RAW_TABLES
+from kpi_platform.engine.seals import take_late_files
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import SightingsStep, rebuild_history
 from kpi_platform.schemas.tables import TABLES
@@ -54,7 +55,9 @@ class Rebuild:
 
     def read_files(self, live: Lake, hours: Sequence[datetime]) -> None:
         """Build the tables `FROM_FILES` of these hours from the files there are now, and from the
-        lines that `live` holds of files that are gone."""
+        lines that `live` holds of files that are gone; what came late for sealed days is refused
+        as it was when it came."""
+        take_late_files(live, self.target, hours)
         for place in (Telemetry, Feeds):
             # Feeds that cannot be reached are said to be stale.
             with suppress(LandingError):

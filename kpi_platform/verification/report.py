@@ -50,6 +50,7 @@ def as_values(found: Verification) -> dict[str, Any]:
         ],
         "not_compared": found.not_compared,
         "hours_taken": found.taken,
+        "hours_without_lines": len(found.dropped),
     }
 
 
@@ -79,6 +80,12 @@ def as_lines(found: Verification) -> Iterator[str]:
     left += "".join(f"; not compared: {reason}" for reason in found.not_compared)
     if found.taken:
         left += f"; the events of {found.taken:,} hours outside the window were taken as stored"
+    if found.dropped:
+        left += (
+            f"; the lines of {len(found.dropped):,} hours, from"
+            f" {found.dropped[0].strftime(PARTITION_FORMAT)} to"
+            f" {found.dropped[-1].strftime(PARTITION_FORMAT)}, are gone: events taken as stored"
+        )
     yield f"{found.hours:,} hours{stale}: {verdict}{left}"
 
 

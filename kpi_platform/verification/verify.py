@@ -17,6 +17,7 @@ from kpi_platform.engine.damages import Found, damages_of, pin_readable
 from kpi_platform.engine.file_ledger import HOLDING
 from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.damage import Damage
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
@@ -60,8 +61,9 @@ class Held:
 @dataclass
 class Verification:
     """What was verified: hours of the window, those that are stale, every table, hours of which
-    not all files are there, what cannot be read, why something was not compared, and how many hours
-    outside the window were not rebuilt: their events were taken as they are stored."""
+    not all files are there, what cannot be read, why something was not compared, how many hours
+    outside the window were not rebuilt, and those of the window whose lines retention took: of
+    both, events were taken as they are stored."""
 
     hours: int
     stale: list[Stale]
@@ -70,6 +72,7 @@ class Verification:
     unreadable: list[Damage] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)
     taken: int = 0
+    dropped: list[datetime] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
@@ -98,9 +101,10 @@ def verify(
     """Rebuild the processed hours from `first` to `last` in a temporary lake and compare.
 
     Per-hour tables are compared in these hours (both included; None: no bound), folded tables for
-    the players touched in them, over all hours: of the others no file is looked at, and their
-    events are taken as they are stored. One window after the other is the whole. At most `limit`
-    differences are kept per table. `progress` gets a stage, hours or tables done, and of how many.
+    the players touched in them, over all hours: of the others, and of hours whose lines are gone,
+    no file is looked at, and their events are taken as they are stored. One window after the other
+    is the whole. At most `limit` differences are kept per table. `progress` gets a stage, hours or
+    tables done, and of how many.
 
     Memory is bounded by chunks of hours and buckets of rows; the temporary lake needs disk for
     the events of all hours. Raises VerifyError if no hour of the window was processed.
@@ -163,6 +167,7 @@ class _Verifying:
         self._target = target
         self._known = known
         self._window = set(window)
+        self._dropped = dropped_hours(self._live)
         self._limit = limit
         self._progress = progress
         self._rules = platform.player_id_rules
@@ -186,7 +191,10 @@ class _Verifying:
         unreadable = [item for each in self._damages.values() for item in each]
         found = [item for item in self._found.values() if not self._is_left_out(item.table)]
         taken = len(self._known) - len(self._window)
-        return Verification(len(self._window), listed, found, held, unreadable, taken=taken)
+        dropped = sorted(self._window & self._dropped)
+        return Verification(
+            len(self._window), listed, found, held, unreadable, taken=taken, dropped=dropped
+        )
 
     def _is_left_out(self, table: str) -> bool:
         """Whether a table cannot be compared at all: what is damaged may be any row's."""
@@ -197,11 +205,12 @@ class _Verifying:
         for hours in _chunks(self._known):
             # All of them first: which version of a row counts is a matter of all hours.
             self._rebuild.take_captured(self._live, hours)
-        for hours in _chunks([hour for hour in self._known if hour not in self._window]):
+        rebuilt = self._window - self._dropped
+        for hours in _chunks([hour for hour in self._known if hour not in rebuilt]):
             self._rebuild.take_events(self._live, hours)
             done += len(hours)
             self._progress("hours rebuilt", done, len(self._known))
-        for hours in _chunks([hour for hour in self._known if hour in self._window]):
+        for hours in _chunks([hour for hour in self._known if hour in rebuilt]):
             self._rebuild.read_files(self._live, hours)
             self._held |= held_counts(self._target, hours)
             skipped = {*self._unfinished, *self._unsure}

@@ -41,6 +41,7 @@ def test_what_runs_by_itself_is_turned_on_by_people_but_for_upkeep() -> None:
     assert schedules == {
         **dict.fromkeys(people, dg.DefaultScheduleStatus.STOPPED),
         "maintenance_schedule": dg.DefaultScheduleStatus.RUNNING,
+        "retention_schedule": dg.DefaultScheduleStatus.RUNNING,
     }
     sensors = {sensor.name: sensor.default_status for sensor in repository.sensor_defs}
     assert sensors["telemetry_arrivals_sensor"] == dg.DefaultSensorStatus.STOPPED

@@ -17,7 +17,7 @@ from kpi_platform.arrivals.hour_files import Seen, held_records
 from kpi_platform.arrivals.stored_lines import StoredLines
 from kpi_platform.arrivals.telemetry.parse import FileCounts, Origin, TelemetryFile, parse_files
 from kpi_platform.engine.admission import NO_MARKS, Marks, admit
-from kpi_platform.engine.file_ledger import FileRecord
+from kpi_platform.engine.file_ledger import FileRecord, FilesChangedError
 from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing
 
@@ -25,13 +25,23 @@ from kpi_platform.storage.landing.landing import Landing
 @dataclass(frozen=True)
 class ToRead:
     """A file that is to be read: how, under which settings, and what the tables hold of its hour
-    (None if nothing). `may_go`: it may be gone without a word."""
+    (None if nothing). `may_go`: it may be gone without a word. `is_anew`: what the tables held of
+    it is gone, so that it has to be readable."""
 
     seen: Seen
     origin: Origin
     read_by: str
     stored: StoredLines | None
     may_go: bool
+    is_anew: bool = False
+
+
+class NotThereAnewError(FilesChangedError):
+    """A file of an hour that is to be read anew as a whole cannot be read."""
+
+    def __init__(self, hour: datetime) -> None:
+        super().__init__(f"a file of {hour:%Y-%m-%d %H:%M} cannot be read")
+        self.hour = hour
 
 
 @dataclass
@@ -46,11 +56,13 @@ class _Opened:
 
 class FilesReading:
     """Files of hours while they are read: their `records` per hour, and lines of no use in
-    `spool`, of which there are `quarantined`."""
+    `spool`, of which there are `quarantined`; `not_there`: an hour that cannot be read anew for
+    want of a file."""
 
     def __init__(self, landing: Landing, spool: Spool, marks: Marks = NO_MARKS) -> None:
         self.records: dict[datetime, list[FileRecord]] = defaultdict(list)
         self.quarantined = 0
+        self.not_there: datetime | None = None
         self._landing = landing
         self._spool = spool
         self._marks = marks
@@ -77,8 +89,9 @@ class FilesReading:
             for counts in part.counts:
                 opened = self._opened[counts.place]
                 opened.counts = opened.counts.plus(counts)
-            rows = self._admitted(part.rows)
-            self._put_aside(self._admitted(part.quarantined))
+            rows = self._admitted(part.rows, self._marks)
+            # A reason of reading comes before the day.
+            self._put_aside(self._admitted(part.quarantined, replace(self._marks, sealed=None)))
             if rows.height:
                 yield rows
         for opened in self._opened:
@@ -97,8 +110,8 @@ class FilesReading:
         self.quarantined += bad.height
         self._spool.add(bad)
 
-    def _admitted(self, lines: pl.DataFrame) -> pl.DataFrame:
-        found = admit(lines, self._marks)
+    def _admitted(self, lines: pl.DataFrame, marks: Marks) -> pl.DataFrame:
+        found = admit(lines, marks)
         for place, out in enumerate((found.suppressed, found.sealed)):
             for path, count in out.group_by("file_name").len().iter_rows() if out.height else ():
                 counts = list(self._kept_out.get(path, (0, 0)))
@@ -109,11 +122,15 @@ class FilesReading:
     def _finished(self, opened: _Opened) -> Iterator[pl.DataFrame]:
         seen, counts = opened.file.seen, opened.counts
         hour = opened.file.origin.ingest_hour
+        is_unreadable = counts.unreadable and not counts.lines
+        if opened.file.is_anew and (opened.content.is_gone or is_unreadable):
+            # Whoever writes the rows may raise something else in its place.
+            self.not_there = hour
+            raise NotThereAnewError(hour)
         if opened.content.is_gone:
             state = "forgotten" if opened.file.may_go else "held"
             yield from self._hold(opened.file, hour, held_records(seen, state, ""))
             return
-        is_unreadable = counts.unreadable and not counts.lines
         if is_unreadable and any(known.holds_lines for known in seen.known):
             held = held_records(seen, "held", seen.file.identity)
             yield from self._hold(opened.file, hour, held)

@@ -4,12 +4,13 @@ Belongs here: what of an hour is written anew, and the order of commits. Does no
 read (`hour_files.py`), and how they become rows (`hour_reading.py`).
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Self
 
 import polars as pl
+from deltalake.exceptions import DeltaError
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
 from kpi_platform.arrivals.hour_files import (
@@ -24,8 +25,18 @@ from kpi_platform.arrivals.hour_files import (
 )
 from kpi_platform.arrivals.ledger_rows import ledger_rows
 from kpi_platform.arrivals.stored_lines import BAD, StoredLines, with_rows
-from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, ToRead
+from kpi_platform.arrivals.telemetry.dropped_files import (
+    as_they_were_owned,
+    can_be_read_anew,
+    corrections,
+    judge_dropped,
+    read_all,
+    refuse,
+    refused_days,
+)
+from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, NotThereAnewError, ToRead
 from kpi_platform.arrivals.telemetry.parse import Origin
+from kpi_platform.engine.admission import Marks
 from kpi_platform.engine.file_ledger import (
     FileRecord,
     FilesChangedError,
@@ -37,6 +48,7 @@ from kpi_platform.engine.hour_fingerprints import newest_hour, read_consumed
 from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.seals import LateFiles, dropped_hours, forget_dropped, refused_lines
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
@@ -76,6 +88,7 @@ class RawStep:
         self._landing = landing
         self._sources = sources
         self._limits = limits
+        self._listings = sources.overwriting()
         self._kept_days = kept_days
         self._listed: dict[datetime, list[LandingFile]] = {}
         self._files: dict[datetime, HourFiles] = {}
@@ -85,6 +98,10 @@ class RawStep:
         self._found: list[str] = []
         self._trusted: set[datetime] = set()
         self._oldest_kept: datetime | None = None
+        self._late = LateFiles(lake, frozenset(), {}, (limits.late, limits.future))
+        self._dropped: set[datetime] = set()
+        self._anew: set[datetime] = set()
+        self._hopeless: set[datetime] = set()
 
     @classmethod
     def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
@@ -127,19 +144,27 @@ class RawStep:
         for _ in range(_TRIES - 1):
             try:
                 return self._run(hours)
-            except FilesChangedError:
+            except FilesChangedError as error:
+                if isinstance(error, NotThereAnewError):
+                    self._hopeless.add(error.hour)
                 # Neither what the ledger says nor what the table holds is known any more.
                 self._list(hours)
                 self._judge(hours, ())
         return self._run(hours)
 
     def _run(self, hours: Sequence[datetime]) -> dict[datetime, Done]:
+        if dropped_hours(self._lake, hours) != self._dropped.intersection(hours):
+            raise FilesChangedError("lines of these hours went, or came back, meanwhile")
         for hour in hours:
-            take_same(self._files[hour], self._owners, lambda: self._landing)
+            take_same(self._files[hour], self._owners_then(hour), lambda: self._landing)
+        self._anew = {hour for hour in hours if hour in self._dropped and self._corrected(hour)}
+        self._dropped -= self._anew
         same = {hour for hour in hours if self._is_same(hour)}
         read = {
             hour: [*self._files[hour].kept, *self._files[hour].missing] for hour in same
         } | self._write([hour for hour in hours if hour not in same])
+        # From here on their lines can be read back, as those of any hour.
+        forget_dropped(self._lake, self._anew)
         after = {hour: self._records(hour, read[hour]) for hour in hours}
         write_files(
             self._lake,
@@ -147,7 +172,19 @@ class RawStep:
             {hour: (self._files[hour].known, after[hour]) for hour in hours},
         )
         self._write_ledger(after, same)
-        return {hour: self._done(after[hour], is_unchanged=hour in same) for hour in hours}
+        return {hour: self._done(hour, after[hour], is_unchanged=hour in same) for hour in hours}
+
+    def _corrected(self, hour: datetime) -> bool:
+        """Whether an hour whose lines are gone is to be read anew as a whole; if files came in
+        place of others and it cannot be, they are refused."""
+        found = self._files[hour]
+        if not corrections(found):
+            return False
+        if hour not in self._hopeless and can_be_read_anew(found, self._landing):
+            read_all(found, self._listed[hour])
+            return True
+        refuse(found, self._owners, self._listings, self._landing)
+        return False
 
     def _list(self, hours: Sequence[datetime]) -> None:
         self._listed = {hour: [] for hour in hours}
@@ -162,7 +199,10 @@ class RawStep:
     def _judge(self, hours: Sequence[datetime], trusted: Iterable[datetime]) -> None:
         """Judge the hours' files; of those not `trusted` the table may hold anything."""
         known = read_files(self._lake, hours, "telemetry")
-        self._trusted = set(trusted)
+        self._late = LateFiles.of(self._lake, hours, self._late.reach)
+        self._dropped = dropped_hours(self._lake, hours)
+        # Whatever a run that was killed left there, it is not the rows that records tell of.
+        self._trusted = {*trusted, *self._dropped}
         self._hashed = {}
         unknown = with_rows(self._lake, self.table, [h for h in hours if not known[h]])
         for hour in hours:
@@ -174,6 +214,10 @@ class RawStep:
             self._files[hour] = found
 
     def _judged(self, hour: datetime, known: Sequence[FileRecord]) -> HourFiles:
+        may_go, overwriting = self._may_go(hour), self._listings
+        if hour in self._dropped:
+            listed = self._listed[hour]
+            return judge_dropped(listed, known, self._owners, overwriting, may_go=may_go)
         believed = list(known)
         is_trusted = hour in self._trusted
         if not is_trusted and known:
@@ -183,8 +227,8 @@ class RawStep:
             self._listed[hour],
             believed,
             self._owners,
-            self._sources.overwriting(),
-            may_go=self._may_go(hour),
+            overwriting,
+            may_go=may_go,
             is_trusted=is_trusted,
         )
         found.known = list(known)
@@ -211,6 +255,8 @@ class RawStep:
 
     def _moved(self, hour: datetime) -> dict[str, str]:
         """Files whose lines stay, though they are gone, under another source than they had."""
+        if hour in self._dropped:
+            return {}
         before = {record.path: record.source for record in self._files[hour].known}
         return {
             record.path: record.source
@@ -235,22 +281,38 @@ class RawStep:
     ) -> dict[datetime, list[FileRecord]]:
         """Write hours whole, or few files of one."""
         where = "" if few is None else named("file_name", few)
+        marks = Marks(sealed=refused_lines(self._refused(hours)))
         with Spool(TABLES[BAD].polars_schema) as spool:
-            reading = FilesReading(self._landing, spool)
+            reading = FilesReading(self._landing, spool, marks)
 
             def frames() -> Iterator[pl.DataFrame]:
                 nonlocal reading
                 spool.clear()
-                reading = FilesReading(self._landing, spool)
+                reading = FilesReading(self._landing, spool, marks)
                 # Opened now: while Delta writes, it cannot open a table.
                 stored = {hour: self._stored(hour) for hour in hours}
                 return self._rows(hours, reading, stored, is_whole=few is None)
 
-            self._lake.stream_hours(self.table, frames, hours, where)
+            try:
+                self._lake.stream_hours(self.table, frames, hours, where)
+            except DeltaError as error:
+                if reading.not_there is not None:
+                    raise NotThereAnewError(reading.not_there) from error
+                raise
             if reading.quarantined or self._has_bad(hours, few):
                 where = "p_stage = 'read'" + (f" AND {where}" if where else "")
                 self._lake.stream_hours(BAD, spool.frames, hours, where)
         return {hour: reading.records[hour] for hour in hours}
+
+    def _refused(self, hours: Sequence[datetime]) -> dict[str, frozenset[date]]:
+        """Per file that is to be read the sealed days whose lines it may not bring; that it came
+        after them is noted."""
+        refused: dict[str, frozenset[date]] = {}
+        for hour in hours:
+            came = refused_days(self._files[hour], hour, self._late, self._owners, self._listings)
+            self._late.note(hour, came)
+            refused |= came
+        return refused
 
     def _stored(self, hour: datetime) -> StoredLines | None:
         found = self._files[hour]
@@ -299,7 +361,8 @@ class RawStep:
                 ((source, read_by),) = self._owners(path).items()
                 written = formats.get(seen.file.folder, "auto")
                 origin = Origin(source, path, hour, *limits, written)
-                yield ToRead(seen, origin, read_by, stored[hour], self._may_go(hour))
+                is_anew = hour in self._anew
+                yield ToRead(seen, origin, read_by, stored[hour], self._may_go(hour), is_anew)
 
     def _has_bad(self, hours: Sequence[datetime], few: list[str] | None) -> bool:
         stored = self._lake.scan_hours(BAD, hours).filter(pl.col("p_stage") == "read")
@@ -311,7 +374,8 @@ class RawStep:
         """The hour's records after the run; what became of its lines is only kept if lines were
         added and none went."""
         found = self._files[hour]
-        if not self._is_same(hour) and not self._only_added(hour, now):
+        is_known = hour in self._dropped or self._is_same(hour)
+        if not is_known and not self._only_added(hour, now):
             now = [record.waiting() if record.lines else record for record in now]
         return with_past(found, now)
 
@@ -341,11 +405,14 @@ class RawStep:
             )
             for hour, files in after.items()
         ]
-        added = {hour for hour in hours if hour in same or self._only_added(hour, after[hour])}
+        known_ones = {*same, *self._dropped}
+        added = {h for h in hours if h in known_ones or self._only_added(h, after[h])}
         write_ledger(self._lake, pl.concat(rows), hours, "telemetry", added)
 
-    def _done(self, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:
+    def _done(self, hour: datetime, files: Sequence[FileRecord], *, is_unchanged: bool) -> Done:
         rows = sum(file.raw_rows for file in files if file.is_current)
+        if hour in self._dropped:
+            rows = 0
         return Done(hour_content(files), rows, is_unchanged=is_unchanged)
 
     def _owners(self, path: str) -> dict[str, str]:
@@ -358,6 +425,12 @@ class RawStep:
             self._owners_of[folder] = {source: read_by}
         return self._owners_of[folder]
 
+    def _owners_then(self, hour: datetime) -> Callable[[str], Mapping[str, str]]:
+        """The same; of files whose lines are gone, as it was when they were read."""
+        if hour in self._dropped:
+            return as_they_were_owned(self._files[hour].known, self._owners)
+        return self._owners
+
     def _source(self, path: str) -> str:
         (source,) = self._owners(path)
         return source
@@ -367,6 +440,9 @@ class RawStep:
 
     def _input(self, hour: datetime) -> str:
         found = self._files[hour]
+        if hour in self._dropped:
+            # No setting and no version of ours has such an hour run again.
+            return fingerprint("dropped", *found.marks(self._hashed), *sorted(self._closed[hour]))
         folders = {file.folder for file in self._listed[hour]}
         folders |= {record.path.split("/", 1)[0] for record in found.missing}
         mapping = [(folder, self._owners(folder)) for folder in sorted(folders)]

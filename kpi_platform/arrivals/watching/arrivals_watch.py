@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
-from kpi_platform.engine.file_ledger import CURRENT
+from kpi_platform.engine.file_ledger import CURRENT, REFUSED
 from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.sources import Kind, Sources
@@ -163,7 +163,7 @@ def as_they_were_read(
     )
     day, number = (pl.col(name) for name in INGEST_HOUR)
     hour = day.cast(pl.Datetime("us")).dt.replace_time_zone("UTC") + pl.duration(hours=number)
-    known = ledger.filter(pl.col("state").is_in(CURRENT)).select(
+    known = ledger.filter(pl.col("state").is_in((*CURRENT, REFUSED))).select(
         "source", "path", "identity", "state", hour=hour
     )
     joined = listed.join(known, on=["hour", "path"], how="left")

@@ -104,7 +104,8 @@ def scan_files(
     return pl.scan_parquet(
         [f"{root}/{unquote(path)}" for path in files["path"]],
         schema={name: dtype for name, dtype in schema.items() if name not in parts},
-        hive_schema=parts,
+        # A table in one piece has none, and an empty one is refused.
+        hive_schema=parts or None,
         hive_partitioning=bool(parts),
         glob=False,
         cast_options=_CASTS,

@@ -1,0 +1,1 @@
+"""Retention: rows go after a number of days, what was made of them stays."""
