@@ -4,7 +4,7 @@ Belongs here: the order, and what is said of a round. Does not: finding and tell
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -34,7 +34,12 @@ from kpi_platform.delivery.outbox import (
 )
 from kpi_platform.delivery.senders import send
 from kpi_platform.engine.platform import Platform
-from kpi_platform.reports.recipients import addressees, read_subscriptions, report_routes
+from kpi_platform.reports.recipients import (
+    Subscription,
+    addressees,
+    read_subscriptions,
+    report_routes,
+)
 from kpi_platform.reports.report_round import Desk, sender, write_reports
 from kpi_platform.schemas.findings import Finding
 from kpi_platform.storage.lake.lake import Lake
@@ -102,9 +107,14 @@ def alert_round(places: Places, at: datetime) -> Round:
         undelivered = Look(_undelivered(lake, at), "alerts_undelivered")
         changed = find_incidents(places, at, alerts.limit(), [undelivered])
         _write_down(places, alerts, at)
-        routes = routes_of(alerts) | _write_reports(places.parts, alerts, at)
+        subscriptions = read_subscriptions(lake) if alerts.reports else []
+        routes = _all_routes(alerts, subscriptions)
         operator = alerts.reports.operator if alerts.reports else ""
-        messages = deliver(lake, routes, at, sender(lake, operator))
+        try:
+            _write_reports(places.parts, alerts, subscriptions, at)
+        finally:
+            # A report that cannot be made must not keep what is wrong from being told.
+            messages = deliver(lake, routes, at, sender(lake, operator))
         return Round(at, tuple(changed), tuple(messages), len(read_waiting(lake)))
 
 
@@ -154,19 +164,26 @@ def _write_down(places: Places, alerts: Alerts, at: datetime) -> None:
     write_marks(lake, {name: text for name, text in new.items() if marks.get(name) != text})
 
 
-def _write_reports(parts: Platform, alerts: Alerts, at: datetime) -> dict[str, Route]:
-    """Write down the reports that are due; how reports leave."""
+def _all_routes(alerts: Alerts, subscriptions: Sequence[Subscription]) -> dict[str, Route]:
+    routes = routes_of(alerts)
+    if alerts.reports is not None:
+        routes |= report_routes(alerts.reports, alerts.email_service, subscriptions)
+    return routes
+
+
+def _write_reports(
+    parts: Platform, alerts: Alerts, subscriptions: Sequence[Subscription], at: datetime
+) -> None:
+    """Write down the reports that are due."""
     if alerts.reports is None:
-        return {}
+        return
     lake, reports = parts.lake, alerts.reports
-    subscriptions = read_subscriptions(lake)
     marks = read_marks(lake)
     # Where no hour was ever processed there is nothing to tell of.
     if json.loads(marks.get("freshness") or "{}").get("processed"):
         desk = Desk(parts, reports, tuple(addressees(reports, subscriptions)), at)
         for name, text in write_reports(desk, marks):
             write_marks(lake, {name: text})
-    return report_routes(reports, alerts.email_service, subscriptions)
 
 
 def _undelivered(lake: Lake, at: datetime) -> tuple[Finding, ...]:

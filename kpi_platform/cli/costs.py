@@ -13,7 +13,7 @@ from kpi_platform.cli.terminal import print_table, say, say_json
 from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import load_settings
 
-costs_app = typer.Typer()
+costs_app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @costs_app.command("costs", epilog="Example: kpi costs --from 2026-01-01 --to 2026-01-31")

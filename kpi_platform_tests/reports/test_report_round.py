@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
 from kpi_platform.delivery import outbox
+from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.reports import report_round
 from kpi_platform_tests.published.page_world import GRAINS, HOSTILE, daily
 from kpi_platform_tests.reports.conftest import ALERTS, DAWN, DAY, MINUTE, NOON, ONE_DAY, World
@@ -186,6 +187,28 @@ def test_a_killed_pass_loses_no_report_and_what_it_wrote_down_is_sent(
     # Noting that it was sent is the one step that repeats a message.
     assert len(world.mails()) == (2 if victim == "_note" else 1)
     assert ("1,000 active" if victim == "write_report" else "139 active") in text_of(world)
+
+
+def test_a_report_that_cannot_be_made_keeps_no_incident_from_being_told(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = "alert_policies: [{name: a, event_types: [hour_failed], "
+    policy += "notification_service: {slack: {webhook_env: HOOK}}}]\n"
+    world.alerts(policy + ALERTS)
+    world.publish(complete(world))
+    mark_failed(world.places.parts.lake, DAWN - ONE_DAY, "the disk is full", ["ironvale"])
+
+    def breaks(*_: object) -> None:
+        raise OSError("no table")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(report_round, "make_report_row", breaks)
+        with pytest.raises(OSError, match="no table"):
+            world.round(DAWN)
+    ((_, _, body),) = world.web.requests
+    assert "An hour failed" in json.dumps(body)
+    world.round(DAWN + MINUTE)
+    assert len(world.mails()) == 1
 
 
 def test_after_days_without_a_pass_every_day_is_told_in_order(world: World) -> None:
