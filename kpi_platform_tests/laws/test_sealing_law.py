@@ -36,10 +36,9 @@ from kpi_platform_tests.laws.sealed_world import (
 
 _MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 _HOUR = st.sampled_from(HOURS)
-_CONTENTS = st.one_of(st.none(), st.lists(st.sampled_from(LINES), max_size=4))
-_FILES = st.dictionaries(
-    st.sampled_from(["a.tsv", "b.tsv", "c.tsv"]), _CONTENTS, min_size=1, max_size=2
-)
+# A few of the lines, none, or no file.
+_CONTENTS = st.lists(st.sampled_from(LINES), max_size=4) | st.none()
+_FILE = st.tuples(_HOUR, st.sampled_from(["a.tsv", "b.tsv", "c.tsv", "d.tsv"]))
 _HOW = st.sampled_from(["run", "run", "killed", "version", "all", "later"])
 _EXAMPLES = int(os.environ.get("KPI_LAWS_EXAMPLES", "3"))
 _WRITES = st.integers(1, 16)
@@ -82,24 +81,29 @@ class SealingLaw(RuleBasedStateMachine):
     def begin(self, days: int) -> None:
         self.world = self.worlds[1 + days].copy(self.root / "world")
 
-    @rule(hour=_HOUR, files=_FILES, how=_HOW, at_write=_WRITES)
+    @rule(
+        files=st.dictionaries(_FILE, _CONTENTS, min_size=2, max_size=5),
+        how=_HOW,
+        at_write=_WRITES,
+    )
     def files_change(
-        self, hour: datetime, files: dict[str, list[str] | None], how: str, at_write: int
+        self, files: dict[tuple[datetime, str], list[str] | None], how: str, at_write: int
     ) -> None:
-        """Files come, new or in place of others, and go; the hour is run, or others are first."""
-        for name, lines in files.items():
+        """Files come, new or in place of others, and go; their hours are run, or others first."""
+        for place, lines in files.items():
             if lines is None:
-                self.world.delete(hour, name)
+                self.world.delete(*place)
             else:
-                self.world.put(hour, name, lines)
+                self.world.put(*place, lines)
+        hours = sorted({hour for hour, _ in files})
         if how == "killed":
-            self.world.run_killed([hour], at_write)
+            self.world.run_killed(hours, at_write)
         if how == "version":
             # A new version of the steps, which does not rerun hours whose lines are gone.
             self._count += 1
             set_versions(f"{self._version}+{self._count}")
         if how != "later":
-            self.world.run(HOURS if how == "all" else [hour])
+            self.world.run(HOURS if how == "all" else hours)
 
     @rule(hour=_HOUR)
     def files_come_back(self, hour: datetime) -> None:

@@ -67,8 +67,13 @@ def _one(table: str, number: int) -> str:
     column = _text(table)
     if column is not None:
         return f"{column} = 'text_{number}'"
-    counted = (n for n, of in TABLES[table].polars_schema.items() if of == pl.Int64)
-    return f"{next(counted)} = {number}"
+    schema = TABLES[table].polars_schema
+    for name, of in schema.items():
+        if of == pl.Int64:
+            return f"{name} = {number}"
+    # Of days alone.
+    (day,) = (name for name, of in schema.items() if of == pl.Date)
+    return f"{day} = '{_value(schema[day], number)}'"
 
 
 def _written(lake: Lake, table: str) -> Iterator[str]:
