@@ -63,6 +63,7 @@ __all__ = [
     "CheckResult",
     "CheckState",
     "ConfigurableClassData",
+    "DataVersionCache",
     "InstanceRef",
     "InstigatorState",
     "InstigatorStatus",
