@@ -23,12 +23,13 @@ def write_hour(path: Path, lines: int) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("wb") as file:
         for start in range(0, lines, CHUNK):
-            _lines(start, min(start + CHUNK, lines), lines // LINES_PER_SESSION + 1).write_csv(
+            lines_of(start, min(start + CHUNK, lines), lines // LINES_PER_SESSION + 1).write_csv(
                 file, include_header=False, separator="\t", quote_style="never"
             )
 
 
-def _lines(start: int, end: int, sessions: int) -> pl.DataFrame:
+def lines_of(start: int, end: int, sessions: int) -> pl.DataFrame:
+    """The fields of lines by their numbers, of as many sessions, in the hour 2026-01-01 05:00."""
     drawn = pl.select(number=pl.int_range(start, end, dtype=pl.UInt64)).with_columns(
         session=_draw(1, sessions),
         kind=_draw(2, 20),

@@ -56,7 +56,7 @@ class Projects:
         return Project(self.kept.fingerprint, self.run_before)
 
     def keep(self) -> None:
-        """Keep the one beside the code as the one that built the marts. Raises OSError."""
+        """Keep the one beside the code as the one that built the marts. Raises SettingsError."""
         keep_project(self.fingerprint)
 
     @cached_property

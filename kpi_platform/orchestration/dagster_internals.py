@@ -64,6 +64,7 @@ __all__ = [
     "CheckResult",
     "CheckState",
     "ConfigurableClassData",
+    "DataVersionCache",
     "InstanceRef",
     "InstigatorState",
     "InstigatorStatus",

@@ -157,6 +157,15 @@ _OF_TABLE = {
         "content_fingerprint": "Hash of what it holds.",
         "rows": "Rows of the hour.",
     },
+    "sealed_days": {
+        "event_date": "Day of which no line is taken any more (UTC).",
+        "sealed_at": "When it was sealed (UTC).",
+    },
+    "late_files": {
+        "path": "File that came after days were sealed.",
+        "event_date": "Sealed day of which the file's lines are refused (UTC).",
+    },
+    "dropped_hours": {"rows": "Rows of `raw_telemetry` that went last."},
     "rows_ahead": {
         "rows": "Rows that lie ahead of every window; null if they could not be counted.",
         "counted_at": "When the count last changed (UTC).",

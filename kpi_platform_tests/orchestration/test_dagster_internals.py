@@ -13,10 +13,13 @@ import pytest
 
 from kpi_platform.orchestration.dagster_internals import (
     EXECUTOR,
+    CheckResult,
+    DataVersionCache,
     already_recorded,
     check_states,
     evaluation_of,
     keys_of_run,
+    leave_inputs_unread,
 )
 from kpi_platform.orchestration.dagster_state import HomeInstance
 from kpi_platform.orchestration.partitions import hourly_partitions
@@ -120,3 +123,37 @@ def test_evaluations_are_read_in_order_after_a_row_with_what_they_said(
     assert check_states(instance, states[-1].row_id) == []
     said = [evaluation_of(instance, state) for state in states]
     assert [each and each.metadata["number"].value for each in said] == [0, 1, 2]
+
+
+@dg.asset_check(asset="hours", name="is_right")
+def is_right() -> dg.AssetCheckResult:
+    """Of an asset whose newest record Dagster would look for."""
+    return CheckResult(passed=True)
+
+
+def looking_job() -> dg.JobDefinition:
+    """What depends on hours, and a check of them."""
+    selection = dg.AssetSelection.assets("page") | dg.AssetSelection.checks(is_right)
+    jobs = [dg.define_asset_job("looking", selection)]
+    definitions = dg.Definitions([hours, page], asset_checks=[is_right], jobs=jobs)
+    return definitions.resolve_job_def("looking")
+
+
+def test_a_step_reads_no_records_of_its_inputs_nor_a_check_that_of_its_asset(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = DataVersionCache.fetch_external_input_asset_version_info
+    monkeypatch.setattr(DataVersionCache, own.__name__, own)
+    leave_inputs_unread()
+    instance.report_runless_asset_event(dg.AssetMaterialization("hours", partition=KEYS[0]))
+
+    def refused(*_: object, **__: object) -> None:
+        raise AssertionError("a record was read")
+
+    for reader in ("get_asset_records", "fetch_materializations", "fetch_observations"):
+        monkeypatch.setattr(instance, reader, refused)
+    run = dg.execute_job(dg.reconstructable(looking_job), instance)
+    assert run.success
+    (found,) = run.get_asset_check_evaluations()
+    assert found.passed and found.target_materialization_data is None
+    assert len(run.get_asset_materialization_events()) == 1

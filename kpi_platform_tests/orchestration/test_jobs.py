@@ -47,3 +47,10 @@ def test_what_runs_by_itself_is_turned_on_by_people_but_for_upkeep() -> None:
     assert sensors["telemetry_arrivals_sensor"] == dg.DefaultSensorStatus.STOPPED
     # It does nothing until somebody runs, or schedules, landing_listing.
     assert sensors["landing_listing_sensor"] == dg.DefaultSensorStatus.RUNNING
+
+
+def test_changed_definitions_are_built_by_a_job_without_hours() -> None:
+    layer = defs.resolve_job_def("definitions_rebuild").asset_layer
+    built = {key.path[-1] for key in layer.executable_asset_keys}
+    assert built >= {"kpi_values", "dim_device", "publications", "kpi_dashboard", "daily_report"}
+    assert not built & {"kpi_hourly", "kpi_daily", "cleaned_events"}

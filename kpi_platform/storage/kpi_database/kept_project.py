@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import SettingsError, load_settings
 from kpi_platform.storage.kpi_database.dbt_manifest import (
     MANIFEST,
     PARSED,
@@ -75,11 +75,21 @@ def kept_project() -> KeptProject | None:
 
 
 def keep_project(fingerprint: str) -> None:
-    """Keep the project beside the code as the one that built the marts. Raises OSError."""
+    """Keep the project beside the code as the one that built the marts.
+
+    Raises SettingsError if nothing can be written below KPI_HOME.
+    """
     kept = kept_project()
     if kept is not None and kept.fingerprint == fingerprint and kept.is_current:
         return
-    folder, target = _folder(), ensure_manifest().parent
+    try:
+        _keep(fingerprint, _folder(), ensure_manifest().parent)
+    except OSError as error:
+        said = f"KPI_HOME: {_folder()}: {error.strerror or error}"
+        raise SettingsError(said) from None
+
+
+def _keep(fingerprint: str, folder: Path, target: Path) -> None:
     with file_lock(folder.with_name(f"{_FOLDER}.lock")):
         made = folder.with_name(f"{_FOLDER}.new")
         shutil.rmtree(made, ignore_errors=True)

@@ -15,6 +15,7 @@ import duckdb
 
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
+    WarehouseError,
     connect,
     pending,
     transaction,
@@ -64,9 +65,16 @@ class SecondDatabase:
     def make(self) -> bool:
         """Copy the database as it is now; False, and nothing is there, if a build of it is due.
 
-        Raises OSError, WarehouseError.
+        Raises WarehouseError, also where there is no room for it.
         """
         self.remove()
+        try:
+            return self._made()
+        except OSError as error:
+            said = f"KPI_WAREHOUSE_PATH: {self.path}: {error.strerror or error}"
+            raise WarehouseError(f"{said}; it needs as much room as the database") from None
+
+    def _made(self) -> bool:
         self._folder.mkdir(parents=True)
         with file_lock(warehouse_lock(self._first)):
             # Opening and closing it puts into the file what its log had.
