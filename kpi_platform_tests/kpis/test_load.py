@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from kpi_platform.kpis.arrival_books import record_days, stored_waits
 from kpi_platform.kpis.load import LEDGER_SCHEMA, LakeTable, load
 from kpi_platform.kpis.told_values import own_players
+from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,
@@ -352,6 +353,31 @@ def test_a_changed_player_id_setting_loads_the_events_again(con: Con) -> None:
 
     assert report.rows_changed["cleaned_events"] == 2
     assert con.execute("select own_player_id from lake.cleaned_events").fetchall() == [("a",)]
+
+
+def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con: Con) -> None:
+    lake = lake_of(
+        event(utc(1, 5), "SessionStart", "s1", PlayerId="p1", Platform="PS5"),
+        event(utc(1, 7), "SessionStart", "s2", PlayerId="p2", Platform="Fridge"),
+        event(utc(1, 9), session=" ", PlayerId="p3", Platform="fridge"),
+    )
+
+    def called(names: PlatformNames) -> tuple[list[str], list[int]]:
+        load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
+        platforms = "select platform from lake.sessions union all select own_platform"
+        platforms += " from lake.cleaned_events where own_platform is not null order by all"
+        hours = "select distinct hour(hour) from lake.affected_hours where reason = 'events'"
+        found = [row[0] for row in con.execute(platforms).fetchall()]
+        touched = sorted(row[0] for row in con.execute(hours).fetchall())
+        mark_built(con, "project")
+        clear_published(con)
+        return found, touched
+
+    assert called(PlatformNames()) == (["other", "other", "playstation"], [5, 7, 9])
+    assert called(PlatformNames()) == (["other", "other", "playstation"], [])
+    listed = PlatformNames({"fridge": ()})
+    assert called(listed) == (["fridge", "fridge", "playstation"], [7, 9])
+    assert called(PlatformNames()) == (["other", "other", "playstation"], [7, 9])
 
 
 def test_ids_of_a_local_source_carry_its_studio() -> None:
