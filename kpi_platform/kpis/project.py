@@ -44,7 +44,7 @@ def _texts(manifest: Mapping[str, Any]) -> dict[tuple[str, str, str], list[Any]]
         for node in built
     }
     texts |= {
-        ("macro", macro["name"], macro["unique_id"]): [
+        ("macro", macro["unique_id"].rpartition(".")[2], macro["unique_id"]): [
             macro["unique_id"],
             list(sql_words(macro["macro_sql"])),
         ]

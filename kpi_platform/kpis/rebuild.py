@@ -53,10 +53,12 @@ def rebuild_marts(
     """
     first = platform.settings.warehouse_file
     run = project.open_run(first)
+    second = SecondDatabase(first, project.fingerprint)
     report = build_marts(platform, project.fingerprint, run, before)
     if not report.is_waiting:
+        # Of a change that was begun and taken back.
+        second.remove()
         return report
-    second = SecondDatabase(first, project.fingerprint)
     if second.is_there:
         say(f"going on with what was begun: {len(second.done)} models are built")
     else:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from kpi_platform.kpis.project import project_fingerprint
+from kpi_platform.kpis.project import changed_names, project_fingerprint
 from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect, pending
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake, by_hour, dbt, hours_from, utc
 from kpi_platform_tests.reference import Event
@@ -50,6 +50,22 @@ def changed(path: str, value: object) -> dict[str, Any]:
 )
 def test_the_fingerprint_follows_what_decides_rows(path: str) -> None:
     assert project_fingerprint(changed(path, "2")) != project_fingerprint(MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("nodes/model.m/config", ["m"]),
+        ("nodes/model.m/columns", ["m"]),
+        ("macros/macro.ours/macro_sql", ["ours"]),
+        ("macros/macro.dbt/macro_sql", []),
+        ("nodes/model.m/description", []),
+    ],
+)
+def test_what_decides_other_rows_is_named(path: str, names: list[str]) -> None:
+    kpis = {"c": {"name": "c", "config": {"meta": {"kpis": [{"name": "k", "version": 2}]}}}}
+    now = changed(path, kpis if path.endswith("columns") else "2")
+    assert changed_names(MANIFEST, now) == changed_names(now, MANIFEST) == names
 
 
 MODEL = """

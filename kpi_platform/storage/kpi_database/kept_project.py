@@ -105,8 +105,12 @@ def _keep(fingerprint: str, folder: Path, target: Path) -> None:
         }
         (made / _NOTE).write_text(json.dumps(note), encoding="utf-8")
         # Killed between the two, the next build finds nothing kept, and keeps it again.
-        shutil.rmtree(folder, ignore_errors=True)
+        old = folder.with_name(f"{_FOLDER}.old")
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            folder.rename(old)
         made.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def manifest_in_force() -> Mapping[str, Any]:
