@@ -233,7 +233,7 @@ def simulate(
 
 @app.command(
     "version-at",
-    epilog="Example: kpi version-at P0000054 2026-01-02T12:00:00Z --service TorqueClient",
+    epilog="Example: kpi version-at P0000033 2026-01-05T12:00:00Z --service TorqueClient",
 )
 def version_at(
     player: Annotated[str, typer.Argument(help="Player id.")],

@@ -72,15 +72,16 @@ EXAMPLES = {
     "upgrade_notifications": Example(
         {"service_name": "IronvaleClient", "target_version": "1.10"},
         "{players_notified} players were asked to move to {target_version}: {players_shown} saw it,"
-        " {players_accepted} accepted. {players_already_there} had it already. Nobody's 7 days are"
-        " over ({players_measured} measured), so there is no rate yet.",
+        " {players_accepted} accepted. {players_already_there} had it already. Of the"
+        " {players_measured} whose 7 days are over {upgrade_rate_7d:.0%} moved (between"
+        " {upgrade_rate_7d_low:.0%} and {upgrade_rate_7d_high:.0%}): too few for a verdict.",
     ),
     "feature_use_by_version": Example(
         _NEWER | {"feature": "Season Hall 4"},
         "{feature} is new in {version}: {players} of its {version_players} players used it"
         " ({share_of_players:.0%}, between {share_of_players_low:.0%} and"
-        " {share_of_players_high:.0%}), {uses_per_player:.1f} times each. `has_enough_data` is"
-        " false: {version_players} players are too few for a verdict.",
+        " {share_of_players_high:.0%}), {uses_per_player:.1f} times each, on"
+        " {share_of_days:.0%} of their days.",
     ),
     "ab_test_results": Example(
         {"service_name": "IronvaleClient", "variant": "fast-start"},
@@ -111,8 +112,8 @@ EXAMPLES = {
     "version_focus": Example(
         _NEWER | {"priority": 1},
         "First on the list of {version} is the {kind} `{name}`: {players_affected} of"
-        " {version_players} players have it. The version before, {previous_version}, had too few"
-        " players to say whether that is worse.",
+        " {version_players} players have it, on {share_of_days:.0%} of their days against"
+        " {previous_share_of_days:.0%} on {previous_version}. The interval of the change holds 0.",
     ),
     "release_cadence": Example(
         _IRONVALE,

@@ -28,11 +28,11 @@ CODE = {name: code for code, name in enumerate(KINDS)}
 NOT_ACTIVE = (CODE["Install"], CODE["Notification"])
 # What happens in the middle of a session, of 200 events.
 _MIDDLE = (
-    *("FeatureUsed",) * 126,
+    *("FeatureUsed",) * 136,
     *("CheckpointReached",) * 30,
     *("AdViewed",) * 18,
     *("Notification",) * 11,
-    *("Issue",) * 12,
+    *("Issue",) * 2,
     *("Purchase",) * 1,
     *("SoftwareVersion",) * 2,
 )
