@@ -132,7 +132,8 @@ def _copied(place: Path, to: Path) -> None:
 
 
 def _folder() -> Path:
-    return load_settings().home / "dbt" / _FOLDER
+    # dbt reads a relative path from its project.
+    return load_settings().home.absolute() / "dbt" / _FOLDER
 
 
 def _database() -> list[str]:
