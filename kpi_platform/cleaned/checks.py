@@ -52,8 +52,8 @@ _FATES = ("rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed
 FEW_PLATFORMS = CheckSpec(
     "clients_name_few_platforms_and_devices",
     "sessions",
-    "No source's sessions of the hour name more platforms or devices than there are: KPI tables "
-    "have rows of the largest and of `other`.",
+    "No source's sessions of the hour name more platforms, devices or services than there are: KPI "
+    "tables have rows of the largest platforms and devices and of `other`, and of every service.",
     is_warning=True,
 )
 KNOWN_PLATFORMS = CheckSpec(

@@ -15,8 +15,9 @@ from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.schemas.shown_text import shown
 
 # Of what one source's clients named in one hour. Consoles and stores know a dozen platforms;
-# there are a few thousand models of phones, and a game is seldom out in hundreds of versions.
-MOST_NAMES = {"platform": 50, "device": 5_000, "version": 500}
+# there are a few thousand models of phones, a game is seldom out in hundreds of versions, and has
+# a client, a server or two and its tools.
+MOST_NAMES = {"platform": 50, "device": 5_000, "service_name": 50, "version": 500}
 _MOST_TOLD = 5
 _LONGEST_TOLD = 40
 
@@ -31,7 +32,7 @@ def few_names(
     names = [name for name in limits if name in rows.columns]
     counted = rows.group_by("source").agg(pl.col(names).n_unique())
     beyond = [
-        f"{row['source']} names {row[name]:,} {name}s"
+        f"{row['source']} names {row[name]:,} {name.removesuffix('_name')}s"
         for row in counted.sort("source").iter_rows(named=True)
         for name in names
         if row[name] > limits[name]

@@ -25,6 +25,11 @@ def test_the_source_that_names_too_many_is_named() -> None:
     assert (check.figures["most_platforms"], check.figures["most_devices"]) == (51, 1)
 
 
+def test_services_are_counted_too() -> None:
+    sessions = pl.DataFrame({"source": ["s"] * 51, "service_name": [f"x{n}" for n in range(51)]})
+    assert few_names(SPEC, HOUR, sessions).figures["sources"] == "s names 51 services"
+
+
 def test_what_there_is_passes_and_so_does_an_hour_of_nothing() -> None:
     assert few_names(SPEC, HOUR, rows(honest=50, other=50)).passed
     empty = few_names(SPEC, HOUR, rows())
