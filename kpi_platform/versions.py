@@ -80,8 +80,10 @@ class Versions:
     ) -> pl.DataFrame:
         """As `version_at`."""
         files = self._files.filter(_may_be_in_effect(at) & _may_hold(self._files, player_id))
-        mine = self._scan(files).filter(pl.col("player_id") == player_id).select(_COLUMNS).collect()
-        return in_effect(mine, player_id, at, service, device)
+        intervals = (
+            self._scan(files).filter(pl.col("player_id") == player_id).select(_COLUMNS).collect()
+        )
+        return in_effect(intervals, player_id, at, service, device)
 
     def as_of(self, events: pl.DataFrame) -> pl.DataFrame:
         """Return `events` (`player_id`, `at`, perhaps `service_name` and `device`) with the

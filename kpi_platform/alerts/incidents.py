@@ -83,7 +83,7 @@ class Look:
     def covers(self, key: Key) -> bool:
         """Whether the look would have seen this."""
         wanted = ((self.kind, key.kind), (self.asset, key.asset), (self.check, key.check))
-        return all(mine is None or mine == its for mine, its in wanted)
+        return all(part is None or part == other for part, other in wanted)
 
 
 @dataclass

@@ -76,8 +76,8 @@ def _without_the_covered(
     alone = [pl.Series([], dtype=pl.String)]
     for name in (table, "quarantined_events"):
         lines = lake.scan_hours(name, [hour]).select("file_name", *_SAYS[name])
-        mine = lines.filter(pl.col("file_name").is_in(held["path"].implode()))
+        held_lines = lines.filter(pl.col("file_name").is_in(held["path"].implode()))
         others = lines.filter(pl.col("file_name").is_in(there.implode()))
-        missing = mine.join(others, on=_SAYS[name], how="anti", nulls_equal=True)
+        missing = held_lines.join(others, on=_SAYS[name], how="anti", nulls_equal=True)
         alone.append(missing.select("file_name").unique().collect()["file_name"])
     return held.filter(pl.col("path").is_in(pl.concat(alone).implode()))

@@ -57,9 +57,9 @@ class DroppedLines:
 
     def _replace(self, sources: list[str], other_lines: Lines) -> None:
         hours = [self._hour]
-        mine, where = pl.col("source").is_in(sources), named("source", sources)
+        is_of_sources, where = pl.col("source").is_in(sources), named("source", sources)
         cleaner, account = EventCleaner(self._sources), RowAccount()
-        taken = self._lake.read_hours("file_ledger", hours).filter(mine)
+        taken = self._lake.read_hours("file_ledger", hours).filter(is_of_sources)
         other_lines(cleaner, account)
         self._lake.stream_hours("cleaned_events", cleaner.events, hours, where, is_alone=True)
         bad = cleaner.quarantined()
@@ -69,8 +69,8 @@ class DroppedLines:
         by_file, left_out = cleaner.file_accounts(), account.left_out_rows()
         count_files(self._lake, hours, lambda files: counted_files(files, taken, by_file, left_out))
         ledger = self._lake.read_hours("hour_ledger", hours)
-        completed = completed_ledger(ledger.filter(mine), cleaner.accounts(), account)
-        write_ledger(self._lake, pl.concat([ledger.filter(~mine), completed]), hours)
+        completed = completed_ledger(ledger.filter(is_of_sources), cleaner.accounts(), account)
+        write_ledger(self._lake, pl.concat([ledger.filter(~is_of_sources), completed]), hours)
         for table, rows in (
             ("table_ledger", table_ledger(account)),
             ("event_attributes", cleaner.carried()),

@@ -131,13 +131,13 @@ def summed_files(ledger: pl.DataFrame, files: pl.DataFrame, spans: pl.DataFrame)
     )
     names = [*_SUMMED, "min_event_at", "max_event_at"]
     joined = ledger.join(sums, on=_KEY, how="left", suffix="_summed")
-    mine = pl.col("kind").fill_null("telemetry") == "telemetry"
-    figures = {name: pl.when(mine).then(f"{name}_summed").otherwise(name) for name in names} | {
-        name: pl.when(mine).then(_count(f"{name}_summed")).otherwise(name) for name in _SUMMED
+    is_file = pl.col("kind").fill_null("telemetry") == "telemetry"
+    figures = {name: pl.when(is_file).then(f"{name}_summed").otherwise(name) for name in names} | {
+        name: pl.when(is_file).then(_count(f"{name}_summed")).otherwise(name) for name in _SUMMED
     }
     processed = {
-        "status": pl.when(mine).then(pl.lit("processed")).otherwise("status"),
-        "error": pl.when(mine).then(pl.lit(None, pl.String)).otherwise("error"),
+        "status": pl.when(is_file).then(pl.lit("processed")).otherwise("status"),
+        "error": pl.when(is_file).then(pl.lit(None, pl.String)).otherwise("error"),
     }
     return joined.with_columns(**figures, **processed).select(ledger.columns)
 

@@ -43,21 +43,21 @@ class PartsChange:
         return others.join(self.keys, on=SESSION_OF_HOUR, how="anti")
 
     @property
-    def going(self) -> pl.DataFrame:
-        """Stored rows that the change replaces, ghosts of earlier runs included."""
+    def replaced(self) -> pl.DataFrame:
+        """Stored rows that the change replaces, those without events of earlier runs included."""
         is_own = hours_expression(self.own)
         others = self.stored.filter(~is_own).join(self.keys, on=SESSION_OF_HOUR, how="semi")
         return pl.concat([self.stored.filter(is_own), others])
 
     @property
-    def ghosts(self) -> pl.DataFrame:
+    def emptied(self) -> pl.DataFrame:
         """Spans that no new part has: kept without events until the sessions are committed."""
-        gone = self.going.join(self.new, on=_SPAN, how="anti")
+        gone = self.replaced.join(self.new, on=_SPAN, how="anti")
         return gone.with_columns(pl.lit(0, pl.Int64).alias("event_count"))
 
     def commit(self, lake: Lake) -> None:
         """Write the parts, unless they are as they should be."""
-        rows = pl.concat([self.staying, self.new, self.ghosts])
+        rows = pl.concat([self.staying, self.new, self.emptied])
         if not rows.sort(rows.columns).equals(self.stored.sort(rows.columns)):
             lake.replace_hours("session_parts", rows, self.hours)
 
@@ -102,7 +102,7 @@ def connected(
     touches are widened by the sessions and parts they meet until they meet no more.
     """
     new = change.new
-    spans = _spans([change.going, new])
+    spans = _spans([change.replaced, new])
     while True:
         reach = spans.with_columns(
             _from=pl.col("first_at") - silence, _to=pl.col("last_at") + silence

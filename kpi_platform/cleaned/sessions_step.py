@@ -80,9 +80,9 @@ class SessionsStep:
     def _replace(self, hours: Sequence[datetime], new: pl.DataFrame) -> int:
         """Commit the parts, then the sessions; returns how many of them changed.
 
-        What goes stays among the parts as a ghost, a part without events, until the sessions are
-        committed. So a run that is killed in between leaves behind which sessions may have
-        vanished, whatever the hour contains when it is run again.
+        What goes stays among the parts as a part without events until the sessions are committed.
+        So a run that is killed in between leaves behind which sessions may have vanished, whatever
+        the hour contains when it is run again.
         """
         change = read_change(self._lake, hours, new)
         if change.stored.is_empty() and change.new.is_empty():
@@ -96,7 +96,7 @@ class SessionsStep:
             settled = settled_sessions(self._lake, change.hours)
             enqueue(self._lake, _players_touched(old, upserts, deletes, settled))
         changed = self._lake.apply_changes("sessions", upserts, deletes)
-        if change.ghosts.height:
+        if change.emptied.height:
             self._lake.delete(
                 "session_parts", f"event_count = 0 AND ({hours_predicate(change.hours)})"
             )

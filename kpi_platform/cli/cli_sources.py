@@ -88,7 +88,9 @@ def discover(
     chosen = _chosen(platform, studio)
     folder = out or platform.settings.home / "proposals"
     remember: Remember = "all" if accept else "nothing"
-    found = [_look(platform, one, mine, remember, folder, views=views) for one, mine in chosen]
+    found = [
+        _look(platform, one, sources, remember, folder, views=views) for one, sources in chosen
+    ]
     if as_json:
         say_json([one.as_json() for one in found])
     else:
@@ -102,7 +104,8 @@ def discover(
 
 def _chosen(platform: Platform, studio: str | None) -> list[tuple[Studio, list[Source]]]:
     every = {
-        s.key: (s, [source for _, source in mine]) for s, mine in platform.sources.warehouses()
+        s.key: (s, [source for _, source in sources])
+        for s, sources in platform.sources.warehouses()
     }
     if studio is None:
         return list(every.values())

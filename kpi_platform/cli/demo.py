@@ -117,8 +117,8 @@ def _show(platform: Platform, world: Path) -> None:
     _show_studios(lake)
     player = _interesting_player(lake)
     say_lines(f"\nthe version history of one player ({player}):")
-    mine = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
-    for row in mine.sort("service_name", "device", "valid_from").iter_rows(named=True):
+    intervals = lake.scan("user_version_intervals").filter(pl.col("player_id") == player).collect()
+    for row in intervals.sort("service_name", "device", "valid_from").iter_rows(named=True):
         until = f"to {row['valid_to']:%Y-%m-%d %H:%M}" if row["valid_to"] else "until now"
         say_lines(
             f"  {row['service_name']} on {row['device']}: {row['version']}"

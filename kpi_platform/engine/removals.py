@@ -86,11 +86,11 @@ def accept_removals(
     held = held_files(lake, (first, last))
     chosen = held if source is None else held.filter(pl.col("source") == source)
     for kind in chosen["kind"].unique().sort():
-        mine = chosen.filter(pl.col("kind") == kind)
-        hours = hours_in(mine)
+        chosen_files = chosen.filter(pl.col("kind") == kind)
+        hours = hours_in(chosen_files)
         # First the work, then what makes it necessary: a kill in between costs a look.
         enqueue_hours(lake, RAW_TABLES[kind], hours)
-        names = mine.select(*_FILE, goes=True)
+        names = chosen_files.select(*_FILE, goes=True)
 
         def let_go(rows: pl.DataFrame, names: pl.DataFrame = names) -> pl.DataFrame:
             marked = rows.join(names, on=_FILE, how="left", maintain_order="left")

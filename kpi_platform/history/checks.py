@@ -68,9 +68,9 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     players = {name for names in sighted.values() for name in names}
     history, intervals = history_of(still, players), intervals_of(still, players)
     for hour, names in sighted.items():
-        mine = pl.Series("player_id", names, dtype=pl.String).implode()
-        rows = history.filter(pl.col("player_id").is_in(mine))
-        runs = intervals.filter(pl.col("player_id").is_in(mine))
+        player_ids = pl.Series("player_id", names, dtype=pl.String).implode()
+        rows = history.filter(pl.col("player_id").is_in(player_ids))
+        runs = intervals.filter(pl.col("player_id").is_in(player_ids))
         checks += [
             _one_row_each(hour, names, rows),
             _no_overlap(hour, runs),

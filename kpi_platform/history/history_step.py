@@ -138,12 +138,12 @@ class HistoryStep:
         marker = enqueue(self._lake, others.filter(~_is_one_of(killed)), is_folding=True)
         anew, changed, boundaries = 0, 0, []
         for some, old in histories_of(self._lake, players, PLAYERS_AT_A_TIME):
-            mine = _is_one_of(some)
+            is_touched = _is_one_of(some)
             count, changes, history = self._changes(
                 old,
-                others.filter(mine),
-                lost.filter(mine),
-                won.filter(mine),
+                others.filter(is_touched),
+                lost.filter(is_touched),
+                won.filter(is_touched),
                 killed.filter(killed.is_in(some.implode())),
             )
             anew += count

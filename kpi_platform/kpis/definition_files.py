@@ -55,8 +55,8 @@ def page(definitions: Sequence[Definition]) -> str:
     """The page of definitions as Markdown, by the table that a KPI is found in first."""
     parts = [_HEAD]
     for table in sorted({each.table for each in definitions}):
-        mine = [each for each in definitions if each.table == table]
-        parts.append(f"## {table}\n\n" + "\n".join(_entry(each) for each in mine))
+        of_table = [each for each in definitions if each.table == table]
+        parts.append(f"## {table}\n\n" + "\n".join(_entry(each) for each in of_table))
     return "\n".join(parts)
 
 

@@ -157,8 +157,8 @@ def _hours_from_utc(
         if other is candidate or not its.has_offset or not same_rows:
             continue
         gaps = [
-            (mine - theirs).total_seconds() / 3600
-            for mine, theirs in zip(shape.instants, its.instants, strict=True)
+            (this - that).total_seconds() / 3600
+            for this, that in zip(shape.instants, its.instants, strict=True)
         ]
         half_hours = round(median(gaps) * 2) / 2
         near = [gap for gap in gaps if abs(gap - half_hours) < 0.1]

@@ -27,9 +27,9 @@ def own_inputs(inputs: Inputs, sources: Sources, studio: str) -> Inputs:
     focus, services = inputs.tables.get("version_focus"), inputs.tables.get("dim_service")
     if focus is not None and services is not None:
         others = services.filter(pl.col("studio") != studio)["service_name"]
-        mine = services.filter(pl.col("studio") == studio)["service_name"]
+        service_names = services.filter(pl.col("studio") == studio)["service_name"]
         tables["version_focus"] = focus.filter(
-            pl.col("service_name").is_in(mine.implode())
+            pl.col("service_name").is_in(service_names.implode())
             & ~pl.col("service_name").is_in(others.implode())
         )
     whose, kind = pl.col("studios"), pl.col("kind")

@@ -79,8 +79,8 @@ def unread_hours(platform: Platform, hours: Sequence[datetime]) -> set[datetime]
 def telemetry_sources(lake: Lake, hours: Sequence[datetime]) -> list[str]:
     """The sources of telemetry of these hours, as the ledger names them."""
     ledger = lake.read_hours("hour_ledger", hours)
-    mine = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
-    return mine["source"].unique().sort().to_list()
+    telemetry = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
+    return telemetry["source"].unique().sort().to_list()
 
 
 def _files(lake: Lake, last: date) -> pl.DataFrame:
@@ -112,8 +112,8 @@ _FILES = pl.Schema(
 
 def _days(hour: datetime, ledger: pl.DataFrame) -> set[date]:
     """The hour's own day, and every day from its first event's to its last one's."""
-    mine = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
-    first, last = mine["min_event_at"].min(), mine["max_event_at"].max()
+    telemetry = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
+    first, last = telemetry["min_event_at"].min(), telemetry["max_event_at"].max()
     days = {hour.date()}
     if isinstance(first, datetime) and isinstance(last, datetime):
         count = (last.date() - first.date()).days + 1
@@ -130,11 +130,11 @@ def _is_finished(ledger: pl.DataFrame, files: Sequence[FileRecord]) -> bool:
 
 def _measure(lake: Lake, files: pl.DataFrame, found: Lines) -> None:
     for table in (LINES, BAD):
-        mine = hours_of(files.filter(pl.col("table") == table), found.hours)
-        found.rows[table] = sum(int(part["num_records"].sum()) for part in mine.values())
-        found.bytes[table] = sum(int(part["size_bytes"].sum()) for part in mine.values())
+        parts = hours_of(files.filter(pl.col("table") == table), found.hours)
+        found.rows[table] = sum(int(part["num_records"].sum()) for part in parts.values())
+        found.bytes[table] = sum(int(part["size_bytes"].sum()) for part in parts.values())
         if table == LINES:
-            found.hour_rows = {h: int(part["num_records"].sum()) for h, part in mine.items()}
+            found.hour_rows = {h: int(part["num_records"].sum()) for h, part in parts.items()}
     if found.hours:
         sources = telemetry_sources(lake, found.hours)
         decoded = lake.scan_hours(BAD, found.hours).filter(

@@ -83,11 +83,13 @@ def captured_stream_rows(
     rows: pl.DataFrame, feed: StreamFeed, studio: str, game: str, future_limit: timedelta
 ) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
     """As `stream_rows`, and the rows that the feed's `only` leaves to others."""
-    mine = pl.repeat(value=True, n=rows.height, eager=True)
+    is_of_source = pl.repeat(value=True, n=rows.height, eager=True)
     if feed.only is not None and rows.height:
-        mine = decode_rows(rows["row"], {feed.only.column}).select(holds(feed.only)).to_series()
-    good, bad = stream_rows(rows.filter(mine), feed, studio, game, future_limit)
-    return good, bad, rows.filter(~mine)
+        is_of_source = (
+            decode_rows(rows["row"], {feed.only.column}).select(holds(feed.only)).to_series()
+        )
+    good, bad = stream_rows(rows.filter(is_of_source), feed, studio, game, future_limit)
+    return good, bad, rows.filter(~is_of_source)
 
 
 def _figure(name: str, value: Value | None, feed: StreamFeed) -> pl.Expr:

@@ -90,8 +90,8 @@ def _unequal(sums: pl.DataFrame, others: pl.DataFrame) -> list[int]:
 
 def _bucket(rows: pl.LazyFrame, keys: Sequence[str], bucket: int) -> pl.DataFrame:
     """The rows of a bucket; equal rows are told apart by `_copy`."""
-    mine = _hashed(rows.filter(_bucket_of(keys) == bucket)).collect(engine="streaming")
-    return mine.with_columns(_copy=pl.int_range(pl.len()).over(_HASH))
+    bucket_rows = _hashed(rows.filter(_bucket_of(keys) == bucket)).collect(engine="streaming")
+    return bucket_rows.with_columns(_copy=pl.int_range(pl.len()).over(_HASH))
 
 
 def _differences(

@@ -38,9 +38,9 @@ def take_held(
     stage = _STAGES[kind]
     for table, where in ((RAW_TABLES[kind], ""), (_BAD, f"p_stage = '{stage}'")):
         rows = live.scan_hours(table, hours).join(files, on=_FILE, how="semi")
-        mine = rows.filter(pl.col("p_stage") == stage) if where else rows
+        of_stage = rows.filter(pl.col("p_stage") == stage) if where else rows
         names = TABLES[table].polars_schema.names()
-        target.replace_hours(table, mine.select(names).collect(), hours, where)
+        target.replace_hours(table, of_stage.select(names).collect(), hours, where)
 
 
 def held_counts(target: Lake, hours: Sequence[datetime]) -> dict[datetime, tuple[int, int]]:

@@ -276,9 +276,9 @@ def _partition(lake: Lake, damage: Damage) -> dict[str, date | int | str]:
     snapshot = lake.open(damage.table)
     if snapshot is None:
         return {}
-    mine = files_of(snapshot).filter(pl.col("path") == damage.file)
+    entry = files_of(snapshot).filter(pl.col("path") == damage.file)
     names = TABLES[damage.table].partition_by
-    return {name: mine[name].item() for name in names} if mine.height else {}
+    return {name: entry[name].item() for name in names} if entry.height else {}
 
 
 def _literal(value: date | int | str) -> str:

@@ -24,11 +24,11 @@ class Touched:
 
     def rows(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """Those rows of a folded table that are of these sessions or players."""
-        mine = rows.join(self.players.lazy(), on="player_id", how="semi")
+        of_players = rows.join(self.players.lazy(), on="player_id", how="semi")
         if not set(SESSION) <= set(rows.collect_schema()):
-            return mine
+            return of_players
         others = rows.join(self.players.lazy(), on="player_id", how="anti")
-        return pl.concat([mine, others.join(self.sessions.lazy(), on=SESSION, how="semi")])
+        return pl.concat([of_players, others.join(self.sessions.lazy(), on=SESSION, how="semi")])
 
     def other_rows(self, rows: pl.LazyFrame) -> pl.LazyFrame:
         """All other rows of a folded table."""

@@ -205,7 +205,7 @@ def keep_fingerprints_while_working(patch: pytest.MonkeyPatch) -> None:
 
 
 def leave_no_ghosts(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(session_reach.PartsChange, "ghosts", property(lambda change: change.new.clear()))
+    patch.setattr(session_reach.PartsChange, "emptied", property(lambda change: change.new.clear()))
 
 
 def let_the_queue_wait(patch: pytest.MonkeyPatch) -> None:

@@ -83,15 +83,15 @@ def look_for_drift(
     traits = {schema: _traits(warehouse, schema) for schema in schemas}
     known = lake.scan(TABLE).filter(pl.col("studio") == studio).collect()
     for schema, now in catalogs.items():
-        mine = known.filter(pl.col("schema") == schema)
+        before = known.filter(pl.col("schema") == schema)
         marks = _mapping_fingerprints(sources, schema)
-        seen = _reviewed(mine, now, marks)
-        found = find_changes(schema, seen if mine.height else None, now, sources)
+        seen = _reviewed(before, now, marks)
+        found = find_changes(schema, seen if before.height else None, now, sources)
         found = [*find_hidden(schema, traits[schema].hidden, sources), *found]
         changes += found
         if remember != "nothing":
             kept = now if remember == "all" else _to_remember(seen, now, found)
-            _remember(lake, studio, schema, kept, marks, mine)
+            _remember(lake, studio, schema, kept, marks, before)
     return StudioDrift(studio, tuple(changes), catalogs, traits)
 
 
@@ -112,11 +112,11 @@ def _mapping_fingerprints(sources: Sequence[Source], schema: str) -> dict[str, s
     return {table: fingerprint(*sorted(found)) for table, found in texts.items()}
 
 
-def _reviewed(mine: pl.DataFrame, now: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
+def _reviewed(before: pl.DataFrame, now: pl.DataFrame, marks: Mapping[str, str]) -> pl.DataFrame:
     """What was seen; a table whose mapping was changed since counts as seen as it is now."""
-    seen_marks = dict(mine.select("table", "mapping_fingerprint").unique().iter_rows())
+    seen_marks = dict(before.select("table", "mapping_fingerprint").unique().iter_rows())
     looked_at = [t for t, mark in seen_marks.items() if t in marks and marks[t] != mark]
-    kept = mine.select(now.columns).filter(~pl.col("table").is_in(looked_at))
+    kept = before.select(now.columns).filter(~pl.col("table").is_in(looked_at))
     return pl.concat([kept, now.filter(pl.col("table").is_in(looked_at))])
 
 

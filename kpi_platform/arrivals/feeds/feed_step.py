@@ -470,16 +470,16 @@ class FeedStep(ABC):
         """Take the rows that are one source's, and give back the others."""
         source = owner[2]
         only = getattr(source.feed, "only", None)
-        mine = pl.repeat(value=True, n=rows.height, eager=True)
+        is_of_source = pl.repeat(value=True, n=rows.height, eager=True)
         if only is not None and rows.height:
-            mine = decode_rows(rows["row"], {only.column}).select(holds(only)).to_series()
-        own = rows.filter(mine).with_columns(source=pl.lit(source.key))
+            is_of_source = decode_rows(rows["row"], {only.column}).select(holds(only)).to_series()
+        own = rows.filter(is_of_source).with_columns(source=pl.lit(source.key))
         admitted = admit(own, NO_MARKS)
         made, useless = self._made(admitted.lines, owner)
         aside = {"suppressed": admitted.suppressed.height, "sealed": admitted.sealed.height}
         counts.setdefault(source.key, Counter()).update(aside)
         self._count(into, counts, source.key, hour, made, useless)
-        return rows.filter(~mine)
+        return rows.filter(~is_of_source)
 
     def _count(
         self,
@@ -523,8 +523,8 @@ class FeedStep(ABC):
         """The hour's rows: of sources that are active, that have lines, or that failed."""
         with_lines = {file.source for file in files if file.lines}
         names = {*self._expected(hour), *with_lines}
-        mine = [file for file in files if file.source in names]
-        rows = ledger_rows(hour, self.kind, mine, known, sorted(names), self._looks(hour))
+        named = [file for file in files if file.source in names]
+        rows = ledger_rows(hour, self.kind, named, known, sorted(names), self._looks(hour))
         # What is said of a file counts once, for the first source of its folder.
         first = pl.col("source").is_in(sorted({f.sources[0][2].key for f in self._folders}))
         once = ("bytes", "truncated_files", "unreadable_files")

@@ -232,12 +232,12 @@ class CaptureStep:
             name = (each.key, table.table)
             if table.mapping.watermark is not None and name not in self.notices.ahead:
                 self.notices.ahead[name] = self._readers[each.studio.key].count_ahead(table, limit)
-        mine = {
+        counts = {
             table: rows
             for (source, table), rows in self.notices.ahead.items()
             if source == each.key
         }
-        enter_rows_ahead(self._lake, each.key, mine)
+        enter_rows_ahead(self._lake, each.key, counts)
 
     def _refresh_dimensions(self) -> None:
         """Replace every table without a watermark by what it holds now, once per run."""

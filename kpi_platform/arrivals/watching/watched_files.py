@@ -66,10 +66,10 @@ def read_state(
     readable = {
         hour: [file for file in some if not what.why_not(file)] for hour, some in files.items()
     }
-    mine = ledger_of_files.filter(pl.col("kind").is_in(what.kinds))
-    as_read = as_they_were_read(readable, mine, parts.sources.overwriting())
+    entries = ledger_of_files.filter(pl.col("kind").is_in(what.kinds))
+    as_read = as_they_were_read(readable, entries, parts.sources.overwriting())
     as_read -= newly_closed(files, ledger, parts.sources)
-    by_file = hours_in(mine)
+    by_file = hours_in(entries)
     others = {hour: value for hour, value in read.items() if hour not in set(by_file)}
     changed = {hour: "" for hour in by_file if hour in read}
     return others | changed | {h: found[h] for h in as_read if h in read and h in found}
