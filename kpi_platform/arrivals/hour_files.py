@@ -37,7 +37,8 @@ class HourFiles:
     listing though they hold, `leaving` the tables with their lines, `past` without lines, `refused`
     because what they replace cannot be taken out any more.
 
-    `known`: the ledger's records that this was judged by.
+    `known`: the ledger's records that this was judged by. `stored`: where the ledger's are lost,
+    the paths that the tables hold lines of.
     """
 
     known: list[FileRecord] = field(default_factory=list)
@@ -47,6 +48,11 @@ class HourFiles:
     leaving: list[FileRecord] = field(default_factory=list)
     past: list[FileRecord] = field(default_factory=list)
     refused: list[FileRecord] = field(default_factory=list)
+    stored: frozenset[str] = frozenset()
+
+    def came_before(self, path: str) -> bool:
+        """Whether lines of a file of this name were taken before, whatever is left of them."""
+        return path in self.stored or any(r.holds_lines for r in self.known if r.path == path)
 
     def marks(self, hashed: Mapping[str, str]) -> list[str]:
         """What the hour's input consists of, file by file: equal if there is nothing to do.

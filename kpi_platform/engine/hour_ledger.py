@@ -77,23 +77,23 @@ def _of_kind(kind: Kind) -> str:
 
 # A source that could not be read leaves its hour to the others: that is no failed hour.
 _ALONE = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
-_FAILED = (pl.col("status") == "failed") & ~_ALONE
+FAILED = (pl.col("status") == "failed") & ~_ALONE
 
 
 def failed_hours(lake: Lake) -> set[tuple[str, str]]:
     """The hours that failed, as date and hour in text."""
-    failed = lake.scan(TABLE).filter(_FAILED).select(INGEST_HOUR).unique()
+    failed = lake.scan(TABLE).filter(FAILED).select(INGEST_HOUR).unique()
     return {(str(day), str(hour)) for day, hour in failed.collect().iter_rows()}
 
 
 def failed_rows(lake: Lake) -> pl.DataFrame:
     """The rows of every hour that is failed now, found without reading the days that have none."""
-    return lake.scan_text(TABLE, "status", "failed").filter(_FAILED).collect()
+    return lake.scan_text(TABLE, "status", "failed").filter(FAILED).collect()
 
 
 def errors_of_failed_hours(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, str]:
     """Those of these hours that failed, whichever run it was, with the reason."""
-    failed = lake.read_hours(TABLE, hours).filter(_FAILED) if hours else pl.DataFrame()
+    failed = lake.read_hours(TABLE, hours).filter(FAILED) if hours else pl.DataFrame()
     return {
         hour: str(rows["error"].drop_nulls().first() or "it failed in an earlier run")
         for hour, rows in (hours_of(failed, hours) if failed.height else {}).items()

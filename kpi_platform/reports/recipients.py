@@ -52,12 +52,15 @@ def read_subscriptions(lake: Lake) -> list[Subscription]:
 def addressees(reports: Reports, subscriptions: Sequence[Subscription]) -> list[Addressee]:
     """Everybody who gets a report, of an address and report one, in the order of the file."""
     left = {(s.address, s.report) for s in subscriptions if not s.is_subscribed}
+    # Who left all gets none that the file names later either, unless it asked for it.
+    gone = {address for address, report in left if report == ALL}
+    asked = {(s.address, s.report) for s in subscriptions if s.is_subscribed}
     found: dict[tuple[str, str, str], Addressee] = {}
     for recipient in reports.recipients:
         service = recipient.notification_service
         for address in service.recipients():
             key = (address.lower(), recipient.studio)
-            if not address or key not in left:
+            if not address or key in asked or not (key in left or key[0] in gone):
                 # A channel is known by its recipient's name, an address by itself.
                 of = (*key, "" if address else recipient.name)
                 found.setdefault(of, Addressee(recipient.route, address, recipient.studio))

@@ -15,9 +15,11 @@ from dataclasses import asdict, dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from kpi_platform.delivery.messages import Message, message_of, message_text
+from kpi_platform.delivery.errors import DeliveryError
+from kpi_platform.delivery.messages import Letter, Message, message_of, message_text
 from kpi_platform.delivery.outbox import Entry, Route, Send, read_entries, write_entries
 from kpi_platform.delivery.senders import send
+from kpi_platform.engine.hour_steps import error_line
 from kpi_platform.engine.platform import Platform
 from kpi_platform.reports.due_days import days_to_tell, deadline
 from kpi_platform.reports.recipients import EVENT, Addressee
@@ -36,7 +38,7 @@ from kpi_platform.reports.report_tables import (
     write_report,
     write_told,
 )
-from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
+from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 from kpi_platform.storage.lake.lake import Lake
 
 # A pass is a tick of a sensor, which Dagster ends: no report is begun later than this.
@@ -58,22 +60,34 @@ def write_reports(desk: Desk, marks: Mapping[str, str]) -> Iterator[tuple[str, s
     """Write down every report that is due, with its messages; the marks that are new, each to be
     kept before the next is asked for.
 
-    `marks`: those of earlier passes. Without time for all, the next pass goes on.
+    `marks`: those of earlier passes. Without time for all, the next pass goes on. What one report
+    raises is raised when the others are written down.
     """
     until = time.monotonic() + _SECONDS
-    first = desk.parts.settings.start_hour.date()
+    failures: list[Exception] = []
     for report in sorted({each.report for each in desk.addressees}, key=lambda r: (r != ALL, r)):
-        known = _known(marks.get(f"{_MARK}{report}"))
-        for day in days_to_tell(known.last, first, desk.at):
-            if time.monotonic() > until:
-                return
-            row, is_new = _row(desk, report, day, known)
-            if row is None:
-                break
-            write_told(desk.parts.lake, report, told_in(row))
-            _write_messages(desk, row, is_new=is_new)
-            known = known_after(row)
-            yield f"{_MARK}{report}", _mark(known)
+        try:
+            yield from _days_of(desk, report, _known(marks.get(f"{_MARK}{report}")), until)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this report's
+            error.add_note(f"report {report}")
+            failures.append(error)
+    if failures:
+        raise failures[0]
+
+
+def _days_of(desk: Desk, report: str, known: Known, until: float) -> Iterator[tuple[str, str]]:
+    """Write down what is due of one report, until the clock says `until`."""
+    first = desk.parts.settings.start_hour.date()
+    for day in days_to_tell(known.last, first, desk.at):
+        if time.monotonic() > until:
+            return
+        row, is_new = _row(desk, report, day, known)
+        if row is None:
+            return
+        write_told(desk.parts.lake, report, told_in(row))
+        _write_messages(desk, row, is_new=is_new)
+        known = known_after(row)
+        yield f"{_MARK}{report}", _mark(known)
 
 
 def sender(lake: Lake, operator: str) -> Send:
@@ -82,12 +96,21 @@ def sender(lake: Lake, operator: str) -> Send:
     def send_one(route: Route, entry: Entry, thread: str) -> str:
         message, letter = message_of(entry.content), None
         if entry.event == EVENT and route.service.email is not None:
-            facts = dict(message.facts)
-            row = read_report(lake, facts["report"], date.fromisoformat(facts["day"]))
-            letter = letter_of(row, operator) if row is not None else None
+            letter = _letter(lake, dict(message.facts), operator)
         return send(route.service, route.mail, entry.recipient, message, thread, letter)
 
     return send_one
+
+
+def _letter(lake: Lake, facts: Mapping[str, str], operator: str) -> Letter | None:
+    """The letter of a report as it was written down. Raises DeliveryError if it cannot be read:
+    the message is tried again as any other, and those behind it leave."""
+    try:
+        row = read_report(lake, facts["report"], date.fromisoformat(facts["day"]))
+        return letter_of(row, operator) if row is not None else None
+    except Exception as error:
+        said = f"the report cannot be read: {error_line(error)}"
+        raise DeliveryError(said, is_lasting=True) from error
 
 
 def _row(desk: Desk, report: str, day: date, known: Known) -> tuple[Mapping[str, Any] | None, bool]:
@@ -95,7 +118,7 @@ def _row(desk: Desk, report: str, day: date, known: Known) -> tuple[Mapping[str,
     lake = desk.parts.lake
     if (written := read_report(lake, report, day)) is not None:
         return written, False
-    manifest = read_manifest()
+    manifest = manifest_in_force()
     if desk.at < deadline(day, desk.reports.deadline_hour):
         rows = read_days(lake, [day])
         if not is_day_whole(desk.parts, manifest, rows, day, report):

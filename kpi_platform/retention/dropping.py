@@ -18,7 +18,7 @@ from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, recor
 from kpi_platform.engine.hour_steps import HourStep
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.seals import dropped_hours, forget_dropped, note_dropped
-from kpi_platform.retention.lines import BAD, LINES, telemetry_sources
+from kpi_platform.retention.lines import BAD, LINES, telemetry_sources, unread_hours
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, named
 
@@ -43,7 +43,8 @@ def drop_lines(platform: Platform, rows: Mapping[datetime, int]) -> list[datetim
         if any(file.rows is None for file in files)
     }
     moved = {h for h in idle if any(after[t].get(h) != before[t][h] for t in _STEPS)}
-    busy = waiting | moved
+    # Asked for after the inputs: what came before was in neither, what comes after is in none.
+    busy = waiting | moved | unread_hours(platform, idle)
     forget_dropped(lake, [hour for hour in new if hour in busy])
     gone = [hour for hour in idle if hour not in busy]
     # With the note, this is what was consumed: nothing is to be done for these hours. Where events

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from kpi_platform.arrivals.held_checks import check_held
@@ -11,7 +12,7 @@ from kpi_platform.backfill.plan import plan_backfill
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.damages import damages_of
 from kpi_platform.engine.hour_fingerprints import forget_consumed
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.hour_ledger import empty_rows, mark_failed, write_ledger
 from kpi_platform.engine.seals import dropped_hours, sealed_days
 from kpi_platform.retention.dropping import drop_lines
 from kpi_platform.retention.report import as_lines, as_values
@@ -270,6 +271,43 @@ def test_lines_that_came_since_the_plan_are_not_taken_away(world: SealedWorld) -
     assert not dropped_hours(world.lake)
     world.run([FIRST])
     world.check()
+
+
+def test_files_that_come_between_plan_and_drop_are_read(world: SealedWorld) -> None:
+    world.time_passes(1)
+    rows = plan_retention(world.platform, WALL).lines.hour_rows
+    world.put(FIRST, "c.tsv", ["own 3"])
+    world.put(FIRST, "a.tsv", ["own 1", "late 1", "late 2"])
+    assert drop_lines(world.platform, rows) == [FIRST]
+    assert {report.status for report in world.run([FIRST])} == {"written"}
+    world.check()
+
+
+@pytest.mark.parametrize("table", ["raw_telemetry", "file_ledger"])
+def test_damage_makes_no_file_new_whose_lines_were_taken(
+    sealed: SealedWorld, tmp_path: Path, table: str
+) -> None:
+    world = sealed.copy(tmp_path / "world")
+    # An hour that keeps its lines, late ones of a sealed day among them.
+    assert NEXT not in dropped_hours(world.lake)
+    before = sorted_rows(world.lake, "cleaned_events")
+    day = f"p_ingest_date_utc={NEXT:%Y-%m-%d}"
+    for file in (world.root / "lake" / table).rglob("*.parquet"):
+        if day in str(file) and f"p_ingest_hour_utc={FIRST.hour}/" not in str(file):
+            file.unlink()
+    rebuild_table(world.platform, table, None, None)
+    assert sorted_rows(world.lake, "cleaned_events") == before
+
+
+def test_a_warehouse_that_is_down_holds_up_no_day(world: SealedWorld) -> None:
+    world.time_passes(1)
+    days = plan_retention(world.platform, WALL).sealing.days
+    failed = empty_rows(EVENING, ["studio-db"], "warehouse").with_columns(
+        source_error=pl.lit("no route to host"), rows=pl.lit(0, pl.Int64)
+    )
+    write_ledger(world.lake, failed, [EVENING], "warehouse")
+    assert days
+    assert plan_retention(world.platform, WALL).sealing.days == days
 
 
 def test_the_disk_is_free_after_maintenance_and_no_row_differs(world: SealedWorld) -> None:

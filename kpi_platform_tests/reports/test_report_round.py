@@ -1,7 +1,9 @@
 """The daily report leaves once, when its day is complete or at the deadline, and is corrected."""
 
 import json
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
 import polars as pl
 import pytest
@@ -13,6 +15,11 @@ from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.reports import report_round
 from kpi_platform_tests.published.page_world import GRAINS, HOSTILE, daily
 from kpi_platform_tests.reports.conftest import ALERTS, DAWN, DAY, MINUTE, NOON, ONE_DAY, World
+
+POLICY = (
+    "alert_policies: [{name: a, event_types: [hour_failed], "
+    "notification_service: {slack: {webhook_env: HOOK}}}]\n"
+)
 
 
 def text_of(world: World, number: int = -1) -> str:
@@ -192,9 +199,7 @@ def test_a_killed_pass_loses_no_report_and_what_it_wrote_down_is_sent(
 def test_a_report_that_cannot_be_made_keeps_no_incident_from_being_told(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    policy = "alert_policies: [{name: a, event_types: [hour_failed], "
-    policy += "notification_service: {slack: {webhook_env: HOOK}}}]\n"
-    world.alerts(policy + ALERTS)
+    world.alerts(POLICY + ALERTS)
     world.publish(complete(world))
     mark_failed(world.places.parts.lake, DAWN - ONE_DAY, "the disk is full", ["ironvale"])
 
@@ -209,6 +214,39 @@ def test_a_report_that_cannot_be_made_keeps_no_incident_from_being_told(
     assert "An hour failed" in json.dumps(body)
     world.round(DAWN + MINUTE)
     assert len(world.mails()) == 1
+
+
+def test_a_report_that_cannot_be_read_back_keeps_no_message_behind_it(world: World) -> None:
+    world.alerts(POLICY + ALERTS)
+    world.publish(complete(world))
+    world.mail.refusals += ["450 later"] * 3
+    assert world.round(DAWN).waiting == 1
+    for file in (world.folder / "lake" / "daily_reports").rglob("*.parquet"):
+        file.unlink()
+    mark_failed(world.places.parts.lake, DAWN - ONE_DAY, "the disk is full", ["ironvale"])
+    passed = world.round(DAWN + 5 * MINUTE)
+    assert "An hour failed" in json.dumps(world.web.requests[-1][2])
+    assert [(m.event, m.state, m.attempts) for m in passed.messages if m.event == "report"] == [
+        ("report", "waiting", 2)
+    ]
+
+
+def test_a_report_that_cannot_be_made_keeps_no_other_from_being_made(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.publish(complete(world))
+    makes = report_round.make_report_row
+
+    def breaks_for_all(*arguments: Any) -> Mapping[str, Any]:
+        if arguments[3][0] == "all":
+            raise OSError("no chart")
+        return makes(*arguments)
+
+    monkeypatch.setattr(report_round, "make_report_row", breaks_for_all)
+    with pytest.raises(OSError, match="no chart"):
+        world.round(DAWN)
+    # The studio's own, by its channel.
+    assert len(world.web.requests) == 1
 
 
 def test_after_days_without_a_pass_every_day_is_told_in_order(world: World) -> None:
@@ -246,6 +284,17 @@ def test_people_subscribe_and_leave(world: World) -> None:
         ("kumo", ""),
         ("kumo", "Bob@studios.example"),
     ]
+    # Who left gets none that the file names later, unless it is asked for.
+    channel, address = (
+        "slack: {webhook_env: HOOK}",
+        "email: {email_addresses: [Ann@studios.example]}",
+    )
+    world.alerts(ALERTS.replace(channel, address))
+    assert len(json.loads(kpi("list", "--json")[1])) == 1
+    assert kpi("subscribe", "ann@studios.example", "--studio", "kumo")[0] == 0
+    assert len(json.loads(kpi("list", "--json")[1])) == 2
+    assert kpi("unsubscribe", "ann@studios.example")[0] == 0
+    world.alerts(ALERTS)
     # What waits for somebody who leaves is not sent any more.
     world.mail.refusals += ["450 later"] * 3
     world.publish(world.next_day(DAY + ONE_DAY, is_complete=True))

@@ -121,7 +121,7 @@ def refused_days(
     refused = {}
     for seen in found.look:
         path, sources = seen.file.path, set(owners(seen.file.path))
-        is_new = not any(record.holds_lines for record in seen.known)
+        is_new = not found.came_before(path)
         # A newer listing stands in the place of the one before.
         before = [
             late.days_for(hour, record.path, is_new=False)

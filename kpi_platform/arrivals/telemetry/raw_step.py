@@ -208,7 +208,9 @@ class RawStep:
         for hour in hours:
             found = self._judged(hour, known[hour])
             if hour in unknown:
-                found.missing += self._adopted(hour)
+                stored = StoredLines(self._lake, hour).counts()
+                found.missing += self._adopted(hour, stored)
+                found.stored = frozenset(path for _, path in stored)
             if hour in self._trusted:
                 self._hashed |= look_at_young(found, self._listed[hour], lambda: self._landing)
             self._files[hour] = found
@@ -237,13 +239,15 @@ class RawStep:
         ]
         return found
 
-    def _adopted(self, hour: datetime) -> list[FileRecord]:
+    def _adopted(
+        self, hour: datetime, stored: Mapping[tuple[str, str], tuple[int, int]]
+    ) -> list[FileRecord]:
         """The files whose lines an earlier release read and that are gone, as the tables tell."""
         listed = {file.path for file in self._listed[hour]}
         state = "forgotten" if self._may_go(hour) else "held"
         return [
             recounted(FileRecord(source, path, "telemetry", ADOPTED, state), counted)
-            for (source, path), counted in sorted(StoredLines(self._lake, hour).counts().items())
+            for (source, path), counted in sorted(stored.items())
             if path not in listed
         ]
 

@@ -46,7 +46,7 @@ def ensure_manifest() -> Path:
     """
     settings = load_settings()
     target = make_home(settings) / "dbt" / "target"
-    stamp, made, contents = target / STAMP, (target / MANIFEST, target / PARSED), _key(settings)
+    stamp, made, contents = target / STAMP, (target / MANIFEST, target / PARSED), project_stamp()
     try:
         target.mkdir(parents=True, exist_ok=True)
         with FileLock(str(target / "manifest.lock")):
@@ -60,6 +60,17 @@ def ensure_manifest() -> Path:
     except OSError as error:
         raise SettingsError(f"KPI_HOME: {target}: {error.strerror or error}") from None
     return made[0]
+
+
+@cache
+def project_stamp() -> bytes:
+    """What tells the project that this process reads from any other."""
+    return current_stamp()
+
+
+def current_stamp() -> bytes:
+    """The same of the project beside the code as it is now: another may have been put there."""
+    return _key(load_settings())
 
 
 def _key(settings: Settings) -> bytes:

@@ -21,7 +21,9 @@ from kpi_platform.storage.kpi_database.dbt_manifest import (
     PROJECT_DIR,
     PROJECT_PARTS,
     STAMP,
+    current_stamp,
     ensure_manifest,
+    project_stamp,
     read_manifest,
 )
 from kpi_platform.storage.lake.locks import file_lock
@@ -49,8 +51,7 @@ class KeptProject:
     @property
     def is_current(self) -> bool:
         """Whether it is, byte for byte, the project beside the code."""
-        current = ensure_manifest().with_name(STAMP).read_bytes()
-        return (self.folder / STAMP).read_bytes() == current
+        return (self.folder / STAMP).read_bytes() == project_stamp()
 
     def manifest(self) -> Mapping[str, Any]:
         """Its manifest as JSON."""
@@ -75,7 +76,8 @@ def kept_project() -> KeptProject | None:
 
 
 def keep_project(fingerprint: str) -> None:
-    """Keep the project beside the code as the one that built the marts.
+    """Keep the project that this process reads as the one that built the marts. If another has
+    been put beside the code since, none is kept, and the next build makes everything anew.
 
     Raises SettingsError if nothing can be written below KPI_HOME.
     """
@@ -104,6 +106,10 @@ def _keep(fingerprint: str, folder: Path, target: Path) -> None:
             "kept_at": datetime.now(UTC).isoformat(),
         }
         (made / _NOTE).write_text(json.dumps(note), encoding="utf-8")
+        if {current_stamp(), (made / STAMP).read_bytes()} != {project_stamp()}:
+            shutil.rmtree(made)
+            shutil.rmtree(folder, ignore_errors=True)
+            return
         # Killed between the two, the next build finds nothing kept, and keeps it again.
         old = folder.with_name(f"{_FOLDER}.old")
         shutil.rmtree(old, ignore_errors=True)
