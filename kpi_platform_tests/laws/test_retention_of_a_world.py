@@ -32,7 +32,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Platform:
     """Hours of a small world, most without files, and an hour long after."""
     folder = tmp_path_factory.mktemp("retention")
     world = folder / "world"
-    simulate(world, START, len(WITH_FILES), 60, 5)
+    simulate(world, START, len(WITH_FILES), 300, 5)
     settings = Settings(
         home=folder / "home",
         landing_uri=str(world / "landing"),

@@ -143,7 +143,7 @@ def test_a_step_reads_no_records_of_its_inputs_nor_a_check_that_of_its_asset(
     instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = DataVersionCache.fetch_external_input_asset_version_info
-    monkeypatch.setattr(DataVersionCache, own.__name__, own)
+    monkeypatch.setattr(DataVersionCache, "fetch_external_input_asset_version_info", own)
     leave_inputs_unread()
     instance.report_runless_asset_event(dg.AssetMaterialization("hours", partition=KEYS[0]))
 

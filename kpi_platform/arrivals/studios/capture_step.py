@@ -24,6 +24,7 @@ from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, recor
 from kpi_platform.engine.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
+from kpi_platform.engine.table_order import next_tables
 from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.row_versions import VERSION as VERSION_COLUMNS
@@ -52,6 +53,9 @@ class CaptureStep:
         self._lake = lake
         self._plan = captured_sources(sources, start_hour)
         self._ledger = CaptureLedger(lake)
+        # Without streams in tables no feed has to look at what was captured.
+        has_streams = any(each.source.kind == "stream" for each in self._plan)
+        self._followers = [t for t in next_tables(TABLE) if has_streams or t != "raw_stream_feed"]
         self._readers = {
             each.studio.key: StudioReader(each.studio, open_warehouse) for each in self._plan
         }
@@ -104,7 +108,7 @@ class CaptureStep:
         Windows of other hours that are read again add to those hours, which are queued for the
         tables after this one.
         """
-        with closing(VersionStore(self._lake, hours)) as store:
+        with closing(VersionStore(self._lake, hours, self._followers)) as store:
             store.touch_stored([hour for hour in hours if hour not in self._known])
             errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()

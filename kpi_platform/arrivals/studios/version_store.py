@@ -20,7 +20,6 @@ import polars as pl
 from kpi_platform.arrivals.studios.version_copies import drop_copies
 from kpi_platform.engine.hour_fingerprints import forget_consumed
 from kpi_platform.engine.hour_queue import enqueue_hours
-from kpi_platform.engine.table_order import next_tables
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.row_versions import ROW, VERSION, may_hold, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -36,13 +35,15 @@ _COMMITS_UNDER_WAY = 2
 
 
 class VersionStore:
-    """What one run adds. `own`: the hours that the run brings up to date itself."""
+    """What one run adds. `own`: the hours that the run brings up to date itself; `followers`: the
+    tables that are made of the versions that count."""
 
-    def __init__(self, lake: Lake, own: Collection[datetime]) -> None:
+    def __init__(self, lake: Lake, own: Collection[datetime], followers: Collection[str]) -> None:
         self.changed: set[datetime] = set()
         self.added = 0
         self._lake = lake
         self._own = set(own)
+        self._followers = followers
         self._buffer: list[pl.DataFrame] = []
         self._rows = self._bytes = 0
         self._writer = ThreadPoolExecutor(1, "versions")
@@ -140,11 +141,11 @@ class VersionStore:
         self.added += new.height
 
     def _touch(self, displaced: set[datetime], landed: set[datetime]) -> None:
-        for table in next_tables(TABLE):
+        for table in self._followers:
             enqueue_hours(self._lake, table, displaced | landed)
 
     def _forget(self, hours: Collection[datetime]) -> None:
-        for table in next_tables(TABLE):
+        for table in self._followers:
             forget_consumed(self._lake, table, sorted(hours))
 
     def _known(self, rows: pl.DataFrame) -> pl.DataFrame:
