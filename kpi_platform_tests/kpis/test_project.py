@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kpi_platform.kpis.project import changed_names, project_fingerprint
+from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect, pending
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake, by_hour, dbt, hours_from, utc
 from kpi_platform_tests.reference import Event
@@ -227,3 +228,18 @@ def test_first_days_and_starts_move_however_far() -> None:
         ("2026-03-02", "all"): [0, 1],
     }
     assert {("pc", 1), ("phone", 41)} < set(build.rows(rows))
+
+
+def test_no_view_reads_a_table_that_every_build_makes_anew() -> None:
+    """PostgreSQL and Redshift drop the views with it, which an update does not make again."""
+    nodes = read_manifest()["nodes"]
+    models = {key: node for key, node in nodes.items() if node["resource_type"] == "model"}
+    kind = {key: node["config"]["materialized"] for key, node in models.items()}
+    wrong = [
+        (node["name"], models[parent]["name"])
+        for key, node in models.items()
+        if kind[key] == "view"
+        for parent in node["depends_on"]["nodes"]
+        if kind.get(parent) == "table"
+    ]
+    assert wrong == []

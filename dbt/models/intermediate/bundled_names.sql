@@ -1,4 +1,4 @@
-{{ config(materialized='table') }}
+{{ config(unique_key=['service_name', 'kind', 'name']) }}
 -- Sizes are of the last 28 days, from what is summed by player anyway; no events are read. A version that
 -- many play is released, and what is not comes after it, however often it is named.
 with sized as (
