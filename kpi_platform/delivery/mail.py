@@ -124,7 +124,7 @@ def _by_ses(ses: Ses, mail: EmailMessage) -> None:
         connect_timeout=SECONDS, read_timeout=SECONDS, retries={"total_max_attempts": 1}
     )
     try:
-        client = boto3.client("ses", region_name=ses.region, config=config)
+        client = boto3.Session().client("ses", region_name=ses.region, config=config)
         client.send_raw_email(RawMessage={"Data": mail.as_bytes()})
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "?")

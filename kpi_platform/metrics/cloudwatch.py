@@ -43,7 +43,7 @@ def _client() -> Any:  # noqa: ANN401 (boto3 makes its classes when it runs)
 
     # A run must not wait for its metrics: nothing is lost that `run_ledger` does not have.
     patience = Config(connect_timeout=3, read_timeout=5, retries={"max_attempts": 2})
-    return boto3.client("cloudwatch", config=patience)
+    return boto3.Session().client("cloudwatch", config=patience)
 
 
 def _batches(data: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:

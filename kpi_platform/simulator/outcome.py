@@ -16,6 +16,7 @@ from kpi_platform.simulator.world import all_sources, local_studios
 _SILENCE_MS = 24 * 3_600_000
 _LONGEST_SECONDS = 86_400.0
 _ID = ("source", "service", "session_id")
+_TRACK = ["player_id", "service_name", "device"]
 
 
 @dataclass(frozen=True)
@@ -151,25 +152,33 @@ def _sightings(marks: pl.DataFrame, sessions: pl.DataFrame, blanks: pl.DataFrame
 
 def intervals_of(sightings: pl.DataFrame) -> pl.DataFrame:
     """One row per player, service, device and run: version, valid_from, valid_to (null: open)."""
-    key = ["player_id", "service_name", "device"]
-    order = ["event_ms", "transaction_id", "session_id", "version"]
-    last_of_instant = sightings.sort(*key, *order).unique(
-        [*key, "event_ms"], keep="last", maintain_order=True
+    last_of_instant = _last_of_instants(sightings)
+    starts_run = (pl.col("version") != pl.col("version").shift(1).over(_TRACK)).fill_null(
+        value=True
     )
-    starts_run = (pl.col("version") != pl.col("version").shift(1).over(key)).fill_null(value=True)
     runs = last_of_instant.filter(starts_run)
     return runs.select(
-        *key,
+        *_TRACK,
         "version",
         _at("event_ms").alias("valid_from"),
-        _at("event_ms").shift(-1).over(key).alias("valid_to"),
+        _at("event_ms").shift(-1).over(_TRACK).alias("valid_to"),
+    )
+
+
+def _last_of_instants(sightings: pl.DataFrame) -> pl.DataFrame:
+    """The sightings that count, in order: of several at one instant the last."""
+    order = ["event_ms", "transaction_id", "session_id", "version"]
+    return sightings.sort(*_TRACK, *order).unique(
+        [*_TRACK, "event_ms"], keep="last", maintain_order=True
     )
 
 
 def _players(sightings: pl.DataFrame) -> pl.DataFrame:
     """One row per sighted player: current version, device and service, first and last seen."""
     return (
-        sightings.group_by("player_id", maintain_order=True)
+        _last_of_instants(sightings)
+        .sort("player_id", "event_ms", "service_name", "device")
+        .group_by("player_id", maintain_order=True)
         .agg(
             current_version=pl.col("version").last(),
             current_device=pl.col("device").last(),
@@ -178,7 +187,6 @@ def _players(sightings: pl.DataFrame) -> pl.DataFrame:
             last_seen_at=_at("event_ms").last(),
             version_count=pl.col("version").n_unique().cast(pl.Int64),
         )
-        .sort("player_id")
     )
 
 

@@ -66,7 +66,7 @@ def test_prometheus_reads_each_value_with_its_labels() -> None:
 
 
 def test_cloudwatch_takes_what_is_sent_in_requests_it_allows() -> None:
-    client = boto3.client(
+    client = boto3.Session().client(
         "cloudwatch", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b"
     )
     reports = [REPORT] * 80

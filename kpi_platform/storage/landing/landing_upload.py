@@ -12,7 +12,7 @@ import boto3
 def upload(folder: Path, uri: str) -> int:
     """Upload every file below `folder` to `s3://bucket/prefix`; returns how many."""
     address = urlparse(uri)
-    client = boto3.client("s3")
+    client = boto3.Session().client("s3")
     prefix = address.path.strip("/")
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     for path in files:

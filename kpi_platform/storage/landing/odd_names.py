@@ -134,6 +134,6 @@ def _root(uri: str) -> str:
 def _pages(uri: str, prefix: str, delimiter: str = "") -> Iterator[Any]:
     import boto3  # Takes a second, and is hardly ever needed.
 
-    pages = boto3.client("s3").get_paginator("list_objects_v2")
+    pages = boto3.Session().client("s3").get_paginator("list_objects_v2")
     bucket = urlparse(uri).netloc
     yield from pages.paginate(Bucket=bucket, Prefix=prefix, Delimiter=delimiter)

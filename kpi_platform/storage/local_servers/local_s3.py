@@ -68,7 +68,7 @@ class S3Server:
 
     def client(self) -> "S3Client":
         """Return a boto3 client of this server, whatever the environment says about AWS."""
-        return boto3.client(
+        return boto3.Session().client(
             "s3",
             endpoint_url=self.endpoint,
             region_name=REGION,

@@ -111,7 +111,7 @@ def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
         return None
     return BulkReader(
         unload,
-        boto3.client("redshift-data", region_name=unload.region),
+        boto3.Session().client("redshift-data", region_name=unload.region),
         from_url(unload.staging, retry_config=RETRIES),
         connection.attempts,
         float(unload.limit_seconds),

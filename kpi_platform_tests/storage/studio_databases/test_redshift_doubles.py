@@ -65,7 +65,7 @@ class Clock:
 
 @contextmanager
 def bulk(store: ObjectStore, limit: float = 60) -> Iterator[tuple[BulkReader, Stubber, Clock]]:
-    client = boto3.client(
+    client = boto3.Session().client(
         "redshift-data", region_name="eu-north-1", aws_access_key_id="x", aws_secret_access_key="x"
     )
     clock = Clock()
