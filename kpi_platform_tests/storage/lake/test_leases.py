@@ -5,7 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any
 
 import obstore
@@ -64,8 +64,11 @@ def test_of_many_waiters_one_holds_it_at_a_time(
     obstore.put(store, PATH, b"5f3a 1234")
 
     def work() -> None:
+        # Whose answer to giving it back is lost, and who sees the next holder's name in its place,
+        # is told that it lost it: said too often, never too seldom.
+        unless = suppress(LeaseLostError) if fails else nullcontext()
         for _ in range(3):
-            with leased(store, PATH, "it"):
+            with unless, leased(store, PATH, "it"):
                 inside[0] += 1
                 most[0] = max(most[0], inside[0])
                 time.sleep(0.01)
