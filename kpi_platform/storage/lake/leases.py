@@ -6,6 +6,7 @@ Every change is a conditional put: it succeeds only if the object is as it was l
 number of runs exactly one gets a free or expired lease. The object stays, marked as free.
 """
 
+import hashlib
 import json
 import logging
 import os
@@ -60,6 +61,11 @@ def say_waiting(what: str, content: bytes) -> None:
     _LOG.warning("waiting for %s, held by %s", what, who)
 
 
+def _mark(content: bytes) -> str:
+    """Names a content of the object without holding its owner, whom only the owner may name."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
 class Lease:
     """A lease on the object `path` of a store; from `acquire` to `release` it is ours or lost."""
 
@@ -69,6 +75,7 @@ class Lease:
         self._owner = str(uuid.uuid4())
         self._said = holder()
         self._renewals = 0
+        self._after = ""
         self._etag: str | None = None
         self._confirmed = 0.0
         self._is_lost = False
@@ -88,6 +95,7 @@ class Lease:
             is_free = found is None or found[1].startswith(_FREE) or now - since > LEASE_SECONDS
             if is_free:
                 self._said = holder()
+                self._after = _mark(found[1]) if found is not None else ""
             if is_free and self._try(seen, since_now=now):
                 break
             if not is_free:
@@ -116,8 +124,9 @@ class Lease:
         _HELD.discard(self)
         try:
             with self._one_at_a_time:
-                if not self._is_lost and not self._write(_FREE + self._owner.encode()):
-                    self._is_lost = True
+                given_back = _FREE + self._owner.encode()
+                if not self._is_lost and not self._write(given_back):
+                    self._is_lost = not self._is_followed(given_back)
         except (BaseError, OSError):
             # It ends by itself; what was written was written while it was ours, if it still is.
             self._is_lost = self._is_lost or not self._is_fresh()
@@ -175,9 +184,16 @@ class Lease:
             if found[1] == content:
                 return True
 
+    def _is_followed(self, given_back: bytes) -> bool:
+        """Whether whoever holds it found it given back by us: a put whose answer was lost was then
+        repeated too late."""
+        found = self._look()
+        return found is not None and _mark(given_back).encode() in found[1]
+
     def _content(self) -> bytes:
         self._renewals += 1
         told = {**self._said, "owner": self._owner, "renewals": self._renewals}
+        told["after"] = self._after
         return json.dumps(told).encode()
 
     def _look(self) -> tuple[str, bytes] | None:
