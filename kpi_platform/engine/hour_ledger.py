@@ -75,6 +75,8 @@ def _of_kind(kind: Kind) -> str:
     return f"kind = '{kind}'" + (" OR kind IS NULL" if kind == "telemetry" else "")
 
 
+# Rows of an earlier release say no kind: there was one.
+IS_TELEMETRY = pl.col("kind").fill_null("telemetry") == "telemetry"
 # A source that could not be read leaves its hour to the others: that is no failed hour.
 _ALONE = pl.col("source_error").is_not_null() & pl.col("rows").is_not_null()
 FAILED = (pl.col("status") == "failed") & ~_ALONE

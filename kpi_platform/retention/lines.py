@@ -12,6 +12,7 @@ import polars as pl
 
 from kpi_platform.arrivals.watching.watched_files import Telemetry, read_state
 from kpi_platform.engine.file_ledger import FileRecord, read_files
+from kpi_platform.engine.hour_ledger import IS_TELEMETRY
 from kpi_platform.engine.platform import Platform
 from kpi_platform.retention.sealing import Waiting
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -79,7 +80,7 @@ def unread_hours(platform: Platform, hours: Sequence[datetime]) -> set[datetime]
 def telemetry_sources(lake: Lake, hours: Sequence[datetime]) -> list[str]:
     """The sources of telemetry of these hours, as the ledger names them."""
     ledger = lake.read_hours("hour_ledger", hours)
-    telemetry = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
+    telemetry = ledger.filter(IS_TELEMETRY)
     return telemetry["source"].unique().sort().to_list()
 
 
@@ -112,7 +113,7 @@ _FILES = pl.Schema(
 
 def _days(hour: datetime, ledger: pl.DataFrame) -> set[date]:
     """The hour's own day, and every day from its first event's to its last one's."""
-    telemetry = ledger.filter(pl.col("kind").fill_null("telemetry") == "telemetry")
+    telemetry = ledger.filter(IS_TELEMETRY)
     first, last = telemetry["min_event_at"].min(), telemetry["max_event_at"].max()
     days = {hour.date()}
     if isinstance(first, datetime) and isinstance(last, datetime):

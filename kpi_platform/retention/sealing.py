@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from kpi_platform.engine.hour_fingerprints import newest_hour
-from kpi_platform.engine.hour_ledger import FAILED
+from kpi_platform.engine.hour_ledger import FAILED, IS_TELEMETRY
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.seals import sealed_days
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -101,10 +101,9 @@ def _missing(lake: Lake, hours: Sequence[datetime]) -> list[Waiting]:
     """Those of these hours of which not every line has become what it is, in order."""
     ledger = lake.read_hours("hour_ledger", hours)
     # Late rows of warehouses and feeds are taken whatever is sealed: they hold up no day.
-    is_telemetry = pl.col("kind").fill_null("telemetry") == "telemetry"
-    is_failed = FAILED | (is_telemetry & pl.col("source_error").is_not_null())
+    is_failed = FAILED | (IS_TELEMETRY & pl.col("source_error").is_not_null())
     failed = set(hours_in(ledger.filter(is_failed)))
-    waiting = set(hours_in(ledger.filter(is_telemetry & pl.col("rows").is_null())))
+    waiting = set(hours_in(ledger.filter(IS_TELEMETRY & pl.col("rows").is_null())))
     consumed = lake.scan_hours("hour_fingerprints", hours)
     ran = [
         set(hours_in(rows.select(INGEST_HOUR)))
