@@ -42,20 +42,20 @@ def ledger_rows(
         if file.is_current:
             by_source.setdefault(file.source, []).append(file)
     sources = sorted({*expected, *by_source})
-    found = [by_source.get(source, []) for source in sources]
+    parts = [by_source.get(source, []) for source in sources]
     rows = empty_rows(hour, sources, kind).with_columns(
-        files=_column([len(part) for part in found]),
-        truncated_files=_column([sum(f.is_truncated for f in part) for part in found]),
-        unreadable_files=_column([sum(f.state == "unreadable" for f in part) for part in found]),
+        files=_column([len(part) for part in parts]),
+        truncated_files=_column([sum(f.is_truncated for f in part) for part in parts]),
+        unreadable_files=_column([sum(f.state == "unreadable" for f in part) for part in parts]),
         fingerprint=pl.Series([looks.get(source, "") for source in sources], dtype=pl.String),
         **{
-            name: _column([sum(getattr(f, name) for f in part) for part in found])
+            name: _column([sum(getattr(f, name) for f in part) for part in parts])
             for name in _SUMMED
         },
     )
-    is_waiting = pl.Series([any(f.rows is None for f in part) for part in found], dtype=pl.Boolean)
+    is_waiting = pl.Series([any(f.rows is None for f in part) for part in parts], dtype=pl.Boolean)
     decoded = known.select("source", pl.col(_DECODED).name.suffix("_known"), is_known=True)
-    summed = _column([sum(f.rows or 0 for f in part) for part in found])
+    summed = _column([sum(f.rows or 0 for f in part) for part in parts])
     # Rows of streams are known when they are read, all others when they are decoded.
     is_said = pl.col("is_known").fill_null(value=False) & pl.lit(kind != "stream")
     return (

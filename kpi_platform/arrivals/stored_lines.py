@@ -45,13 +45,13 @@ class StoredLines:
 
     def counts(self) -> dict[tuple[str, str], tuple[int, int]]:
         """Per source and file: all lines, and those of them that are quarantined."""
-        found: dict[tuple[str, str], tuple[int, int]] = {}
+        lines_of: dict[tuple[str, str], tuple[int, int]] = {}
         for table, rows in ((self.table, self._rows), (BAD, self._bad)):
             counted = rows.group_by("source", "file_name").agg(pl.len()).collect()
             for source, path, lines in counted.iter_rows():
-                all_lines, bad = found.get((source, path), (0, 0))
-                found[source, path] = all_lines + lines, bad + lines * (table == BAD)
-        return found
+                all_lines, bad = lines_of.get((source, path), (0, 0))
+                lines_of[source, path] = all_lines + lines, bad + lines * (table == BAD)
+        return lines_of
 
 
 def with_rows(lake: Lake, table: str, hours: Sequence[datetime]) -> set[datetime]:

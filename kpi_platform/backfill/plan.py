@@ -90,8 +90,8 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """Hours by reason, those without any left out."""
-        found = {reason: sum(i.reason == reason for i in self.hours) for reason in REASONS}
-        return {reason: count for reason, count in found.items() if count}
+        counts = {reason: sum(i.reason == reason for i in self.hours) for reason in REASONS}
+        return {reason: count for reason, count in counts.items() if count}
 
 
 def plan_backfill(
@@ -127,8 +127,8 @@ def _planned(platform: Platform, hours: Sequence[datetime]) -> list[PlannedHour]
     reasons: dict[datetime, Reason] = dict.fromkeys(held, "held")
     refused = _refused(platform.lake, hours)
     reasons |= dict.fromkeys(refused, "sealed")
-    known = [hour for hour in hours if hour in ran and hour not in changed]
-    reasons |= dict.fromkeys(_stale(platform, known), "stale")
+    unchanged = [hour for hour in hours if hour in ran and hour not in changed]
+    reasons |= dict.fromkeys(_stale(platform, unchanged), "stale")
     reasons |= dict.fromkeys(changed, "changed")
     reasons |= dict.fromkeys(failed, "failed")
     reasons |= {hour: "never run" for hour in hours if hour not in ran and hour not in failed}
@@ -161,10 +161,12 @@ def _changed(
         for folder in what.folders:
             for hour, listed in what.landing.list_hours(folder, hours).items():
                 files[hour] += listed
-        files = {hour: found for hour, found in files.items() if found}
-        found = {hour: what.fingerprint(listed) for hour, listed in files.items()}
-        read = read_state(platform, what, files, found, hours)
-        changed |= {hour for hour, value in found.items() if value and value != read.get(hour)}
+        files = {hour: fingerprints for hour, fingerprints in files.items() if fingerprints}
+        fingerprints = {hour: what.fingerprint(listed) for hour, listed in files.items()}
+        read = read_state(platform, what, files, fingerprints, hours)
+        changed |= {
+            hour for hour, value in fingerprints.items() if value and value != read.get(hour)
+        }
         for hour, listed in files.items():
             sizes[hour] += sum(file.size for file in listed if not what.why_not(file))
     return changed, sizes
@@ -196,9 +198,9 @@ def _stale(platform: Platform, hours: Sequence[datetime]) -> set[datetime]:
 
 def seconds_of_an_hour(instance: dg.DagsterInstance) -> float | None:
     """What an hour took of late, all hourly assets together; None if none was recorded."""
-    told = [_median_seconds(instance, name) for name in STEPS]
-    known = [seconds for seconds in told if seconds is not None]
-    return sum(known) if known else None
+    medians = [_median_seconds(instance, name) for name in STEPS]
+    seconds_by_step = [seconds for seconds in medians if seconds is not None]
+    return sum(seconds_by_step) if seconds_by_step else None
 
 
 def _median_seconds(instance: dg.DagsterInstance, name: str) -> float | None:
@@ -224,14 +226,14 @@ def _add_figures(lake: Lake, plan: Plan) -> None:
     work = plan.work
     ledger = lake.read_hours("hour_ledger", work)
     least, greatest = ledger["min_event_at"].min(), ledger["max_event_at"].max()
-    known = [at.date() for at in (least, greatest) if isinstance(at, datetime)]
-    days = [work[0].date(), work[-1].date(), *known]
+    event_days = [at.date() for at in (least, greatest) if isinstance(at, datetime)]
+    days = [work[0].date(), work[-1].date(), *event_days]
     plan.figures_from, plan.figures_to = min(days) - REACH, max(days) + REACH
     if values is not None:
-        told = values.filter(
+        complete_values = values.filter(
             pl.col("is_complete"), pl.col("period").is_between(plan.figures_from, plan.figures_to)
         )
-        plan.figures = int(told.select(pl.len()).collect().item())
+        plan.figures = int(complete_values.select(pl.len()).collect().item())
 
 
 def pieces_of(hours: Sequence[datetime], longest: timedelta) -> Iterator[list[datetime]]:

@@ -96,14 +96,14 @@ def _rows_of(table: pl.LazyFrame, named: pl.DataFrame) -> pl.DataFrame:
     other, so that memory does not hold those of all at once.
     """
     dates = named["p_last_seen_date"].unique().sort().to_frame()
-    found = [
+    parts = [
         of_players(
             table.filter(pl.col("p_last_seen_date").is_in(some.to_series().implode())),
             named["player_id"],
         ).collect(engine="streaming")
         for some in dates.iter_slices(DATES_AT_A_TIME)
     ]
-    return pl.concat(found) if found else pl.DataFrame(schema=table.collect_schema())
+    return pl.concat(parts) if parts else pl.DataFrame(schema=table.collect_schema())
 
 
 def intervals_of(lake: Lake, players: Collection[str] | pl.Series) -> pl.DataFrame:

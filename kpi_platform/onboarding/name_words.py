@@ -183,8 +183,8 @@ def says(name: str, phrases: tuple[str, ...]) -> str:
 
     The plural of a phrase's last word counts.
     """
-    found = [phrase for phrase in phrases if _stands_in(phrase.split(), words(name))]
-    return max(found, key=len, default="")
+    said = [phrase for phrase in phrases if _stands_in(phrase.split(), words(name))]
+    return max(said, key=len, default="")
 
 
 def _stands_in(phrase: list[str], name: tuple[str, ...]) -> bool:

@@ -42,7 +42,7 @@ def propose_unmapped(
     events would count twice. Raises StudioWarehouseError if the warehouse cannot be reached; a
     single table that cannot be sampled within seconds is proposed from its names and types.
     """
-    found: dict[str, list[Proposal]] = {}
+    proposals: dict[str, list[Proposal]] = {}
     parents: dict[Table, frozenset[Table]] = {}
     left = MOST_SAMPLED
     with as_studio_error():
@@ -50,7 +50,7 @@ def propose_unmapped(
             catalog = catalogs[schema] if schema in catalogs else warehouse.discover(schema)
             of_schema = (traits or {}).get(schema) or _traits(warehouse, schema)
             parents |= {(schema, table): of for table, of in of_schema.parents.items()}
-            found[schema] = []
+            proposals[schema] = []
             for part in _unmapped(catalog, sources, schema):
                 table = str(part["table"][0])
                 sample = None
@@ -59,11 +59,11 @@ def propose_unmapped(
                     sample = evidence.sample()
                     left -= 1 if sample is not None else COST_OF_SLOW
                 repeats = evidence.repeats if sample is not None else _nobody_knows
-                found[schema].append(propose(table, part, sample, repeats))
+                proposals[schema].append(propose(table, part, sample, repeats))
     mapped = {
         (s, t) for source in sources for s in schemas_of([source]) for t, _ in tables_of(source, s)
     }
-    return _without_descendants(found, mapped, parents)
+    return _without_descendants(proposals, mapped, parents)
 
 
 @dataclass(frozen=True)

@@ -85,12 +85,12 @@ def _watermark(
         if not candidate.path and _is_comparable(candidate, shape)
     ]
     changed = [item for item in usable if names.says(item[0].name, names.COLUMNS["watermark"])]
-    own = [item for item in usable if item[0] is event]
+    own_times = [item for item in usable if item[0] is event]
     created = [item for item in usable if "created" in names.words(item[0].name)]
     for chosen, sureness, said in (
         (changed, 0.95, "when the row last changed"),
         (created, 0.6, "when the row was made: rows changed in place would not be seen"),
-        (own, 0.5, "the event's own time: late rows and changes in place would not be seen"),
+        (own_times, 0.5, "the event's own time: late rows and changes in place would not be seen"),
     ):
         if chosen:
             candidate, shape = chosen[0]

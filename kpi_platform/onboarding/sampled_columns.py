@@ -82,7 +82,7 @@ class TimeShape:
 
 def candidates(catalog: pl.DataFrame, sample: pl.DataFrame | None) -> list[Candidate]:
     """The columns of one table, and after them the members of its JSON columns."""
-    found: list[Candidate] = []
+    columns: list[Candidate] = []
     members: list[Candidate] = []
     for column, kind, is_key in catalog.select("column", "type", "is_key").iter_rows():
         values = _values(sample, column)
@@ -90,8 +90,8 @@ def candidates(catalog: pl.DataFrame, sample: pl.DataFrame | None) -> list[Candi
         if family == "json" or (family in ("text", "nested") and _are_objects(values)):
             members += _members(column, kind, values)
             family = "json"
-        found.append(Candidate(column, kind, family, values, is_key=is_key))
-    return found + members
+        columns.append(Candidate(column, kind, family, values, is_key=is_key))
+    return columns + members
 
 
 def time_shape(candidate: Candidate) -> TimeShape | None:
@@ -143,11 +143,13 @@ def _decoded(text: str) -> object:
 
 
 def _members(column: str, kind: str, values: Sequence[str]) -> list[Candidate]:
-    found: dict[tuple[str, ...], list[str]] = {}
+    texts_by_path: dict[tuple[str, ...], list[str]] = {}
     for value in values:
         for path, text in _scalars(_decoded(value), ()):
-            found.setdefault(path, []).append(text)
-    return [Candidate(column, kind, "text", tuple(texts), path) for path, texts in found.items()]
+            texts_by_path.setdefault(path, []).append(text)
+    return [
+        Candidate(column, kind, "text", tuple(texts), path) for path, texts in texts_by_path.items()
+    ]
 
 
 def _scalars(value: object, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -181,9 +183,9 @@ def _text_time(values: Sequence[str]) -> TimeShape | None:
         return TimeShape("text", "%Y-%m-%d")
     marks = [_ISO.match(value) for value in values]
     if all(marks):
-        found = [mark for mark in marks if mark]
-        is_blank = found[0]["mark"] == " "
-        has_offset = all(mark["offset"] for mark in found)
+        matches = [mark for mark in marks if mark]
+        is_blank = matches[0]["mark"] == " "
+        has_offset = all(mark["offset"] for mark in matches)
         shape = "%Y-%m-%d %H:%M:%S" if is_blank and not has_offset else None
         if shape and not all(len(value) == 19 for value in values):
             shape = None
@@ -204,7 +206,7 @@ def _parsed(text: str, shape: str) -> datetime | None:
 
 
 def _iso_instants(values: Sequence[str]) -> tuple[datetime, ...]:
-    found = []
+    instants = []
     for value in values:
         # PostgreSQL writes offsets of full hours in two digits.
         text = re.sub(r"([+-]\d\d)$", r"\1:00", value.strip())
@@ -212,5 +214,5 @@ def _iso_instants(values: Sequence[str]) -> tuple[datetime, ...]:
             at = datetime.fromisoformat(text)
         except ValueError:
             return ()
-        found.append(at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
-    return tuple(found)
+        instants.append(at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC))
+    return tuple(instants)

@@ -87,7 +87,7 @@ def telemetry_sources(lake: Lake, hours: Sequence[datetime]) -> list[str]:
 def _files(lake: Lake, last: date) -> pl.DataFrame:
     """The files of lines up to an ingest day, as the logs tell: hour, table, rows and bytes."""
     columns = [*INGEST_HOUR, "table", "num_records", "size_bytes"]
-    found = [pl.DataFrame(schema=_FILES)]
+    parts = [pl.DataFrame(schema=_FILES)]
     for table in (LINES, BAD):
         snapshot = lake.open(table)
         if snapshot is None:
@@ -96,8 +96,8 @@ def _files(lake: Lake, last: date) -> pl.DataFrame:
         if table == BAD:
             # Lines that could not be decoded lie with those of feeds: with the hour they go.
             files = files.filter(pl.col("p_stage") == "read")
-        found.append(files.select(columns).cast(_FILES))
-    return pl.concat(found).filter(pl.col(INGEST_HOUR[0]) <= last)
+        parts.append(files.select(columns).cast(_FILES))
+    return pl.concat(parts).filter(pl.col(INGEST_HOUR[0]) <= last)
 
 
 _FILES = pl.Schema(

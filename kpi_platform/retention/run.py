@@ -37,9 +37,11 @@ class Retention:
     @property
     def waiting(self) -> list[Waiting]:
         """What is waited for, hour by hour: days that wait are waited for by the hours in them."""
-        found = {item.hour: item for item in self.lines.waiting if item.reason != "days not sealed"}
-        found |= {item.hour: item for item in self.sealing.waiting}
-        return [found[hour] for hour in sorted(found)]
+        by_hour = {
+            item.hour: item for item in self.lines.waiting if item.reason != "days not sealed"
+        }
+        by_hour |= {item.hour: item for item in self.sealing.waiting}
+        return [by_hour[hour] for hour in sorted(by_hour)]
 
     @property
     def held_back(self) -> int:

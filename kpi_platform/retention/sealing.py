@@ -110,16 +110,16 @@ def _missing(lake: Lake, hours: Sequence[datetime]) -> list[Waiting]:
         for table in ("raw_telemetry", "cleaned_events")
         for rows in [consumed.filter(pl.col("table_name") == table).collect()]
     ]
-    told = set(hours_in(ledger))
-    found = []
+    ran_hours = set(hours_in(ledger))
+    missing = []
     for hour in hours:
         if hour in failed:
-            found.append(Waiting(hour, "failed"))
-        elif hour not in told:
-            found.append(Waiting(hour, "never run"))
+            missing.append(Waiting(hour, "failed"))
+        elif hour not in ran_hours:
+            missing.append(Waiting(hour, "never run"))
         elif hour in waiting or any(hour not in table for table in ran):
-            found.append(Waiting(hour, "not finished"))
-    return found
+            missing.append(Waiting(hour, "not finished"))
+    return missing
 
 
 def _start(day: date) -> datetime:

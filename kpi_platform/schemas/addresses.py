@@ -155,10 +155,10 @@ def _decoded(text: str, how: str = _SERVER) -> str:
 
 
 def _hosts(text: str) -> tuple[tuple[str, int | None], ...]:
-    found = [_HOST.fullmatch(each) for each in text.split(",")]
-    if any(host is None for host in found):
+    hosts = [_HOST.fullmatch(each) for each in text.split(",")]
+    if any(host is None for host in hosts):
         raise AddressError(_SERVER)
-    return tuple((_decoded(host["host"]), _port(host["port"])) for host in found if host)
+    return tuple((_decoded(host["host"]), _port(host["port"])) for host in hosts if host)
 
 
 def _port(text: str | None) -> int | None:
@@ -182,13 +182,13 @@ def _hosts_of_parts(hosts: str, ports: str) -> tuple[tuple[str, int | None], ...
 
 
 def _options_of_url(text: str) -> dict[str, str]:
-    found = {}
+    options = {}
     for pair in text.split("&") if text else ():
         name, is_given, value = pair.partition("=")
         if not is_given:
             raise AddressError(_SERVER)
-        found[name] = _decoded(value)
-    return found
+        options[name] = _decoded(value)
+    return options
 
 
 def _pairs(text: str) -> dict[str, str]:

@@ -96,10 +96,10 @@ def waits(start: datetime, runs: Sequence[Range], sources: Sequence[SourceBook])
     for book in sources:
         active = (max(start, _hour_from(book.since or start)), book.ends_at)
         never_ran = intersected(gaps, *active)
-        own = [*intersected(book.not_read, *active), *awaited_hours(book, start, ran_until)]
+        not_arrived = [*intersected(book.not_read, *active), *awaited_hours(book, start, ran_until)]
         # The whole waits for what never ran by those whom it knows; without any, by everybody.
         found |= set(_of_grains(book, never_ran, in_total=book.is_named or not any_named))
-        found |= set(_of_grains(book, own, in_total=True))
+        found |= set(_of_grains(book, not_arrived, in_total=True))
     return sorted(found, key=order_of_waits)
 
 

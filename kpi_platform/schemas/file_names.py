@@ -51,8 +51,8 @@ def told_by_name(path: str) -> Told:
     if match is None:
         return Told(None, None)
     text, packed, alone = (group and group.lower() for group in match.groups())
-    told: dict[str, Compression] = {"gz": "gz", "zst": "zst"}
-    return Told(told.get(packed or alone or "", "none"), text)
+    compressions: dict[str, Compression] = {"gz": "gz", "zst": "zst"}
+    return Told(compressions.get(packed or alone or "", "none"), text)
 
 
 def writers_reason(path: str) -> str:

@@ -82,5 +82,5 @@ def _finding(values: dict[str, object], asset: str, check: str) -> Finding:
     read = tuple(datetime.strptime(str(hour), _HOUR).replace(tzinfo=UTC) for hour in hours)
     texts = {name: str(value) for name, value in values.items()}
     severity: Severity = "error" if texts.pop("severity", "warn") == "error" else "warn"
-    known = {name: texts[name] for name in ("kind", "cause", "source", "mend") if name in texts}
-    return Finding(**known, asset=asset, check=check, severity=severity, hours=read)
+    named = {name: texts[name] for name in ("kind", "cause", "source", "mend") if name in texts}
+    return Finding(**named, asset=asset, check=check, severity=severity, hours=read)

@@ -89,11 +89,11 @@ def read_definitions(manifest: Mapping[str, Any]) -> list[Definition]:
     by_kpi: dict[str, list[Entry]] = {}
     for column, entry in _entries(manifest):
         by_kpi.setdefault(str(entry.get("name", "")), []).append((column, entry))
-    found = [_definition(kpi, entries) for kpi, entries in by_kpi.items()]
-    names = [name for each in found for name in each.values]
+    definitions = [_definition(kpi, entries) for kpi, entries in by_kpi.items()]
+    names = [name for each in definitions for name in each.values]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise KpiDefinitionError(f"kpi_values would have two KPIs named {', '.join(twice)}")
-    return found
+    return definitions
 
 
 def shown_in(definitions: Sequence[Definition], list_name: str, table: str) -> list[Definition]:
@@ -146,8 +146,8 @@ _PLAIN = (
 
 def _fault(entry: Mapping[str, Any], *, is_home: bool) -> str:
     """What is wrong with an entry; nothing if it can be used."""
-    known = {"name", "in_values"} | ({*_TEXTS, *_MORE} if is_home else set())
-    if unknown := sorted(set(entry) - known):
+    readable = {"name", "in_values"} | ({*_TEXTS, *_MORE} if is_home else set())
+    if unknown := sorted(set(entry) - readable):
         return f"has {', '.join(unknown)}, which nothing reads"
     in_values = entry.get("in_values", {"name": "none"})
     if "name" not in in_values or set(in_values) - set(_IN_VALUES):

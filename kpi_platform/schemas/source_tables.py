@@ -63,8 +63,10 @@ class EventMapping(Strict):
 
     def values(self) -> dict[str, Value]:
         """Every value that is mapped, by its name in the conformed event or its attributes."""
-        own = {name: getattr(self, name) for name in _VALUES}
-        return {name: value for name, value in own.items() if value is not None} | self.attributes
+        by_name = {name: getattr(self, name) for name in _VALUES}
+        return {
+            name: value for name, value in by_name.items() if value is not None
+        } | self.attributes
 
     def columns_by_use(self) -> dict[str, set[str]]:
         """The columns of each use: `player_id`, `event_at`, `attributes.Amount`, `deleted`, ..."""

@@ -75,8 +75,8 @@ class Value(Strict):
 
     def columns(self) -> set[str]:
         """The columns the value is made from."""
-        found = {self.column} if self.column else set()
-        return found | ({self.negative_when.column} if self.negative_when else set())
+        columns = {self.column} if self.column else set()
+        return columns | ({self.negative_when.column} if self.negative_when else set())
 
 
 class Time(Strict):

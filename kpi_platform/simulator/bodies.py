@@ -125,8 +125,8 @@ def _account_linked(draws: Draws, kind: str) -> dict[str, pl.Expr]:
 
 def _feature_used(draws: Draws, kind: str) -> dict[str, pl.Expr]:
     # Every release brings one more feature.
-    known = (8 + pl.col("release_number").cast(pl.Int64)).clip(upper_bound=len(_FEATURES))
-    return {"word": lookup(_FEATURES, (draws.unit("feature") * known).floor())}
+    features = (8 + pl.col("release_number").cast(pl.Int64)).clip(upper_bound=len(_FEATURES))
+    return {"word": lookup(_FEATURES, (draws.unit("feature") * features).floor())}
 
 
 def _purchase(draws: Draws, kind: str) -> dict[str, pl.Expr]:

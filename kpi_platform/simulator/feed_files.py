@@ -169,7 +169,7 @@ def _figures(chance: Random) -> tuple[float, int, int, float]:
 
 def _stream_line(game: str, about: datetime, figures: tuple[float, int, int, float]) -> str:
     average, peak, channels, airtime = figures
-    told = {
+    row = {
         "hour_start": f"{about:%Y-%m-%dT%H:%M:%SZ}",
         "game": game,
         "avg_viewers": f"{average:.0f}({average % 9:.1f}%)",
@@ -177,7 +177,7 @@ def _stream_line(game: str, about: datetime, figures: tuple[float, int, int, flo
         "live_channels": channels,
         "airtime": f"{airtime:.0f} hours",
     }
-    return json.dumps(told)
+    return json.dumps(row)
 
 
 def feed_tables(truth: FeedTruth, hours: int) -> dict[str, pl.DataFrame]:

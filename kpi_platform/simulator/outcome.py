@@ -142,9 +142,11 @@ def _sightings(marks: pl.DataFrame, sessions: pl.DataFrame, blanks: pl.DataFrame
         .otherwise("device")
         .alias("device"),
     ]
-    told = [part.filter(pl.col("version_told").is_not_null()) for part in (in_sessions, alone)]
+    with_version = [
+        part.filter(pl.col("version_told").is_not_null()) for part in (in_sessions, alone)
+    ]
     return (
-        pl.concat([part.select(columns) for part in told])
+        pl.concat([part.select(columns) for part in with_version])
         .drop_nulls("player_id")
         .sort("player_id", "event_ms", "transaction_id", "session_id", "version")
     )

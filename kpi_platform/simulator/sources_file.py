@@ -25,8 +25,8 @@ def duckdb_file(studio: str) -> dict[str, object]:
 def demo_sources_yaml(connection: Connection = duckdb_file) -> str:
     """Return the sources file of the world; it knows every landing folder but one."""
     studios = [_studio(studio, connection) for studio in STUDIOS]
-    told = {"is_simulated": True, "studios": studios}
-    return yaml.safe_dump(told, sort_keys=False, allow_unicode=True, width=100)
+    contents = {"is_simulated": True, "studios": studios}
+    return yaml.safe_dump(contents, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _studio(studio: Studio, connection: Connection) -> dict[str, object]:
@@ -44,11 +44,11 @@ def _studio(studio: Studio, connection: Connection) -> dict[str, object]:
 def _game(studio: Studio, game: Game) -> dict[str, object]:
     telemetry = []
     for source in dict.fromkeys(route.source for route in game.routes):
-        told: dict[str, object] = {"key": source, "telemetry": source}
-        told["player_ids"] = studio.player_ids
+        entry: dict[str, object] = {"key": source, "telemetry": source}
+        entry["player_ids"] = studio.player_ids
         if game.since is not None:
-            told |= {"since": game.since, "until": None}
-        telemetry.append(told)
+            entry |= {"since": game.since, "until": None}
+        telemetry.append(entry)
     return {"key": game.key, "name": game.name, "sources": [*telemetry, *_feeds(game.key)]}
 
 

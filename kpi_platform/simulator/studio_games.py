@@ -136,7 +136,7 @@ def _session(
     version = game.version.format(n=max(0, (hour + HISTORY_HOURS + player % 7) // 60))
     length_ms = chance.randrange(3, 90) * 60_000
     is_ended = chance.random() < 0.9
-    told: list[tuple[str, int, dict[str, object]]] = [
+    events: list[tuple[str, int, dict[str, object]]] = [
         ("SessionStart", 0, {}),
         ("SoftwareVersion", 1_500, {"version": version, "device": device}),
     ]
@@ -148,10 +148,10 @@ def _session(
             "gone": chance.random() < 0.06,
             "flaw": "amount" if chance.random() < 0.04 else "",
         }
-        told.append(("Purchase", length_ms // 2, bought))
+        events.append(("Purchase", length_ms // 2, bought))
     if is_ended:
-        told.append(("SessionEnd", length_ms, {"seconds": length_ms // 1000}))
-    for place, (kind, after_ms, more) in enumerate(told):
+        events.append(("SessionEnd", length_ms, {"seconds": length_ms // 1000}))
+    for place, (kind, after_ms, more) in enumerate(events):
         happened = at_ms + after_ms
         late = chance.randrange(1, 40_000)
         if kind == "Purchase" and chance.random() < 0.2:

@@ -121,12 +121,12 @@ def _wide(game: StudioGame, events: Sequence[StudioEvent]) -> Tables:
         return "1e400" if event.flaw == "amount" else f"{minor / 100:.2f}"
 
     def payload(event: StudioEvent) -> str:
-        told: dict[str, dict[str, object]] = {
+        payloads: dict[str, dict[str, object]] = {
             "SoftwareVersion": {"build": event.version, "hw": {"model": event.device}},
             "Purchase": {"amount": amount(event), "cur": game.currency},
             "SessionEnd": {"secs": event.seconds},
         }
-        return json.dumps(told.get(event.kind, {"net": "wifi"}), separators=(",", ":"))
+        return json.dumps(payloads.get(event.kind, {"net": "wifi"}), separators=(",", ":"))
 
     def at(milliseconds: int) -> datetime:
         return datetime.fromtimestamp(milliseconds / 1000, UTC).replace(tzinfo=None)

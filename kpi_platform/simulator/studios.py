@@ -39,15 +39,24 @@ def write_studios(
     if postgres is None:
         write_duckdb(out / WAREHOUSES, events)
     else:
-        postgres.fill({game.schema: tables_of(game, told) for game, told in events.items()})
+        postgres.fill({game.schema: tables_of(game, of_game) for game, of_game in events.items()})
     studios = truth_of(events, start_ms, hours)
     feeds = feed_tables(write_feeds(out / "feeds", seed, start, hours, players), hours)
-    told = ["source", "studio", "game", "event_name", "event_at", "player_id", "currency", "amount"]
+    columns = [
+        "source",
+        "studio",
+        "game",
+        "event_name",
+        "event_at",
+        "player_id",
+        "currency",
+        "amount",
+    ]
     both_hours = pl.concat([studios["hours"], feeds["hours"]], how="diagonal")
-    both_events = [studios["events"].select(told), feeds["events"].select(told)]
+    both_events = [studios["events"].select(columns), feeds["events"].select(columns)]
     tables = {
         "source_hours": _dated(both_hours, start),
-        "source_events": pl.concat(both_events).sort(told),
+        "source_events": pl.concat(both_events).sort(columns),
         "source_sessions": studios["sessions"],
         "source_intervals": studios["intervals"],
         "stream_stats": feeds["stream_stats"],

@@ -67,7 +67,7 @@ def compare_published(
         return [], unreadable, ["published tables (there is no warehouse yet)"]
     left = ["the books " + " and ".join(_PREFIX + name for name in _BOOKS)]
     left.append("the marts with a build from scratch")
-    found = []
+    comparisons = []
     with _marts(platform) as (con, marts, waits):
         if waits:
             return [], unreadable, ["published tables (a run has not published its changes yet)"]
@@ -82,8 +82,8 @@ def compare_published(
             if comparison is None:
                 left.append(f"{_PREFIX}{name} (its mart is not there or has other columns)")
             else:
-                found.append(comparison)
-    return found, unreadable, left
+                comparisons.append(comparison)
+    return comparisons, unreadable, left
 
 
 def add_published(found: Verification, platform: Platform, limit: int) -> None:

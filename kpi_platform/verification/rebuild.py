@@ -84,13 +84,13 @@ class Rebuild:
 
     def _late(self, live: Lake, hours: Sequence[datetime]) -> list[set[datetime]]:
         """Per table of `FROM_FILES`, the hours whose contents are others now."""
-        found = []
+        late_hours = []
         for table in FROM_FILES:
             then = read_consumed(live, table, hours)
             now = read_consumed(self.target, table, hours)
             late = {h for h in then if h not in now or now[h].content != then[h].content}
-            found.append(late)
-        return found
+            late_hours.append(late)
+        return late_hours
 
     def take_lines(self, live: Lake, hours: Sequence[datetime]) -> None:
         """Take the lines of these hours from `live`: its tables were made of them, and the files

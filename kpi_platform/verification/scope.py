@@ -44,10 +44,10 @@ def touched(lakes: Sequence[Lake], hours: Sequence[datetime], rules: PlayerIdRul
     A player waiting in the queue of one of the lakes counts too if `hours` is not empty: some of
     these hours is not finished.
     """
-    found = [_touched(lake, hours, rules) for lake in lakes]
+    parts = [_touched(lake, hours, rules) for lake in lakes]
     return Touched(
-        pl.concat([part.sessions for part in found]).unique(),
-        pl.concat([part.players for part in found]).unique(),
+        pl.concat([part.sessions for part in parts]).unique(),
+        pl.concat([part.players for part in parts]).unique(),
     )
 
 

@@ -189,11 +189,11 @@ class _Verifying:
         listed.sort(key=lambda item: item.hour)
         held = [Held(hour, *counts) for hour, counts in sorted(self._held.items())]
         unreadable = [item for each in self._damages.values() for item in each]
-        found = [item for item in self._found.values() if not self._is_left_out(item.table)]
+        differences = [item for item in self._found.values() if not self._is_left_out(item.table)]
         taken = len(self._known) - len(self._window)
         dropped = sorted(self._window & self._dropped)
         return Verification(
-            len(self._window), listed, found, held, unreadable, taken=taken, dropped=dropped
+            len(self._window), listed, differences, held, unreadable, taken=taken, dropped=dropped
         )
 
     def _is_left_out(self, table: str) -> bool:
@@ -280,15 +280,15 @@ def _unsure(lake: PinnedLake, damages: Found, hours: Sequence[datetime]) -> set[
     """Hours of which a build from scratch lacks what only the lake has: what was captured, and
     lines of files that are gone."""
     sure = {"file_ledger", "hour_ledger", "raw_studio_events"}
-    found = {h for table in sure for item in damages[table] for h in hours if item.meets([h])}
+    unsure = {h for table in sure for item in damages[table] for h in hours if item.meets([h])}
     stored = [item for t in (*FROM_FILES, "quarantined_events") for item in damages[t]]
     if stored:
         gone = lake.scan("file_ledger").filter(
             pl.col("state").is_in(HOLDING[1:]), pl.col("lines") > 0
         )
         held = hours_in(gone.collect())
-        found.update(hour for hour in held if any(item.meets([hour]) for item in stored))
-    return found
+        unsure.update(hour for hour in held if any(item.meets([hour]) for item in stored))
+    return unsure
 
 
 def _columns(lake: Lake, table: str) -> pl.LazyFrame:

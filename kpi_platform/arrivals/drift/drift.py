@@ -69,15 +69,18 @@ def find_changes(
     broken = list(_broken(schema, now, sources, uses))
     if seen is None:
         return broken
-    found = [*_table_changes(schema, seen, now, sources), *_column_changes(schema, seen, now, uses)]
-    said = {(change.table, change.column) for change in found if change.is_blocking}
-    tables_gone = {change.table for change in found if change.is_blocking and not change.column}
-    found += [
+    changes = [
+        *_table_changes(schema, seen, now, sources),
+        *_column_changes(schema, seen, now, uses),
+    ]
+    said = {(change.table, change.column) for change in changes if change.is_blocking}
+    tables_gone = {change.table for change in changes if change.is_blocking and not change.column}
+    changes += [
         change
         for change in broken
         if (change.table, change.column) not in said and change.table not in tables_gone
     ]
-    return sorted(found, key=lambda c: (not c.is_blocking, c.table, c.column, c.kind))
+    return sorted(changes, key=lambda c: (not c.is_blocking, c.table, c.column, c.kind))
 
 
 def find_hidden(

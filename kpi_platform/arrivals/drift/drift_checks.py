@@ -21,11 +21,11 @@ WAREHOUSES_ARE_AS_MAPPED = CheckSpec(
 
 def warehouses_are_as_mapped(hour: datetime, drifts: Iterable[StudioDrift]) -> HourCheck:
     """The check's evaluation: figures name each studio with its changes, harmless ones too."""
-    found = {drift.studio: drift for drift in drifts}
+    by_studio = {drift.studio: drift for drift in drifts}
     figures: dict[str, int | float | str] = {
-        "studios": len(found),
-        "studios_stopped": sum(bool(drift.blocking) for drift in found.values()),
+        "studios": len(by_studio),
+        "studios_stopped": sum(bool(drift.blocking) for drift in by_studio.values()),
     }
-    said = {f"changes_{key}": " ".join(d.sentences) for key, d in found.items() if d.changes}
-    passed = not any(drift.blocking for drift in found.values())
+    said = {f"changes_{key}": " ".join(d.sentences) for key, d in by_studio.items() if d.changes}
+    passed = not any(drift.blocking for drift in by_studio.values())
     return HourCheck(WAREHOUSES_ARE_AS_MAPPED, hour, passed, figures | said)

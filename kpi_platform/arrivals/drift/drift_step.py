@@ -86,11 +86,11 @@ def look_for_drift(
         before = known.filter(pl.col("schema") == schema)
         marks = _mapping_fingerprints(sources, schema)
         seen = _reviewed(before, now, marks)
-        found = find_changes(schema, seen if before.height else None, now, sources)
-        found = [*find_hidden(schema, traits[schema].hidden, sources), *found]
-        changes += found
+        of_schema = find_changes(schema, seen if before.height else None, now, sources)
+        of_schema = [*find_hidden(schema, traits[schema].hidden, sources), *of_schema]
+        changes += of_schema
         if remember != "nothing":
-            kept = now if remember == "all" else _to_remember(seen, now, found)
+            kept = now if remember == "all" else _to_remember(seen, now, of_schema)
             _remember(lake, studio, schema, kept, marks, before)
     return StudioDrift(studio, tuple(changes), catalogs, traits)
 

@@ -126,10 +126,10 @@ def tables_of(source: Source, schema: str) -> Iterator[tuple[str, Mapped]]:
 
 def schemas_of(sources: Sequence[Source]) -> list[str]:
     """The schemas that the sources read, sorted."""
-    found = {source.schema_ for source in sources} | {
+    schemas = {source.schema_ for source in sources} | {
         source.feed.schema_ for source in sources if source.feed is not None
     }
-    return sorted(schema for schema in found if schema is not None)
+    return sorted(schema for schema in schemas if schema is not None)
 
 
 def _uses(source: str, table: str, mapping: Mapped) -> Iterator[Use]:

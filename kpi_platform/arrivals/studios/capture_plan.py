@@ -66,7 +66,7 @@ class CapturedSource:
 
 def captured_sources(sources: Sources, start_hour: datetime) -> list[CapturedSource]:
     """Every source that is read from a warehouse, with its tables."""
-    found = []
+    captured = []
     for studio, of_studio in sources.warehouses():
         for _, source in of_studio:
             since = source.since or start_hour
@@ -75,8 +75,8 @@ def captured_sources(sources: Sources, start_hour: datetime) -> list[CapturedSou
                 first += timedelta(hours=1)
             tables = tuple(_tables(source, first))
             if tables:
-                found.append(CapturedSource(studio, source, tables, first))
-    return found
+                captured.append(CapturedSource(studio, source, tables, first))
+    return captured
 
 
 def _tables(source: Source, first: datetime) -> list[CapturedTable]:

@@ -19,10 +19,10 @@ def enter_rows_ahead(lake: Lake, source: str, counts: Mapping[str, int | None]) 
     them); tables with none are not in it. Nothing is written where it says so already."""
     schema = TABLES[TABLE].polars_schema
     stored = lake.scan(TABLE).filter(pl.col("source") == source).collect()
-    known = {row["table_name"]: row["rows"] for row in stored.iter_rows(named=True)}
-    found = {table: rows for table, rows in counts.items() if rows != 0}
-    if found == known:
+    rows_before = {row["table_name"]: row["rows"] for row in stored.iter_rows(named=True)}
+    rows_now = {table: rows for table, rows in counts.items() if rows != 0}
+    if rows_now == rows_before:
         return
     now = datetime.now(UTC)
-    rows = [(source, table, count, now) for table, count in sorted(found.items())]
+    rows = [(source, table, count, now) for table, count in sorted(rows_now.items())]
     lake.replace(TABLE, pl.DataFrame(rows, schema, orient="row"), named("source", [source]))

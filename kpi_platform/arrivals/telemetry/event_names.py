@@ -74,11 +74,11 @@ def _judged(bodies: pl.Series) -> pl.DataFrame:
     if not len(rest):
         return named
     others, nested = bodies[rest], read_nested_names(bodies[rest])
-    told = [
+    judgements = [
         (name, True) if name is not None else _judge(text, first)
         for text, first, name in zip(others, named["event_name"][rest], nested, strict=True)
     ]
-    judged = pl.DataFrame(told, NAMED, orient="row")
+    judged = pl.DataFrame(judgements, NAMED, orient="row")
     return named.with_columns(
         named["event_name"].scatter(rest, judged["event_name"]),
         named["is_sound"].scatter(rest, judged["is_sound"]),

@@ -116,8 +116,8 @@ def judge(fields: pl.DataFrame, origins: Origins) -> pl.DataFrame:
         pl.col("at") >= origins.end,
         pl.col("at") < origins.earliest,
     )
-    found = [
+    reasons = [
         pl.when(is_so).then(pl.lit(reason))
         for is_so, reason in zip(applies, READ_REASONS, strict=True)
     ]
-    return typed.with_columns(reason=pl.coalesce(found))
+    return typed.with_columns(reason=pl.coalesce(reasons))

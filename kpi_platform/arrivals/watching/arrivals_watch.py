@@ -180,14 +180,14 @@ def newly_closed(
 ) -> set[datetime]:
     """The hours that a source has closed since they were read; `ledger`: of `hour_ledger`."""
     rows = ledger.filter(pl.col("is_closed").fill_null(value=False))
-    known = {
+    closed = {
         (datetime(day.year, day.month, day.day, number, tzinfo=UTC), source)
         for day, number, source in rows.select(*INGEST_HOUR, "source").iter_rows()
     }
     return {
         hour
         for hour, found in files.items()
-        if any((hour, source) not in known for source in closed_sources(found, sources))
+        if any((hour, source) not in closed for source in closed_sources(found, sources))
     }
 
 

@@ -142,11 +142,11 @@ def _folders(parts: Platform) -> Result:
 def unread_ranges(instance: dg.DagsterInstance, run_id: str) -> list[str]:
     """The ranges of hours (`A...B`, or one key) that the listing of this run found unread."""
     records = instance.all_logs(run_id, of_type=dg.DagsterEventType.ASSET_CHECK_EVALUATION)
-    found = []
+    ranges = []
     for record in records:
         event = record.get_dagster_event().asset_check_evaluation_data
         if event.asset_check_key in (HOURS, FEEDS):
             names = str(event.metadata["ranges"].value)
-            found += names.split(", ") if names else []
+            ranges += names.split(", ") if names else []
     # Telemetry and feeds of one range are one run.
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(ranges))

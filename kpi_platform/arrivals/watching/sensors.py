@@ -125,7 +125,7 @@ def watch(
     window = window_hours(now, settings.sensor_look_back_hours, settings.start_hour)
     what = what or Telemetry(parts)
     deadline = clock() + LISTING_SECONDS
-    found: dict[datetime, str] = {}
+    fingerprints: dict[datetime, str] = {}
     listing: dict[datetime, list[LandingFile]] = {}
     next_day = ""
     for hours in days_from(window, memory.next_day):
@@ -137,13 +137,13 @@ def watch(
             for hour, listed in of_folder.items():
                 files[hour] += listed
         listing |= files
-        found |= {hour: what.fingerprint(files[hour]) for hour in hours}
-    changed = changed_hours(memory, found)
+        fingerprints |= {hour: what.fingerprint(files[hour]) for hour in hours}
+    changed = changed_hours(memory, fingerprints)
     # The lake is asked only if something changed: ticks are many, arrivals few.
     some = {hour: listing[hour] for hour in changed}
-    read = read_state(parts, what, some, found, changed) if changed else {}
-    ranges = requested(memory, found, read)
-    return remembered(memory, found, window, ranges, next_day), ranges
+    read = read_state(parts, what, some, fingerprints, changed) if changed else {}
+    ranges = requested(memory, fingerprints, read)
+    return remembered(memory, fingerprints, window, ranges, next_day), ranges
 
 
 def _request(name: str, mark: str) -> dg.RunRequest:

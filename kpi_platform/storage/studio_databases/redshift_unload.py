@@ -145,8 +145,8 @@ class BulkReader:
 
     def _files(self, folder: str) -> list[str]:
         with _translated():
-            found = [meta["path"] for part in obstore.list(self.store, folder) for meta in part]
-        return sorted(found)
+            paths = [meta["path"] for part in obstore.list(self.store, folder) for meta in part]
+        return sorted(paths)
 
     def _batches(self, path: str) -> Iterator[pa.RecordBatch]:
         """One file in memory at a time; UNLOAD makes none much larger than 64 MB."""
