@@ -28,7 +28,8 @@ demo-s3: $(INSTALLED) ## the same on a real S3 server
 	$(BIN)/kpi demo --s3
 
 test: $(INSTALLED) ## every test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	@# Three, where two cores are common: a quarter of the tests' time they wait for servers and browsers.
+	$(BIN)/pytest -n 3 --dist loadgroup
 
 soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds are saved as cases
 	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/laws/test_order_law.py -k any_moves --timeout 0
