@@ -11,7 +11,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import behind, demo, history, hour, hours, late_files, marts, typed, warehouses
+from bench import (
+    behind,
+    demo,
+    history,
+    hour,
+    hours,
+    late_files,
+    marts,
+    sqlmesh,
+    typed,
+    warehouses,
+)
 from bench.measure import ROOT, run_group
 
 GROUPS = {
@@ -21,12 +32,15 @@ GROUPS = {
     "range": hours.comparisons,
     "demo": demo.comparisons,
     "typed": typed.comparisons,
+    "sqlmesh": sqlmesh.comparisons,
     "warehouses": warehouses.comparisons,
     "history": history.hours,
     "history-rebuild": history.rebuilds,
     "history-questions": history.questions,
     "marts": marts.comparisons,
 }
+# What a group has to show beside its ratios, when it is done.
+SHOWN_AFTER = {"sqlmesh": sqlmesh.show_exactness}
 
 # A curve, not a comparison.
 UPKEEP = "upkeep"
@@ -50,6 +64,8 @@ def main() -> None:
         if arguments.only in (None, name):
             with tempfile.TemporaryDirectory(prefix=f"kpi-bench-{name}-") as folder:
                 run_group(comparisons(Path(folder)), arguments.runs)
+                if name in SHOWN_AFTER:
+                    SHOWN_AFTER[name](Path(folder))
     if arguments.only in (None, UPKEEP):
         with tempfile.TemporaryDirectory(prefix=f"kpi-bench-{UPKEEP}-") as folder:
             curve = str(Path(folder) / "curve.csv")
