@@ -6,7 +6,7 @@ with told as (
     select
         service_name, player_id, device, coalesce(target_version, 'unknown') as target_version, target_sort_key,
         detail, event_at
-    from {{ ref('player_events') }}
+    from {{ ref('shown_player_events') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
 bundled as ({{ beyond_largest('told', ['service_name'], 'target_version', var('most_versions')) }}),
