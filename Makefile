@@ -60,7 +60,7 @@ questions: $(INSTALLED) ## write the page of the twelve questions anew, from the
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet --output-file requirements.lock
+		--generate-hashes --no-strip-extras --no-header --quiet --output-file requirements.lock
 
 clean: ## remove what tests and tools left behind; data in KPI_HOME stay
 	rm -rf dbt/target dbt/logs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
