@@ -3,11 +3,11 @@
 # health checks inside the image, on a read-only root, against a real Postgres and a real S3.
 # As root, with buildah and debootstrap (Debian packages). `make image` runs it.
 #
-#   KPI_IMAGE_HOME    where it is built, 5 GB (default /var/tmp/kpi-image); what lies there is replaced
-#   KPI_IMAGE_MIRROR  where debootstrap takes Debian from (default: its own)
+#   IMAGE_HOME    where it is built, 5 GB (default /var/tmp/kpi-image); what lies there is replaced
+#   IMAGE_MIRROR  where debootstrap takes Debian from (default: its own)
 set -euo pipefail
 cd "$(dirname "$0")/.."
-home=${KPI_IMAGE_HOME:-/var/tmp/kpi-image}
+home=${IMAGE_HOME:-/var/tmp/kpi-image}
 
 missing=()
 [ "$(id -u)" = 0 ] || missing+=("root")
@@ -34,7 +34,7 @@ trap emptied EXIT
 # and its pip, under the names that the image has.
 say "a base from Debian's packages"
 debootstrap --variant=minbase --include=python3,python3-pip,python3-venv,ca-certificates \
-    bookworm "$home/base" ${KPI_IMAGE_MIRROR:+"$KPI_IMAGE_MIRROR"} >"$home/base.log" 2>&1 ||
+    bookworm "$home/base" ${IMAGE_MIRROR:+"$IMAGE_MIRROR"} >"$home/base.log" 2>&1 ||
     { tail -n 20 "$home/base.log" >&2; exit 1; }
 rm -f "$home"/base/usr/lib/python3.*/EXTERNALLY-MANAGED
 ln -sf python3 "$home/base/usr/bin/python"

@@ -39,7 +39,7 @@ SECRETS = {
     "KPI_POSTGRES_PASSWORD": "for-this-test",
     "AWS_ACCESS_KEY_ID": "a-key",
     "AWS_SECRET_ACCESS_KEY": "a-secret",
-    "KPI_S3_INNER_KEY": "an-inner-key",
+    "S3_INNER_KEY": "an-inner-key",
 }
 
 

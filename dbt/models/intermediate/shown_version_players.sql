@@ -8,7 +8,7 @@
 -- In a bundled service a day on which a player was in several is one day: they are counted from their days.
 with days_of_services as (
     select
-        d.date, d.player_id, max(case when d.is_active then 1 else 0 end) = 1 as is_active, 'other' as device,
+        d.date, d.player_id, max(case when d.is_active then 1 else 0 end) = 1 as is_active, cast('other' as varchar) as device,
         {%- for measure in ['sessions', 'playtime_seconds', 'revenue_usd', 'feature_uses', 'issues'] %}
         sum(d.{{ measure }}) as {{ measure }}{{ ',' if not loop.last }}
         {%- endfor %}

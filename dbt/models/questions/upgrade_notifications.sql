@@ -58,7 +58,6 @@ targets as (
     ) t
     left join {{ ref('version_order') }} o
         on o.service_name = t.service_name
-        and t.target_version <> 'other'
         and (o.version = t.target_version
             or (not o.is_ordered_by_release_day and o.version_sort_key = t.target_sort_key))
     group by t.service_name, t.target_version, t.target_sort_key
