@@ -9,7 +9,7 @@ INSTALLED := .venv/installed
 # The certificates that the system trusts, as pip does: behind a company's proxy there are no others.
 export UV_SYSTEM_CERTS ?= true
 
-.PHONY: help demo demo-s3 test soak ui check bench definitions questions lock clean clean-data
+.PHONY: help demo demo-s3 test image soak ui check bench definitions questions lock clean clean-data
 
 help: ## show this list
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo-s3: $(INSTALLED) ## the same on a real S3 server
 test: $(INSTALLED) ## every test
 	@# Three, where two cores are common: a quarter of the tests' time they wait for servers and browsers.
 	$(BIN)/pytest -n 3 --dist loadgroup
+
+image: $(INSTALLED) ## build docker/Dockerfile without Docker and try compose.yaml's commands in it, as root
+	docker/try-image.sh
 
 soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds are saved as cases
 	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/laws/test_order_law.py -k any_moves --timeout 0
@@ -61,7 +64,7 @@ questions: $(INSTALLED) ## write the page of the twelve questions anew, from the
 
 lock: $(INSTALLED) ## write requirements.lock anew from pyproject.toml
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
-		--generate-hashes --no-header --quiet --output-file requirements.lock
+		--generate-hashes --no-strip-extras --no-header --quiet --output-file requirements.lock
 
 clean: ## remove what tests and tools left behind; data in KPI_HOME stay
 	rm -rf dbt/target dbt/logs build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

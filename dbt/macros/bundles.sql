@@ -1,9 +1,21 @@
 {# Clients choose what they name, and tables have rows of the largest names and of `other`, which stands
    for all names beyond them together: who is counted there is counted once. #}
 
-{# What a table calls a name, of rows joined by `join_bundled`. #}
-{% macro shown_name(bundled, column) -%}
-    case when {{ bundled }}.name is not null then 'other' else {{ column }} end
+{# What a table calls a name, of rows joined by `join_bundled`, and by `join_bundled_services` where it is
+   told: of a bundled service every name is `other`. #}
+{% macro shown_name(bundled, column, services=none) -%}
+    case when {{ services ~ '.service_name is not null or ' if services }}{{ bundled }}.name is not null
+        then 'other' else {{ column }} end
+{%- endmacro %}
+
+{# What a table calls the service of rows joined by `join_bundled_services`. #}
+{% macro shown_service(services, rows) -%}
+    case when {{ services }}.service_name is not null then 'other' else {{ rows }}.service_name end
+{%- endmacro %}
+
+{# Joins the services that are shown as `other`. #}
+{% macro join_bundled_services(services, rows) -%}
+    left join {{ ref('bundled_services') }} {{ services }} on {{ services }}.service_name = {{ rows }}.service_name
 {%- endmacro %}
 
 {# Joins the names that `bundled_names` has of a kind, a text of SQL, for `column` of the rows. #}

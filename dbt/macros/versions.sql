@@ -42,7 +42,7 @@
         cast(coalesce(sum(d.revenue_usd), 0) as decimal(18, 6)) as revenue_usd
     from {{ cohort }} c
     cross join (select now_at::date - 1 as last_date from {{ ref('processed_through') }}) f
-    left join {{ ref('service_player_days') }} d
+    left join {{ ref('shown_player_days') }} d
         on d.service_name = c.service_name and d.player_id = c.player_id and d.date >= c.day_0
         -- Other days say nothing.
         and (d.revenue_usd <> 0 or d.date = c.day_0 + 1 or d.date = c.day_0 + 7)

@@ -40,20 +40,28 @@ WHOLE_FILES = CheckSpec(
     "No file of the hour was cut short or could not be opened.",
     is_warning=True,
 )
+FEW_SERVICES = CheckSpec(
+    "clients_name_few_services_and_events",
+    "cleaned_events",
+    "No source's lines of the hour name more services or events than there are: KPI tables have "
+    "rows of each game's largest services and of `other`.",
+    is_warning=True,
+)
 EVENT_CHECKS = [
     *(contract_spec(t) for t in ("cleaned_events", "quarantined_events", "hour_ledger")),
     ACCOUNTED,
     QUARANTINE_SHARE,
     PLAUSIBLE_VOLUME,
     WHOLE_FILES,
+    FEW_SERVICES,
 ]
 _MOST_NAMES = 20
 _FATES = ("rows", "quarantined", "duplicates", "left_out", "suppressed", "sealed")
 FEW_PLATFORMS = CheckSpec(
     "clients_name_few_platforms_and_devices",
     "sessions",
-    "No source's sessions of the hour name more platforms, devices or services than there are: KPI "
-    "tables have rows of the largest platforms and devices and of `other`, and of every service.",
+    "No source's sessions of the hour name more platforms or devices than there are: KPI tables "
+    "have rows of the known platforms, of the largest devices and of `other`.",
     is_warning=True,
 )
 KNOWN_PLATFORMS = CheckSpec(
@@ -77,6 +85,7 @@ def check_events(
     figures = _stored(lake, "raw_stream_feed", hours)
     quarantined = _stored(lake, "quarantined_events", hours)
     files = hours_of(lake.read_hours("file_ledger", hours), hours)
+    named = _named(lake, hours)
     dropped = dropped_hours(lake, hours)
     checks = [
         *check_contract(lake, "cleaned_events", hours),
@@ -96,6 +105,7 @@ def check_events(
             _quarantine_share(hour, ledger[hour], quarantine_limit),
             _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
             _whole_files(hour, ledger[hour]),
+            few_names(FEW_SERVICES, hour, named[hour], ("service_name", "event_name")),
         ]
     return checks
 
@@ -110,7 +120,8 @@ def check_sessions(
     rows = lake.scan("sessions").filter(pl.col("p_started_date_utc").is_in(days)).collect()
     hour_started = pl.col("started_at").dt.truncate("1h")
     parts = {hour: rows.filter(hour_started == hour) for hour in hours}
-    named = [few_names(FEW_PLATFORMS, hour, part) for hour, part in parts.items()]
+    limited = ("platform", "device")
+    named = [few_names(FEW_PLATFORMS, hour, part, limited) for hour, part in parts.items()]
     listed = [known_platforms(KNOWN_PLATFORMS, h, part, known) for h, part in parts.items()]
     return [*contract_checks("sessions", parts), *named, *listed]
 
@@ -164,6 +175,13 @@ def _stored(lake: Lake, table: str, hours: Sequence[datetime]) -> dict[datetime,
     rows = lake.scan_hours(table, hours).group_by(*INGEST_HOUR, "source")
     counted = rows.agg(pl.len().cast(pl.Int64).alias("stored")).collect()
     return hours_of(counted, hours)
+
+
+def _named(lake: Lake, hours: Sequence[datetime]) -> dict[datetime, pl.DataFrame]:
+    """Per hour: each service and event name of a `source` once."""
+    rows = lake.scan_hours("cleaned_events", hours)
+    names = rows.select(*INGEST_HOUR, "source", "service_name", "event_name").unique()
+    return hours_of(names.collect(), hours)
 
 
 def _quarantine_share(hour: datetime, ledger: pl.DataFrame, limit: float) -> HourCheck:

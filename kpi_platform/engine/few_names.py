@@ -5,7 +5,7 @@ KPI tables have rows of the known platforms and the largest names, and of `other
 rows are looked at.
 """
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
@@ -17,28 +17,33 @@ from kpi_platform.schemas.shown_text import shown
 # Of what one source's clients named in one hour. Consoles and stores know a dozen platforms;
 # there are a few thousand models of phones, a game is seldom out in hundreds of versions, and has
 # a client, a server or two and its tools.
-MOST_NAMES = {"platform": 50, "device": 5_000, "service_name": 50, "version": 500}
+MOST_NAMES = {
+    "platform": 50,
+    "device": 5_000,
+    "service_name": 50,
+    "event_name": 500,
+    "version": 500,
+}
 _MOST_TOLD = 5
 _LONGEST_TOLD = 40
 
 
 def few_names(
-    spec: CheckSpec, hour: datetime, rows: pl.DataFrame, limits: Mapping[str, int] = MOST_NAMES
+    spec: CheckSpec, hour: datetime, rows: pl.DataFrame, limited: Sequence[str]
 ) -> HourCheck:
-    """Count the different values of each column of `rows` that has a limit, per `source`.
+    """Count the different values of each `limited` column of `rows`, per `source`.
 
     Figures: the greatest count of each, and the sources beyond a limit with what they name.
     """
-    names = [name for name in limits if name in rows.columns]
-    counted = rows.group_by("source").agg(pl.col(names).n_unique())
+    counted = rows.group_by("source").agg(pl.col(limited).n_unique())
     beyond = [
         f"{row['source']} names {row[name]:,} {name.removesuffix('_name')}s"
         for row in counted.sort("source").iter_rows(named=True)
-        for name in names
-        if row[name] > limits[name]
+        for name in limited
+        if row[name] > MOST_NAMES[name]
     ]
     most = {
-        f"most_{name}s": max(counted[name].cast(pl.Int64).to_list(), default=0) for name in names
+        f"most_{name}s": max(counted[name].cast(pl.Int64).to_list(), default=0) for name in limited
     }
     return HourCheck(spec, hour, not beyond, {**most, "sources": "; ".join(beyond[:_MOST_TOLD])})
 

@@ -74,7 +74,7 @@ def check_history(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
         checks += [
             _one_row_each(hour, names, rows),
             _no_overlap(hour, runs),
-            few_names(FEW_VERSIONS, hour, by_hour[hour]),
+            few_names(FEW_VERSIONS, hour, by_hour[hour], ("version", "device")),
             *contract_checks("user_version_history", {hour: rows}),
             *contract_checks("user_version_intervals", {hour: runs}),
         ]

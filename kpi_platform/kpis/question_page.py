@@ -33,6 +33,9 @@ is still null there.
   date.
 - `other` stands for all names (versions, devices, features, codes ...) beyond the largest of a
   service, each player counted once ([decision 168](decisions/0168-the-largest-names-and-other.md)).
+  The service `other` stands for all services beyond the largest of a game, whatever they name, and
+  has no row where versions are judged
+  ([decision 171](decisions/0171-the-largest-services-and-other.md)).
 - `dim_service` says which studios and games a service belongs to; `version_adoption` has the share
   of each version by day.
 """

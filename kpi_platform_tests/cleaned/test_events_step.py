@@ -8,7 +8,7 @@ import pytest
 
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned import events_step
-from kpi_platform.cleaned.checks import check_events
+from kpi_platform.cleaned.checks import FEW_SERVICES, check_events
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_steps import HourReport, work_through
@@ -107,6 +107,19 @@ def test_hours_of_a_range_are_cleaned_together_and_kept_apart(
     assert ledger["min_event_at"].to_list() == [START, None, START]
     assert ledger["max_event_at"].to_list() == [late, None, late]
     assert all(check.passed for check in check_events(lake, HOURS, 1.0, 0.0))
+
+
+def test_a_source_whose_lines_name_too_many_services_is_named_with_or_without_a_session(
+    lake: Lake, put: Callable[..., None], run: Run
+) -> None:
+    named = "Telemetry\t2026-01-01T05:00:00Z\tApp{}\t{}\t1\t{{'Name': 'A'}}"
+    put(HOURS[0], "a.tsv", [named.format(n, "S" if n % 2 else "") for n in range(51)])
+    put(HOURS[1], "a.tsv", [named.format(n, "") for n in range(50)])
+    run(HOURS[:2])
+    checks = check_events(lake, HOURS[:2], 1.0, 0.0)
+    few = {check.hour: check for check in checks if check.spec == FEW_SERVICES}
+    assert [few[hour].passed for hour in HOURS[:2]] == [False, True]
+    assert few[HOURS[0]].figures["sources"] == "game names 51 services"
 
 
 def test_content_is_the_same_for_the_same_events_and_no_others(

@@ -11,11 +11,12 @@ from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.cli.cli import main
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas import hidden_secrets
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import Settings, load_settings
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import StudioWarehouseError
 from kpi_platform_tests.arrivals.studios.studio_world import START
 
+FIELDS = Settings.model_fields
 # Where the password's two words are, and what stands between them.
 SPELLINGS = [
     "postgresql://studio:Pl4nted/Wr0ng@127.0.0.1:1/db",
@@ -28,12 +29,9 @@ SPELLINGS = [
     "http://studio:Pl4nted%2FWr0ng@127.0.0.1:1",
 ]
 SETTINGS = [
-    "KPI_HOME", "KPI_LANDING_URI", "KPI_FEEDS_URI", "KPI_LAKE_URI", "KPI_WAREHOUSE",
-    "KPI_WAREHOUSE_PATH", "KPI_WAREHOUSE_HOST", "KPI_WAREHOUSE_PORT", "KPI_WAREHOUSE_USER",
-    "KPI_WAREHOUSE_PASSWORD", "KPI_WAREHOUSE_DATABASE", "KPI_WAREHOUSE_STAGING_URI",
-    "KPI_WAREHOUSE_IAM_ROLE", "KPI_SOURCES", "KPI_START_HOUR", "KPI_SESSION_SILENCE_HOURS",
-    "KPI_PLAYER_ID_ATTRIBUTES", "KPI_ENV_FILE", "KPI_UMASK", "AWS_ENDPOINT_URL",
-    "AWS_ENDPOINT_URL_S3", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "HTTPS_PROXY",
+    *(str(field.validation_alias or f"KPI_{name.upper()}") for name, field in FIELDS.items()),
+    "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN",
+    "AWS_REGION", "HTTPS_PROXY", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_HEADERS",
 ]  # fmt: skip
 SOURCES = """
 studios:

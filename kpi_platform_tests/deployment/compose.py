@@ -23,6 +23,9 @@ class Service:
     command: tuple[str, ...]
     environment: dict[str, str]
     healthcheck: tuple[str, ...]
+    is_read_only: bool
+    in_memory: tuple[str, ...]
+    volumes: tuple[str, ...]
 
 
 def read_compose(variables: Mapping[str, str]) -> dict[str, Service]:
@@ -41,4 +44,7 @@ def _service(part: Mapping[str, Any], variables: Mapping[str, str]) -> Service:
             for name, value in part["environment"].items()
         },
         healthcheck=tuple(test[1:]),
+        is_read_only=part.get("read_only", False),
+        in_memory=tuple(place.split(":")[0] for place in part.get("tmpfs", ())),
+        volumes=tuple(place.split(":")[1] for place in part.get("volumes", ())),
     )

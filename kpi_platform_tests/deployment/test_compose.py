@@ -1,6 +1,7 @@
 """The commands of docker/compose.yaml, run as they stand on loopback against real servers.
 
 Docker itself is not needed: host names, ports and the image's paths are replaced, nothing else.
+Where docker/try-image.sh built the image they run in it, on a read-only root, and its paths stay.
 """
 
 import os
@@ -27,15 +28,18 @@ from kpi_platform.storage.local_servers.local_process import (
 )
 from kpi_platform.storage.local_servers.local_s3 import S3Server, sockets_removed
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, Service, read_compose
+from kpi_platform_tests.deployment.image import Image, built_image
 from kpi_platform_tests.servers import PostgresServer
 
 # Started once: with several test processes, all of this file belongs into one of them.
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("deployment")]
 PROGRAMS = Path(sys.executable).parent
+WORKSPACE = "/opt/dagster/workspace.yaml"
 SECRETS = {
     "KPI_POSTGRES_PASSWORD": "for-this-test",
     "AWS_ACCESS_KEY_ID": "a-key",
     "AWS_SECRET_ACCESS_KEY": "a-secret",
+    "S3_INNER_KEY": "an-inner-key",
 }
 
 
@@ -47,21 +51,34 @@ class Deployment:
     replacements: Mapping[str, str]
     environment: Mapping[str, str]
     folder: Path
+    image: Image | None
 
-    def here(self, command: tuple[str, ...]) -> list[str]:
-        """Return the command with the program of this environment and this machine's places."""
-        replaced = [self._replaced(part) for part in command]
-        return [str(PROGRAMS / replaced[0]), *replaced[1:]]
+    def here(self, name: str, command: tuple[str, ...], **others: str) -> list[str]:
+        """Return a service's command with the program of this environment and this machine's
+        places, or within the image; `others` are replaced as well."""
+        replaced = [self._replaced(part, {**self.replacements, **others}) for part in command]
+        if self.image is None:
+            return [str(PROGRAMS / replaced[0]), *replaced[1:]]
+        service = self.services[name]
+        assert service.is_read_only
+        home, sources = self.environment["KPI_HOME"], self.environment["KPI_SOURCES"]
+        places = {
+            WORKSPACE: self.folder / "workspace.yaml",
+            home: self.folder / "home",
+            sources: DOCKER / "sources.yaml",
+        }
+        mounted = {place: places[place] for place in (WORKSPACE, *service.volumes)}
+        return self.image.command(replaced, service.in_memory, mounted)
 
-    def _replaced(self, part: str) -> str:
-        for name, here in self.replacements.items():
+    def _replaced(self, part: str, replacements: Mapping[str, str]) -> str:
+        for name, here in replacements.items():
             part = here if part == name else part.replace(f":{name}/", f":{here}/")
         return part
 
     def health(self, name: str) -> subprocess.CompletedProcess[str]:
         """Ask a service for its health as Docker would."""
         return subprocess.run(
-            self.here(self.services[name].healthcheck),
+            self.here(name, self.services[name].healthcheck),
             env=dict(self.environment),
             cwd=self.folder,
             capture_output=True,
@@ -92,17 +109,18 @@ def deployment(
     shutil.copy(DOCKER / "dagster.yaml", folder / "dagster.yaml")
     secrets = {**SECRETS, "KPI_POSTGRES_PASSWORD": postgres_server.password}
     services = read_compose({**secrets, **_only_identity(s3_server)})
-    running = Deployment(
-        services=services,
-        replacements={
-            "0.0.0.0": LOOPBACK,
-            "4000": str(code_port),
-            "3000": str(web_port),
-            "/opt/dagster/workspace.yaml": str(folder / "workspace.yaml"),
-        },
-        environment=_environment(services["webserver"], postgres_server, s3_server, folder),
-        folder=folder,
-    )
+    image = built_image()
+    environment = _environment(services["webserver"], postgres_server, s3_server, folder)
+    replacements = {"0.0.0.0": LOOPBACK, "4000": str(code_port), "3000": str(web_port)}
+    if image is None:
+        replacements[WORKSPACE] = str(folder / "workspace.yaml")
+        environment |= _outside_an_image(folder)
+    else:
+        (folder / "workspace.yaml").chmod(0o644)
+        _give_home(folder / "home", image)
+        # Docker knows the user's home as well.
+        environment |= {**image.environment, "HOME": f"/home/{image.user}"}
+    running = Deployment(services, replacements, environment, folder, image)
     with ExitStack() as stack:
         for name in ("code-location", "webserver", "daemon"):
             _start(stack, running, name)
@@ -128,6 +146,11 @@ def _environment(
         "KPI_POSTGRES_PORT": str(database.port),
         "KPI_POSTGRES_DB": database.database,
         "KPI_POSTGRES_USER": database.user,
+    }
+
+
+def _outside_an_image(folder: Path) -> dict[str, str]:
+    return {
         # What compose.yaml mounts there.
         "KPI_SOURCES": str(DOCKER / "sources.yaml"),
         # What the Dockerfile sets.
@@ -140,12 +163,19 @@ def _environment(
     }
 
 
+def _give_home(home: Path, image: Image) -> None:
+    """Make the volume as Docker would: as the place in the image over which it lies."""
+    owner = (image.root / image.environment["KPI_HOME"].lstrip("/")).stat()
+    home.mkdir()
+    os.chown(home, owner.st_uid, owner.st_gid)
+
+
 def _start(stack: ExitStack, deployment: Deployment, name: str) -> None:
     service = deployment.services[name]
     log = deployment.folder / f"{name}.log"
     process = stack.enter_context(
         running_server(
-            deployment.here(service.command),
+            deployment.here(name, service.command),
             log=log,
             cwd=deployment.folder,
             env=deployment.environment,
@@ -258,10 +288,7 @@ def test_a_code_location_that_is_down_fails_its_health_check(deployment: Deploym
     (unused,) = free_ports(1)
     command = deployment.services["code-location"].healthcheck
     done = subprocess.run(
-        [
-            str(PROGRAMS / command[0]),
-            *(str(unused) if part == "4000" else part for part in command[1:]),
-        ],
+        deployment.here("code-location", command, **{"4000": str(unused)}),
         env=dict(deployment.environment),
         capture_output=True,
         check=False,
@@ -296,6 +323,9 @@ def test_the_s3_service_takes_its_identity_and_makes_its_buckets(tmp_path: Path)
         wait_until_ready(process, lambda: len(_buckets(server)) == 3, what="buckets", log=log)
         assert _buckets(server) == {"landing", "lake", "logs"}
         assert requests.get(f"{endpoint}/landing", timeout=10).status_code == 403
+        filer = f"http://{LOOPBACK}:{ports['filer.port']}/buckets/landing/"
+        assert requests.get(filer, timeout=10).status_code == 401
+        assert requests.put(f"{filer}a", data=b"a", timeout=10).status_code == 401
 
 
 _PORTS = [

@@ -19,7 +19,7 @@ def rows(**platforms: int) -> pl.DataFrame:
 
 
 def test_the_source_that_names_too_many_is_named() -> None:
-    check = few_names(SPEC, HOUR, rows(honest=50, forged=51))
+    check = few_names(SPEC, HOUR, rows(honest=50, forged=51), ("platform", "device"))
     assert not check.passed
     assert check.figures["sources"] == "forged names 51 platforms"
     assert (check.figures["most_platforms"], check.figures["most_devices"]) == (51, 1)
@@ -27,12 +27,14 @@ def test_the_source_that_names_too_many_is_named() -> None:
 
 def test_services_are_counted_too() -> None:
     sessions = pl.DataFrame({"source": ["s"] * 51, "service_name": [f"x{n}" for n in range(51)]})
-    assert few_names(SPEC, HOUR, sessions).figures["sources"] == "s names 51 services"
+    told = few_names(SPEC, HOUR, sessions, ["service_name"]).figures
+    assert told == {"most_service_names": 51, "sources": "s names 51 services"}
 
 
 def test_what_there_is_passes_and_so_does_an_hour_of_nothing() -> None:
-    assert few_names(SPEC, HOUR, rows(honest=50, other=50)).passed
-    empty = few_names(SPEC, HOUR, rows())
+    limited = ["platform", "device"]
+    assert few_names(SPEC, HOUR, rows(honest=50, other=50), limited).passed
+    empty = few_names(SPEC, HOUR, rows(), limited)
     assert (empty.passed, empty.figures["most_platforms"]) == (True, 0)
 
 

@@ -12,6 +12,9 @@ with sized as (
         from {{ ref('recent_version_players') }} group by service_name, version
     ) p on p.service_name = o.service_name and p.version = o.version
     union all
+    -- The name of the bundle is no version, and stands in no order.
+    select service_name, 'version', version, 2, 0 from {{ ref('known_versions') }} where version = 'other'
+    union all
     select service_name, 'device', last_device, 0, count(*)
     from {{ ref('recent_version_players') }}
     where last_device is not null
@@ -29,7 +32,8 @@ ranked as (
             partition by service_name, kind order by place, players desc, {{ by_bytes('name') }}
         ) as number
     from sized
-    where name <> 'unknown'
+    -- Of a bundled service no name is shown.
+    where name <> 'unknown' and service_name not in (select service_name from {{ ref('bundled_services') }})
 )
 select service_name, kind, name
 from ranked

@@ -13,12 +13,19 @@ with bundled_days as (
     from {{ ref('service_subject_days') }} d
     join {{ ref('bundled_names') }} b on b.service_name = d.service_name and b.kind = d.event_name and b.name = d.subject
     where {{ last_days('d.date', 28) }}
+),
+days_of_services as (
+    select {{ columns }}
+    from {{ ref('service_subject_days') }} d
+    join {{ ref('bundled_services') }} s on s.service_name = d.service_name
+    where {{ last_days('d.date', 28) }}
 )
 select p.service_name, p.version, p.event_name, p.subject, p.is_total, p.player_id, p.occurrences, p.days
 from {{ ref('recent_subject_players') }} p
 {{ join_bundled('v', 'p', "'version'", 'p.version') }}
 {{ join_bundled('s', 'p', 'p.event_name', 'p.subject') }}
-where v.name is null and (s.name is null or p.is_total)
+{{ join_bundled_services('x', 'p') }}
+where x.service_name is null and v.name is null and (s.name is null or p.is_total)
 union all
 select
     d.service_name, {{ shown_version }}, d.event_name, {{ shown_subject }}, false, d.player_id,
@@ -35,3 +42,14 @@ from bundled_days d
 join {{ ref('bundled_names') }} v on v.service_name = d.service_name and v.kind = 'version' and v.name = d.version
 where d.event_name in ('Crash', 'Issue')
 group by d.service_name, d.event_name, d.player_id
+union all
+select
+    'other', 'other', event_name, 'other', false, player_id, cast(sum(occurrences) as bigint), count(distinct date)
+from days_of_services
+group by event_name, player_id
+union all
+select
+    'other', 'other', event_name, '', true, player_id, cast(sum(occurrences) as bigint), count(distinct date)
+from days_of_services
+where event_name in ('Crash', 'Issue')
+group by event_name, player_id

@@ -30,6 +30,8 @@ known as (
     from {{ ref('known_versions') }} v
     left join released r on r.service_name = v.service_name and r.version = v.version
     left join {{ source('lake', 'services') }} s on s.service_name = v.service_name
+    -- Several versions, or services, together have no order.
+    where v.version <> 'other' and v.service_name <> 'other'
 ),
 placed as (
     select

@@ -3,7 +3,7 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 with named as (
-    select * from {{ ref('player_events') }}
+    select * from {{ ref('shown_player_events') }}
     where event_name = 'ExperimentAssigned' and player_id is not null
 ),
 bundled as ({{ beyond_largest('named', ['service_name'], 'subject', var('most_names')) }}),

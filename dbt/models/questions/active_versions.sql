@@ -20,7 +20,15 @@ outside as (
     union all
     select service_name, version, session_started_at {{ sighted }} and event_at >= {{ until_at }}
 ),
-bundled as (select service_name, name from {{ ref('bundled_names') }} where kind = 'version'),
+-- Every version that tables show as `other`, and under which service.
+bundled as (
+    select service_name, name, service_name as shown_service
+    from {{ ref('bundled_names') }} where kind = 'version'
+    union all
+    select k.service_name, k.version, 'other'
+    from {{ ref('known_versions') }} k
+    join {{ ref('bundled_services') }} s on s.service_name = k.service_name
+),
 repeated as (
     select source, service_name, session_id, session_started_at, version, count(*) as sightings
     from {{ ref('repeated_sightings') }}
@@ -36,9 +44,9 @@ parts as (
     select service_name, version, 0, 1 - sightings from repeated
     union all
     -- So is one that was sighted with several versions of a bundle.
-    select service_name, 'other', 0, 1 - versions
+    select service_name, version, 0, 1 - versions
     from (
-        select e.service_name, count(distinct e.version) as versions
+        select e.service_name, min({{ by_bytes('e.version') }}) as version, count(distinct e.version) as versions
         from {{ ref('attributed_events') }} e
         join bundled b on b.service_name = e.service_name and b.name = e.version
         where e.player_id is not null and e.session_started_at is not null
@@ -48,19 +56,21 @@ parts as (
 ),
 versions as (
     select
-        p.service_name, {{ shown_name('b', 'p.version') }} as version,
+        coalesce(b.shown_service, p.service_name) as service_name, {{ shown_name('b', 'p.version') }} as version,
         cast(sum(p.sightings) as bigint) as sightings,
         cast(sum(p.sessions) as bigint) as sessions
     from parts p
     left join bundled b on b.service_name = p.service_name and b.name = p.version
-    group by p.service_name, {{ shown_name('b', 'p.version') }}
+    group by coalesce(b.shown_service, p.service_name), {{ shown_name('b', 'p.version') }}
 ),
 numbers_of_devices as (
-    select d.service_name, {{ shown_name('b', 'd.version') }} as version, count(distinct d.device) as devices
+    select
+        coalesce(b.shown_service, d.service_name) as service_name, {{ shown_name('b', 'd.version') }} as version,
+        count(distinct d.device) as devices
     from days d
     left join bundled b on b.service_name = d.service_name and b.name = d.version
     where d.last_seen_at >= {{ from_at }} and d.first_seen_at < {{ until_at }}
-    group by d.service_name, {{ shown_name('b', 'd.version') }}
+    group by coalesce(b.shown_service, d.service_name), {{ shown_name('b', 'd.version') }}
 ),
 seen as (
     select service_name, version, player_id
@@ -74,10 +84,12 @@ seen as (
         and event_at >= {{ until_at }}::date and event_at < {{ until_at }}
 ),
 players as (
-    select s.service_name, {{ shown_name('b', 's.version') }} as version, s.player_id
+    select
+        coalesce(b.shown_service, s.service_name) as service_name, {{ shown_name('b', 's.version') }} as version,
+        s.player_id
     from seen s
     left join bundled b on b.service_name = s.service_name and b.name = s.version
-    group by s.service_name, {{ shown_name('b', 's.version') }}, s.player_id
+    group by coalesce(b.shown_service, s.service_name), {{ shown_name('b', 's.version') }}, s.player_id
 ),
 numbers_of_players as (
     select service_name, version, count(*) as players from players group by service_name, version

@@ -2,7 +2,7 @@
     unique_key=['service_name', 'install_source'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with told as (select * from {{ ref('player_events') }} where event_name = 'Install'),
+with told as (select * from {{ ref('shown_player_events') }} where event_name = 'Install'),
 bundled as ({{ beyond_largest('told', ['service_name'], 'subject', var('most_names')) }}),
 installs as (
     select

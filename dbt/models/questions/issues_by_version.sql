@@ -5,11 +5,12 @@
 with {{ subjects_by_version("('Crash', 'Issue')", with_totals=true) }},
 severe_days as (
     select
-        d.service_name, {{ shown_name('v', 'd.version') }} as version, d.event_name,
-        {{ shown_name('s', 'd.subject') }} as subject, d.detail, d.occurrences
+        {{ shown_service('x', 'd') }} as service_name, {{ shown_name('v', 'd.version', 'x') }} as version,
+        d.event_name, {{ shown_name('s', 'd.subject', 'x') }} as subject, d.detail, d.occurrences
     from {{ ref('service_subject_days') }} d
     {{ join_bundled('v', 'd', "'version'", 'd.version') }}
     {{ join_bundled('s', 'd', 'd.event_name', 'd.subject') }}
+    {{ join_bundled_services('x', 'd') }}
     where d.detail <> '' and d.event_name in ('Crash', 'Issue') and {{ last_days('d.date', 28) }}
 ),
 severities as (

@@ -151,4 +151,4 @@ left join releases a on a.service_name = o.service_name and a.version = o.versio
 left join in_time i on i.service_name = o.service_name and i.version = o.version
 left join services v on v.service_name = o.service_name
 left join trends d on d.service_name = o.service_name
-where b.name is null
+where b.name is null and o.service_name not in (select service_name from {{ ref('bundled_services') }})

@@ -6,7 +6,7 @@ with told as (
     select
         service_name, player_id, device, coalesce(target_version, 'unknown') as target_version, target_sort_key,
         detail, event_at
-    from {{ ref('player_events') }}
+    from {{ ref('shown_player_events') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
 bundled as ({{ beyond_largest('told', ['service_name'], 'target_version', var('most_versions')) }}),
@@ -58,7 +58,6 @@ targets as (
     ) t
     left join {{ ref('version_order') }} o
         on o.service_name = t.service_name
-        and t.target_version <> 'other'
         and (o.version = t.target_version
             or (not o.is_ordered_by_release_day and o.version_sort_key = t.target_sort_key))
     group by t.service_name, t.target_version, t.target_sort_key

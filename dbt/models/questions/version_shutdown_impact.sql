@@ -84,8 +84,7 @@ measured as (
         case when s.revenue_usd > 0 then s.revenue_usd end as service_revenue_usd
     from {{ ref('active_versions') }} a
     -- Several versions together have no place in the order, and nobody shuts them down at once.
-    left join {{ ref('version_order') }} o
-        on o.service_name = a.service_name and o.version = a.version and o.version <> 'other'
+    left join {{ ref('version_order') }} o on o.service_name = a.service_name and o.version = a.version
     left join used u on u.service_name = a.service_name and u.version = a.version
     left join services s on s.service_name = a.service_name
     left join remaining r on r.service_name = a.service_name and r.version = a.version

@@ -132,16 +132,32 @@ def _weed_mini(binary: Path, data: Path, scratch: Path, stop_signal: str) -> Ite
         f"-filer.localSocket={scratch / 'filer.sock'}",
         *(f"-{option}={port}" for option, port in ports.items()),
     ]
-    # An own HOME and working folder: no configuration file of the machine changes the server.
+    # An own HOME and working folder: no configuration file of the machine changes the server. Its
+    # filer holds the same objects: without a key it gives and takes them unasked.
     log = scratch / "weed.log"
     with (
         sockets_removed(ports.values()),
         running_server(
-            command, log=log, cwd=scratch, env={"HOME": str(scratch)}, stop_signal=stop_signal
+            command,
+            log=log,
+            cwd=scratch,
+            env={"HOME": str(scratch), **signing_keys(secrets.token_hex(20))},
+            stop_signal=stop_signal,
         ) as process,
     ):
         wait_until_ready(process, lambda: _answers(server), what="SeaweedFS", log=log)
         yield server
+
+
+def signing_keys(key: str) -> dict[str, str]:
+    """The variables that close the server's other doors over HTTP to whoever does not know `key`:
+    the filer's, reading and writing, and the volumes', writing."""
+    doors = ("FILER_SIGNING", "FILER_SIGNING_READ", "SIGNING")
+    return {
+        **{f"WEED_JWT_{door}_KEY": key for door in doors},
+        # Ten seconds, its default, are not much on a machine that is busy.
+        **{f"WEED_JWT_{door}_EXPIRES_AFTER_SECONDS": "60" for door in doors},
+    }
 
 
 @contextmanager

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +19,7 @@ import obstore
 import polars as pl
 import psycopg2
 import pytest
+import requests
 from botocore.exceptions import ClientError
 from deltalake import DeltaTable, write_deltalake
 from deltalake.exceptions import CommitFailedError
@@ -183,6 +184,34 @@ def test_the_server_listens_on_loopback_only(s3_server: S3Server) -> None:
     rows = [line.split()[1:4] for line in listening.read_text(encoding="utf-8").splitlines()[1:]]
     hosts = {local.split(":")[0] for local, _, state in rows if _is_listening(local, state, port)}
     assert hosts == {"0100007F"}
+
+
+def test_no_other_door_of_the_server_gives_objects(s3_server: S3Server) -> None:
+    s3_server.create_bucket("behind-doors")
+    s3_server.client().put_object(Bucket="behind-doors", Key="key", Body=b"kept")
+    given = {}
+    for port in _ports_beside(s3_server):
+        with suppress(requests.RequestException):
+            url = f"http://127.0.0.1:{port}/buckets/behind-doors/key"
+            given[port] = [
+                requests.request(how, url, timeout=2) for how in ("GET", "PUT", "DELETE")
+            ]
+    # The filer is there, and knows nobody.
+    assert [401, 401, 401] in [[one.status_code for one in answers] for answers in given.values()]
+    assert not any(answer.content == b"kept" for answers in given.values() for answer in answers)
+    kept = s3_server.client().get_object(Bucket="behind-doors", Key="key")["Body"].read()
+    assert kept == b"kept"
+
+
+def _ports_beside(server: S3Server) -> list[int]:
+    """The ports that the server's command line names."""
+    own = server.endpoint.rpartition(":")[2].encode()
+    for command in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            options = command.read_bytes().split(b"\0")
+            if b"-s3.port=" + own in options:
+                return [int(o.split(b"=")[1]) for o in options if b".port=" in o or b".grpc=" in o]
+    pytest.skip("the commands of processes are Linux's")
 
 
 def _is_listening(local: str, state: str, port: int) -> bool:
