@@ -12,6 +12,7 @@ from kpi_platform.published.report_figures import Figure, ReportFigures, Series
 
 _CHART = (560, 150)
 SLACK_LIMIT = 3000
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -97,9 +98,46 @@ def report_text(figures: ReportFigures) -> str:
             f"{change(f, f.day_before):>15}{change(f, f.week_before):>16}"
             for f in figures.portfolio
         ]
-        lines += ["", *_studio_lines(figures), ""]
+        lines += ["", *_studio_lines(figures), "", *_bar_lines(figures.series)]
     lines += ["Needs attention:", *(f"- {_one_line(text)}" for text in _attention(figures))]
     return "\n".join([*lines, "", _closing(figures), ""])
+
+
+def _bar_lines(series: Sequence[Series]) -> list[str]:
+    """The charts as bars of text, for where no picture can be shown."""
+    drawn = [each for each in series if each.days]
+    if not drawn:
+        return []
+    ends = [drawn[0].days[0][0], drawn[0].days[-1][0]]
+    return [
+        f"By day, {ends[0]:%d %b} to {ends[1]:%d %b}, from 0 to the greatest:",
+        *(f"{each.kpi.label[:33]:<34}{_bars(each)} {_greatest(each)}" for each in drawn),
+        *(
+            ["(a ' behind the bars for each of their days that may change)"]
+            if any(_marks(each) for each in drawn)
+            else []
+        ),
+        "",
+    ]
+
+
+def _bars(series: Series) -> str:
+    """A bar a day from 0 up, a blank where there is no value; then how many days may change."""
+    values = [value for _, value, _ in series.days]
+    top = max((value for value in values if value is not None), default=0.0) or 1.0
+    steps = len(_BARS) - 1
+    heights = [None if v is None else round(max(0.0, min(1.0, v / top)) * steps) for v in values]
+    return "".join(" " if each is None else _BARS[each] for each in heights) + _marks(series)
+
+
+def _marks(series: Series) -> str:
+    return "'" * sum(is_provisional for _, _, is_provisional in series.days)
+
+
+def _greatest(series: Series) -> str:
+    return shown(
+        max((v for _, v, _ in series.days if v is not None), default=None), series.kpi.shown_unit
+    )
 
 
 def _studio_lines(figures: ReportFigures) -> list[str]:
