@@ -105,39 +105,38 @@ def report_text(figures: ReportFigures) -> str:
 
 def _bar_lines(series: Sequence[Series]) -> list[str]:
     """The charts as bars of text, for where no picture can be shown."""
-    drawn = [each for each in series if each.days]
+    drawn = [each for each in series if any(value is not None for _, value, _ in each.days)]
     if not drawn:
         return []
-    ends = [drawn[0].days[0][0], drawn[0].days[-1][0]]
+    days = drawn[0].days
     return [
-        f"By day, {ends[0]:%d %b} to {ends[1]:%d %b}, from 0 to the greatest:",
-        *(f"{each.kpi.label[:33]:<34}{_bars(each)} {_greatest(each)}" for each in drawn),
-        *(
-            ["(a ' behind the bars for each of their days that may change)"]
-            if any(_marks(each) for each in drawn)
-            else []
-        ),
+        f"By day, {days[0][0]:%d %b} to {days[-1][0]:%d %b}, from the least to the greatest:",
+        *(line for each in drawn for line in (f"{each.kpi.label}: {_ends(each)}", _bars(each))),
+        *(["(a ' behind the bars for each of their days that may change)"] * _may_change(drawn)),
         "",
     ]
 
 
 def _bars(series: Series) -> str:
-    """A bar a day from 0 up, a blank where there is no value; then how many days may change."""
+    """A bar a day, a blank where there is no value; then how many days may change."""
     values = [value for _, value, _ in series.days]
-    top = max((value for value in values if value is not None), default=0.0) or 1.0
-    steps = len(_BARS) - 1
-    heights = [None if v is None else round(max(0.0, min(1.0, v / top)) * steps) for v in values]
-    return "".join(" " if each is None else _BARS[each] for each in heights) + _marks(series)
+    least, greatest = _extremes(series)
+    scale = (len(_BARS) - 1) / ((greatest - least) or 1.0)
+    bars = (" " if value is None else _BARS[round((value - least) * scale)] for value in values)
+    return "".join(bars) + "'" * sum(may_change for _, _, may_change in series.days)
 
 
-def _marks(series: Series) -> str:
-    return "'" * sum(is_provisional for _, _, is_provisional in series.days)
+def _may_change(drawn: Sequence[Series]) -> bool:
+    return any(may_change for each in drawn for _, _, may_change in each.days)
 
 
-def _greatest(series: Series) -> str:
-    return shown(
-        max((v for _, v, _ in series.days if v is not None), default=None), series.kpi.shown_unit
-    )
+def _ends(series: Series) -> str:
+    return " to ".join(shown(value, series.kpi.shown_unit) for value in _extremes(series))
+
+
+def _extremes(series: Series) -> tuple[float, float]:
+    values = [value for _, value, _ in series.days if value is not None]
+    return min(values), max(values)
 
 
 def _studio_lines(figures: ReportFigures) -> list[str]:

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from kpi_platform.delivery.destinations import MailService
 from kpi_platform.delivery.errors import DeliveryError
+from kpi_platform.delivery.mail import BESIDE
 from kpi_platform.delivery.messages import Letter, Message
 from kpi_platform.delivery.senders import send
 from kpi_platform.engine.platform import Platform
@@ -75,4 +76,6 @@ def _sample(
 def _marked(page: str) -> str:
     head, body, rest = page.partition("<body")
     tag, end, inside = rest.partition(">")
-    return f"{head}{body}{tag}{end}<p>{_SAID}</p>{inside}" if body and end else page
+    return (
+        f"{head}{body}{tag}{end}<p style='{BESIDE}'>{_SAID}</p>{inside}" if body and end else page
+    )

@@ -285,7 +285,8 @@ def test_a_trial_sends_everybody_the_newest_report_and_counts_for_nothing(world:
     assert "A trial" in slack
     # Charts are bars of text where no picture is shown.
     assert "By day, 13 Jan to 09 Feb" in slack
-    assert "▇" in slack
+    assert "▁" in slack
+    assert "█" in slack
     assert world.places.parts.lake.scan("alert_messages").collect().equals(before)
 
 
