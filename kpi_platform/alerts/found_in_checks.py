@@ -104,6 +104,8 @@ def _of_hours(
     newest."""
     together: dict[tuple[str, str], Finding] = {}
     hours: dict[tuple[str, str], set[datetime]] = defaultdict(set)
+    # Hours may need several commands: of some, files were refused, of others they are gone.
+    mends: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
     newest_first = sorted(failing, reverse=True)
     for hour in newest_first[:_MOST_READ]:
         event = evaluation_of(instance, failing[hour])
@@ -111,10 +113,14 @@ def _of_hours(
             of = (finding.kind, finding.source)
             together.setdefault(of, finding)
             hours[of].update(finding.hours or (hour,))
+            mends[of] |= dict.fromkeys(finding.mend.split("\n") if finding.mend else ())
     rest = newest_first[_MOST_READ:]
     if rest and together:
         hours[next(iter(together))].update(rest)
-    return [replace(finding, hours=tuple(sorted(hours[of]))) for of, finding in together.items()]
+    return [
+        replace(finding, hours=tuple(sorted(hours[of])), mend="\n".join(mends[of]))
+        for of, finding in together.items()
+    ]
 
 
 def _findings(

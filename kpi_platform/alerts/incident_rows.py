@@ -12,7 +12,7 @@ import polars as pl
 
 from kpi_platform.alerts.incident_words import affects, mend, studios_of
 from kpi_platform.alerts.incidents import Incident, Key
-from kpi_platform.schemas.hour_ranges import HOUR, Range
+from kpi_platform.schemas.hour_ranges import HOUR, Range, named_range
 from kpi_platform.schemas.tables import TABLES
 
 TABLE = "incidents"
@@ -87,8 +87,7 @@ def _incident(row: dict[str, object]) -> Incident:
 
 
 def _name(first: datetime, end: datetime) -> str:
-    last = end - HOUR
-    return f"{first:{_KEY}}" if first == last else f"{first:{_KEY}}...{last:{_KEY}}"
+    return named_range(f"{first:{_KEY}}", f"{end - HOUR:{_KEY}}")
 
 
 def _range(name: str) -> Range:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from kpi_platform.alerts.incidents import Incident, Key
 from kpi_platform.schemas.findings import KINDS
-from kpi_platform.schemas.hour_ranges import HOUR
+from kpi_platform.schemas.hour_ranges import HOUR, named_range
 
 _EVERY_KPI = "active players, sessions, playtime, revenue, retention and all that is made of events"
 _AFFECTS = {
@@ -91,8 +91,8 @@ def _run_again(incident: Incident) -> str:
     lines = []
     for first, end in spans[:_MOST_COMMANDS]:
         a, b = f"{first:{_UTC_KEY}}", f"{end - HOUR:{_UTC_KEY}}"
-        which = f"--partition {a}" if a == b else f"--partition-range {a}...{b}"
-        lines.append(f"{select} {which}")
+        option = "--partition" if a == b else "--partition-range"
+        lines.append(f"{select} {option} {named_range(a, b)}")
     return "\n".join(lines)
 
 

@@ -9,6 +9,7 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.engine.file_ledger import REFUSED, FileKind
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
 from kpi_platform.storage.lake.lake import Lake, hours_of
 
@@ -18,6 +19,12 @@ _DESCRIPTION = (
     "file of the hour, too. Lines of the others stay until `kpi removals accept` lets them go. "
     "None came in place of others to an hour whose lines are gone."
 )
+# Letting go would do nothing for these: they wait for the others of their hour.
+_REFUSED = (
+    "kpi query \"select path from file_ledger where state = 'refused'\""
+    "  # upload all files of their hours again: an hour is then read anew as a whole"
+)
+_GONE = "kpi removals list"
 # What a line says, wherever it lies.
 _SAYS = {
     "raw_telemetry": (
@@ -56,9 +63,35 @@ def check_held(
             "sources": ", ".join(named["source"].unique().sort()),
             "files": ", ".join(named["path"].sort().head(_MOST_NAMES)),
             "mend": _mend(lost, refused),
+            FINDINGS: findings_text(_findings(table, lost, refused)),
         }
         checks.append(HourCheck(held_spec(table), hour, named.is_empty(), figures))
     return checks
+
+
+def _findings(table: str, lost: pl.DataFrame, refused: pl.DataFrame) -> list[Finding]:
+    """One of each source: what letting files go would mend is the kind's own command."""
+    found = []
+    for source in pl.concat([lost["source"], refused["source"]]).unique().sort():
+        gone, not_taken = (files.filter(source=source)["path"].sort() for files in (lost, refused))
+        said = [
+            *([f"Files that the hours hold are gone: {_names(gone)}."] if gone.len() else []),
+            *(
+                [f"Files in place of others were refused: {_names(not_taken)}."]
+                if not_taken.len()
+                else []
+            ),
+        ]
+        mends = [*([_REFUSED] if not_taken.len() else []), *([_GONE] if gone.len() else [])]
+        # Of files that are gone alone, the command with the hours in it is better.
+        mend = "\n".join(mends) if not_taken.len() else ""
+        found.append(Finding("files_held", table, " ".join(said), source=source, mend=mend))
+    return found
+
+
+def _names(paths: pl.Series) -> str:
+    more = paths.len() - _MOST_NAMES
+    return ", ".join(paths.head(_MOST_NAMES)) + (f" and {more} more" if more > 0 else "")
 
 
 def _mend(lost: pl.DataFrame, refused: pl.DataFrame) -> str:

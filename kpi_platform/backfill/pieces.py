@@ -20,6 +20,7 @@ from typing import Literal
 
 from kpi_platform.backfill.plan import pieces_of
 from kpi_platform.orchestration.partitions import HOUR, hour_of, key_of
+from kpi_platform.schemas.hour_ranges import named_range
 from kpi_platform.settings import Settings
 from kpi_platform.storage.lake.locks import file_lock
 from kpi_platform.storage.local_servers.local_process import ending_with_us
@@ -167,7 +168,7 @@ def run_with_dagster(piece: Piece, log: Path) -> int:
 
     What Dagster says is added to `log`. A kill of this process ends the run too.
     """
-    hours = piece.first if piece.first == piece.last else f"{piece.first}...{piece.last}"
+    hours = named_range(piece.first, piece.last)
     option = "--partition" if piece.first == piece.last else "--partition-range"
     command = [sys.executable, "-m", "dagster", "asset", "materialize", "--select", "*"]
     defaults = {"DAGSTER_HOME": str(_PROJECT), "DAGSTER_MODULE_NAME": "kpi_platform.definitions"}

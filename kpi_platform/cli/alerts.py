@@ -110,16 +110,21 @@ def test(
     as_json: Annotated[bool, _JSON] = False,
     at: Annotated[str | None, _AT] = None,
 ) -> None:
-    """Send a message to every recipient of every policy of KPI_ALERTS, and say what happened.
+    """Send a message to every recipient of every policy of KPI_ALERTS, and the newest daily report,
+    marked as a trial, to everybody who gets it; say what happened.
 
-    Exit code 0 if all were taken, 1 if not, 2: bad input, or no policy.
+    Exit code 0 if all were taken, 1 if not, 2: bad input, or nobody to send to.
     """
     from kpi_platform.alerts.alert_round import read_alerts, try_out
+    from kpi_platform.reports.report_trial import try_reports
 
-    alerts = read_alerts(Platform(load_settings()))
-    if not alerts.enabled:
-        raise typer.BadParameter("KPI_ALERTS names no policy that is enabled")
-    done = list(try_out(alerts, _now(at)))
+    platform, now = Platform(load_settings()), _now(at)
+    alerts = read_alerts(platform)
+    if not alerts.enabled and alerts.reports is None:
+        raise typer.BadParameter("KPI_ALERTS names no policy that is enabled, and no reports")
+    done = list(try_out(alerts, now))
+    if alerts.reports is not None:
+        done += try_reports(platform, alerts.reports, alerts.email_service, now)
     if as_json:
         names = ("policy", "recipient", "error")
         say_json([dict(zip(names, each, strict=True)) for each in done])

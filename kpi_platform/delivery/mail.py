@@ -21,6 +21,8 @@ from kpi_platform.settings import secret
 # Mailers fold longer subjects; nobody reads further.
 _SUBJECT = 200
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
+# How a line above or below a letter's page looks, which is as wide.
+BESIDE = "font-size:12px;max-width:584px;margin:0 auto;padding:12px 28px"
 
 
 def mail_of(
@@ -51,8 +53,8 @@ def mail_of(
     mail["List-Id"] = f"<{message.thread}.{domain}>"
     ways = f"To get no more of this: {letter.operator} types"
     command = f"kpi reports unsubscribe {shlex.quote(recipient)}"
-    text = f"{message.text.rstrip()}\n{ways}\n    {command}\n"
-    page = f"<p style='font-size:12px'>{_text(ways)} <code>{_text(command)}</code></p></body>"
+    text = f"{message.text.rstrip()}\n\n{ways}\n    {command}\n"
+    page = f"<p style='{BESIDE}'>{_text(ways)} <code>{_text(command)}</code></p></body>"
     mail.set_content(shown(text, keeps_lines=True))
     mail.add_alternative(letter.page.replace("</body>", page), subtype="html")
     (html,) = [part for part in mail.iter_parts() if part.get_content_subtype() == "html"]

@@ -52,6 +52,7 @@ class FileRecord:
     is_truncated: bool = False
     identity: str = ""
     is_young: bool = False
+    arrived_at: datetime | None = None
 
     @property
     def is_current(self) -> bool:

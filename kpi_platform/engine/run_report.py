@@ -25,7 +25,8 @@ class RunReport:
     Counts are sums over the hours that are up to date afterwards: `hours`, of which
     `unchanged_hours` cost a look. `lines`, `files`, `bytes` and what became of lines are what
     arrived in these hours over all sources; `rows` are the asset's own. `seconds` by the clock,
-    `cpu_seconds` of this process and those it ended; `peak_memory_mib` of this process so far.
+    `cpu_seconds` of this process and those it ended; `peak_memory_mib` of this process so far;
+    `arrival_seconds` from a file's arrival to the published figures, where the step published.
     """
 
     run_id: str
@@ -36,6 +37,7 @@ class RunReport:
     last_hour: datetime | None = None
     seconds: float = 0.0
     cpu_seconds: float = 0.0
+    arrival_seconds: float | None = None
     peak_memory_mib: int = 0
     hours: int = 0
     unchanged_hours: int = 0
@@ -51,8 +53,10 @@ class RunReport:
     sealed: int = 0
 
     def figures(self) -> dict[str, Figure]:
-        """Its numbers by name, as `run_ledger`, the log and the metrics call them."""
-        return {name: getattr(self, name) for name in FIGURE_NAMES}
+        """Its numbers by name, as `run_ledger`, the log and the metrics call them; one that the
+        step has not is left out."""
+        figures = {name: getattr(self, name) for name in FIGURE_NAMES}
+        return {name: value for name, value in figures.items() if value is not None}
 
 
 _TEXTS = ("run_id", "step", "asset", "started_at", "first_hour", "last_hour")
@@ -96,7 +100,13 @@ class Measured:
             self._hours.append(report.hour)
             self._unchanged += int(values["unchanged"])
 
-    def report(self, *, failed_hours: int = 0, rows: int | None = None) -> RunReport:
+    def report(
+        self,
+        *,
+        failed_hours: int = 0,
+        rows: int | None = None,
+        arrival_seconds: float | None = None,
+    ) -> RunReport:
         """The step as a whole, until now; `rows` where no hours were counted."""
         counted: dict[str, Any] = self._sums if rows is None else self._sums | {"rows": rows}
         return RunReport(
@@ -106,6 +116,7 @@ class Measured:
             last_hour=max(self._hours, default=None),
             seconds=round(time.monotonic() - self._clock, 3),
             cpu_seconds=round(_cpu() - self._cpu, 3),
+            arrival_seconds=arrival_seconds,
             hours=len(self._hours),
             unchanged_hours=self._unchanged,
             failed_hours=failed_hours,

@@ -10,17 +10,18 @@ import json
 from datetime import datetime
 
 from kpi_platform.engine.run_report import RunReport
-from kpi_platform.metrics.metric_names import METRICS, NAMESPACE, values_of
+from kpi_platform.metrics.metric_names import NAMESPACE, values_of
 
 
 def emf_line(report: RunReport, now: datetime) -> str:
     """One JSON object without a line end."""
+    told = values_of(report)
     directive = {
         "Namespace": NAMESPACE,
         "Dimensions": [["asset"]],
-        "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in METRICS],
+        "Metrics": [{"Name": metric.name, "Unit": metric.unit} for metric in told],
     }
-    values = {metric.name: value for metric, value in values_of(report).items()}
+    values = {metric.name: value for metric, value in told.items()}
     return json.dumps(
         {
             "_aws": {

@@ -24,6 +24,12 @@ class Metric:
 METRICS = (
     Metric("seconds", "Seconds", "Time by the clock that the step took."),
     Metric("cpu_seconds", "Seconds", "Processor time of the step, that of dbt included."),
+    Metric(
+        "arrival_seconds",
+        "Seconds",
+        "From a file's arrival to the published figures, the longest of the hours; of the step"
+        " `publications` alone.",
+    ),
     Metric("peak_memory_mib", "Megabytes", "Peak memory of the run's process so far, in MiB."),
     Metric("hours", "Count", "Hours that are up to date after the step."),
     Metric("unchanged_hours", "Count", "Those of them that had not changed, and cost a look."),
@@ -41,6 +47,6 @@ METRICS = (
 
 
 def values_of(report: RunReport) -> dict[Metric, Figure]:
-    """The value of every metric in a report."""
+    """The value of every metric that a report has."""
     figures = report.figures()
-    return {metric: figures[metric.name] for metric in METRICS}
+    return {metric: figures[metric.name] for metric in METRICS if metric.name in figures}

@@ -3,17 +3,18 @@
 Belongs here: the form of both, and handing them over. Does not: where to, and with which secrets,
 which OpenTelemetry's own variables say (`OTEL_EXPORTER_OTLP_ENDPOINT`, `..._HEADERS`).
 
-A run is a trace, named by its id as in the log; each step is a span of it. Steps tell of themselves
-when they end, and nothing tells when a run does: so a trace has no span of the run above them. The
-packages are an optional extra.
+A run is a trace, named by its id as in the log: a span of the run, told when it ends, and in it one
+of each step, told when that ends. A run that is killed has those of its steps alone. The packages
+are an optional extra.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from kpi_platform.engine.run_report import RunReport
+from kpi_platform.engine.run_report import Figure, RunReport
 from kpi_platform.metrics.metric_names import METRICS, Unit, values_of
 from kpi_platform.schemas.log_lines import trace_id
 from kpi_platform.settings import secret
@@ -34,26 +35,58 @@ class OtlpError(RuntimeError):
     """Metrics or spans were not taken, or the packages are not there."""
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """A run of Dagster that has ended: `job` is its job's name, `failed_steps` their number."""
+
+    run_id: str
+    job: str
+    started_at: datetime
+    ended_at: datetime
+    failed_steps: int = 0
+
+
 def send_otlp(reports: Sequence[RunReport], now: datetime) -> None:
     """Send gauges and spans of these reports of steps. Raises OtlpError."""
+    _require_packages()
+    from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+    from opentelemetry.sdk.metrics.export import MetricExportResult
+
+    metrics = OTLPMetricExporter(timeout=_SECONDS)
+    is_told = metrics.export(metrics_of(reports, now)) is MetricExportResult.SUCCESS
+    metrics.shutdown()
+    is_traced = _send_spans([span_of(report) for report in reports])
+    if not (is_told and is_traced):
+        lost = " and ".join([*([] if is_told else ["metrics"]), *([] if is_traced else ["spans"])])
+        raise OtlpError(f"{lost} were not taken; OTEL_EXPORTER_OTLP_ENDPOINT says by whom")
+
+
+def send_run(run: EndedRun) -> None:
+    """Send the span of a run, above those of its steps. Raises OtlpError."""
+    _require_packages()
+    if not _send_spans([span_of_run(run)]):
+        raise OtlpError("the run's span was not taken; OTEL_EXPORTER_OTLP_ENDPOINT says by whom")
+
+
+def _require_packages() -> None:
     try:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.metrics.export import MetricExportResult
-        from opentelemetry.sdk.trace.export import SpanExportResult
+        import opentelemetry.exporter.otlp.proto.http.metric_exporter
+        import opentelemetry.exporter.otlp.proto.http.trace_exporter  # noqa: F401
     except ImportError:
         raise OtlpError("is not installed: pip install 'kpi-platform[otlp]'") from None
     # Whatever is said of a failure, they are not.
     secret(_HEADERS)
-    metrics = OTLPMetricExporter(timeout=_SECONDS)
-    is_told = metrics.export(metrics_of(reports, now)) is MetricExportResult.SUCCESS
-    metrics.shutdown()
-    spans = OTLPSpanExporter(timeout=_SECONDS)
-    is_traced = spans.export([span_of(report) for report in reports]) is SpanExportResult.SUCCESS
-    spans.shutdown()  # type: ignore[no-untyped-call]
-    if not (is_told and is_traced):
-        lost = " and ".join([*([] if is_told else ["metrics"]), *([] if is_traced else ["spans"])])
-        raise OtlpError(f"{lost} were not taken; OTEL_EXPORTER_OTLP_ENDPOINT says by whom")
+
+
+def _send_spans(spans: Sequence["ReadableSpan"]) -> bool:
+    """Whether they were taken."""
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    exporter = OTLPSpanExporter(timeout=_SECONDS)
+    is_taken = exporter.export(spans) is SpanExportResult.SUCCESS
+    exporter.shutdown()  # type: ignore[no-untyped-call]
+    return is_taken
 
 
 def metrics_of(reports: Sequence[RunReport], now: datetime) -> "MetricsData":
@@ -69,6 +102,7 @@ def metrics_of(reports: Sequence[RunReport], now: datetime) -> "MetricsData":
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     at = _nanoseconds(now)
+    told = [(report, values_of(report)) for report in reports]
     gauges = [
         Metric(
             f"{PREFIX}{metric.name}",
@@ -76,41 +110,75 @@ def metrics_of(reports: Sequence[RunReport], now: datetime) -> "MetricsData":
             _UNITS[metric.unit],
             Gauge(
                 [
-                    NumberDataPoint({"asset": report.asset}, 0, at, values_of(report)[metric])
-                    for report in reports
+                    NumberDataPoint({"asset": report.asset}, 0, at, values[metric])
+                    for report, values in told
+                    if metric in values
                 ]
             ),
         )
         for metric in METRICS
+        if any(metric in values for _, values in told)
     ]
     scope = ScopeMetrics(InstrumentationScope("kpi_platform"), gauges, "")
     return MetricsData([ResourceMetrics(_resource(), [scope], "")])
 
 
 def span_of(report: RunReport) -> "ReadableSpan":
-    """A step as a span of its run's trace; red if hours failed in it."""
+    """A step as a span below its run's; red if hours failed in it."""
+    hours = {"first_hour": report.first_hour, "last_hour": report.last_hour}
+    return _span(
+        report.run_id,
+        report.step,
+        f"{report.run_id} {report.step} {report.started_at.isoformat()}",
+        (report.started_at, report.started_at + timedelta(seconds=report.seconds)),
+        {
+            **{name: hour.isoformat() for name, hour in hours.items() if hour},
+            **report.figures(),
+        },
+        f"{report.failed_hours} hours failed" if report.failed_hours else "",
+        parent=report.run_id,
+    )
+
+
+def span_of_run(run: EndedRun) -> "ReadableSpan":
+    """A run as the span that all of its steps are in; red if steps failed."""
+    return _span(
+        run.run_id,
+        run.job,
+        run.run_id,
+        (run.started_at, run.ended_at),
+        {"failed_steps": run.failed_steps},
+        f"{run.failed_steps} steps failed" if run.failed_steps else "",
+    )
+
+
+def _span(
+    run_id: str,
+    name: str,
+    key: str,
+    times: tuple[datetime, datetime],
+    attributes: Mapping[str, str | Figure],
+    failed: str,
+    parent: str | None = None,
+) -> "ReadableSpan":
+    """`key` and `parent` name spans; `failed` says in words what makes it red, blank: nothing."""
     from opentelemetry.sdk.trace import ReadableSpan
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
     from opentelemetry.trace import SpanContext, Status, StatusCode, TraceFlags
 
-    name = f"{report.run_id} {report.step} {report.started_at.isoformat()}"
-    span = int.from_bytes(blake2b(name.encode(), digest_size=8).digest(), "big")
-    sampled = TraceFlags(TraceFlags.SAMPLED)
-    context = SpanContext(int(trace_id(report.run_id), 16), span, False, sampled)
-    hours = {"first_hour": report.first_hour, "last_hour": report.last_hour}
-    failed = f"{report.failed_hours} hours failed" if report.failed_hours else ""
+    def context(of: str) -> SpanContext:
+        span = int.from_bytes(blake2b(of.encode(), digest_size=8).digest(), "big")
+        return SpanContext(int(trace_id(run_id), 16), span, False, TraceFlags(TraceFlags.SAMPLED))
+
     return ReadableSpan(
-        report.step,
-        context,
+        name,
+        context(key),
+        parent=None if parent is None else context(parent),
         resource=_resource(),
-        attributes={
-            "dagster.run.id": report.run_id,
-            **{name: hour.isoformat() for name, hour in hours.items() if hour},
-            **report.figures(),
-        },
+        attributes={"dagster.run.id": run_id, **attributes},
         status=Status(StatusCode.ERROR, failed) if failed else Status(StatusCode.OK),
-        start_time=_nanoseconds(report.started_at),
-        end_time=_nanoseconds(report.started_at + timedelta(seconds=report.seconds)),
+        start_time=_nanoseconds(times[0]),
+        end_time=_nanoseconds(times[1]),
         instrumentation_scope=InstrumentationScope("kpi_platform"),
     )
 

@@ -7,11 +7,12 @@ how each writes.
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.cloudwatch import put_metrics
 from kpi_platform.metrics.emf import emf_line
-from kpi_platform.metrics.otlp import send_otlp
+from kpi_platform.metrics.otlp import EndedRun, send_otlp, send_run
 from kpi_platform.metrics.prometheus import write_prometheus
 from kpi_platform.schemas.hidden_secrets import hide_secrets
 from kpi_platform.settings import Settings
@@ -26,10 +27,11 @@ def _emf(_: Settings, reports: Sequence[RunReport]) -> None:
     sys.stdout.flush()
 
 
+TRACES = "otlp"
 OUTLETS: dict[str, Outlet] = {
     "emf": _emf,
     "cloudwatch": lambda _, reports: put_metrics(reports, datetime.now(UTC)),
-    "otlp": lambda _, reports: send_otlp(reports, datetime.now(UTC)),
+    TRACES: lambda _, reports: send_otlp(reports, datetime.now(UTC)),
     "prometheus": lambda settings, reports: write_prometheus(settings.home, reports),
 }
 
@@ -39,11 +41,24 @@ def tell(settings: Settings, reports: Sequence[RunReport]) -> list[str]:
 
     Metrics are about a run: whatever becomes of them, the run goes on.
     """
-    failed = []
-    for name in settings.metrics:
-        try:
-            OUTLETS[name](settings, reports)
-        except Exception as error:  # noqa: BLE001 - any outlet, any library
-            line = (str(error).splitlines() or [""])[0]
-            failed.append(hide_secrets(f"KPI_METRICS: {name}: {type(error).__name__}: {line}"))
-    return failed
+    told = [_failure(name, partial(OUTLETS[name], settings, reports)) for name in settings.metrics]
+    return [line for line in told if line]
+
+
+def has_traces(settings: Settings) -> bool:
+    """Whether anybody wants to know of a run as a whole, and when it ends."""
+    return TRACES in settings.metrics
+
+
+def tell_end(run: EndedRun) -> str:
+    """Tell whoever keeps traces that a run has ended; returns a line if it failed."""
+    return _failure(TRACES, partial(send_run, run))
+
+
+def _failure(name: str, tell_it: Callable[[], None]) -> str:
+    try:
+        tell_it()
+    except Exception as error:  # noqa: BLE001 - any outlet, any library
+        line = (str(error).splitlines() or [""])[0]
+        return hide_secrets(f"KPI_METRICS: {name}: {type(error).__name__}: {line}")
+    return ""

@@ -19,11 +19,15 @@ def prometheus_text(reports: Sequence[RunReport]) -> str:
 
 
 def _lines(reports: Sequence[RunReport]) -> Iterator[str]:
+    told = [(report, values_of(report)) for report in reports]
     for metric in METRICS:
+        if not any(metric in values for _, values in told):
+            continue
         yield f"# HELP {_PREFIX}_{metric.name} {metric.words}"
         yield f"# TYPE {_PREFIX}_{metric.name} gauge"
-        for report in reports:
-            yield f"{_PREFIX}_{metric.name}{_labels(report)} {values_of(report)[metric]}"
+        for report, values in told:
+            if metric in values:
+                yield f"{_PREFIX}_{metric.name}{_labels(report)} {values[metric]}"
     yield f"# HELP {_PREFIX}_started_at_seconds When the step began, in seconds since 1970."
     yield f"# TYPE {_PREFIX}_started_at_seconds gauge"
     for report in reports:

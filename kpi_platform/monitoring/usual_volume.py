@@ -1,20 +1,12 @@
 """Whether as much arrives as usual: per source, service and event name, the same hour of the week.
 
-Belongs here: the pure judgement of counts. Does not: counting, and when it is judged. Shares of
-events that carry an attribute: `attribute_drift.py`.
+Belongs here: the pure judgement of counts. Does not: what is usual (`usual_counts.py`), how far
+below it is told (`usual_windows.py`), counting, and when it is judged. Shares of events that carry
+an attribute: `attribute_drift.py`.
 
-Usual is the median of the same hour one, two and three weeks before, so that one odd week (a
-holiday, a release, files sent twice) counts for nothing, and a level that has held for two weeks is
-the new usual. It is scaled by how the weeks before the last one compared with their own usual, so
-that growth is followed and a fall is not. An hour's own value never counts, nor does what another
-run made of it: only the hour.
-
-Three windows, as small numbers cannot tell within two hours, and a slow decline never shows in
-them. Chance is what the series' own windows of the last weeks varied by, and no less than the
-square root of what was expected. Whatever stops is told also where three weeks are not yet known.
+Whatever stops is told also where three weeks are not yet known.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,49 +14,16 @@ from typing import Literal
 
 import polars as pl
 
+from kpi_platform.monitoring.usual_counts import HISTORY_HOURS, KEY, every_hour, with_due
+from kpi_platform.monitoring.usual_windows import WINDOWS, with_window
 from kpi_platform.schemas.findings import Finding
 
-WEEK = 168
-# What is read: the usual of hours whose own usual is needed for the level.
-HISTORY_HOURS = 7 * WEEK
-KEY = ("source", "service_name", "event_name")
-# Of a normal distribution, from the median distance to the standard deviation.
-_SPREAD_OF_MEDIAN = 1.4826
-_GREATEST_SCALE, _LEAST_SCALE = 1.5, 0.7
+__all__ = ["HISTORY_HOURS", "KEY", "Fall", "falls", "judge", "volume_findings"]
 # Nothing came for two hours or more in which so many were expected: chance does not do that.
 _STOPPED_EXPECTED = 15.0
 _STOPPED_HOURS = 2
 _LONGEST_SILENCE = 72
 _MOST_NAMED = 5
-
-
-@dataclass(frozen=True)
-class Window:
-    """Hours to judge together: below `share` of the usual, and by `spreads` more than chance.
-
-    `now`: the share under which the newest `of` hours must be, too: what came back is over.
-    Chance is what the series varied by, from `least` to `most` (of a logarithm). `since`: hours
-    before the window with which it is compared beside, as what comes at once stands out there; if
-    they had more than usual (the day of a holiday), with the usual.
-    Where fewer than `fewest` are expected, nothing is told.
-    """
-
-    hours: int
-    share: float
-    spreads: float
-    of: int
-    now: float
-    least: float
-    most: float
-    fewest: int = 0
-    since: int = 0
-
-
-WINDOWS = (
-    Window(2, 0.6, 5.2, 1, 0.65, 0.06, 0.1, fewest=285, since=24),
-    Window(24, 0.6, 4.5, 2, 0.72, 0.04, 0.08),
-    Window(48, 0.82, 3.9, 24, 0.82, 0.04, 0.05),
-)
 Kind = Literal["stopped", "fell"]
 
 
@@ -129,9 +88,9 @@ def judge(counts: pl.DataFrame) -> pl.DataFrame:
         return counts.with_columns(
             kind=pl.lit(""), window=pl.lit(0), came=pl.lit(0), expected=pl.lit(0.0)
         )
-    rows = _expected(_every_hour(counts))
+    rows = with_due(every_hour(counts))
     for number, window in enumerate(WINDOWS):
-        rows = _judged(rows, window, number)
+        rows = with_window(rows, window, number)
     rows = _stopped(rows)
     told = [f"_tells_{number}" for number in range(len(WINDOWS))]
     which = pl.coalesce(
@@ -157,82 +116,6 @@ def _chosen(stopped: str | None, of_windows: list[pl.Expr]) -> pl.Expr:
     for number, value in enumerate(of_windows):
         found = found.when(pl.col("_which") == number).then(value)  # type: ignore[assignment]
     return found.otherwise(None)
-
-
-def _every_hour(counts: pl.DataFrame) -> pl.DataFrame:
-    """Each series with every hour from its first to the newest of all; null where none is known."""
-    newest = counts["hour"].max()
-    spans = counts.group_by(KEY).agg(pl.col("hour").min().alias("first"))
-    grid = spans.with_columns(
-        hour=pl.datetime_ranges("first", pl.lit(newest), interval="1h", time_unit="us")
-    ).explode("hour")
-    hours = counts.with_columns(pl.col("hour").cast(grid.schema["hour"]))
-    return grid.drop("first").join(hours, on=[*KEY, "hour"], how="left").sort(*KEY, "hour")
-
-
-def _expected(rows: pl.DataFrame) -> pl.DataFrame:
-    """`usual`: median of three weeks; `due`: the same by the level of the weeks before the last."""
-    weeks = [pl.col("count").shift(WEEK * week).over(KEY) for week in (1, 2, 3)]
-    known = sum((week.is_not_null().cast(pl.Int8) for week in weeks), start=pl.lit(0, pl.Int8))
-    median = pl.concat_list(weeks).list.drop_nulls().list.median()
-    rows = rows.with_columns(usual=pl.when(known >= 2).then(median), _weeks=known)
-    both = pl.col("count").is_not_null() & pl.col("usual").is_not_null()
-    rows = rows.with_columns(
-        _c=pl.when(both).then("count").cast(pl.Float64), _u=pl.when(both).then("usual")
-    )
-    sums = {
-        name: pl.col(name).rolling_sum(WEEK, min_samples=WEEK // 2).over(KEY)
-        for name in ("_c", "_u")
-    }
-    rows = rows.with_columns(_level=(sums["_c"] + 1) / (sums["_u"] + 1))
-    # A release that drew players for a week or two is no reason to expect them: three weeks have
-    # to agree that it is more, or less, and the most careful of them counts.
-    before = [pl.col("_level").shift(WEEK * week).over(KEY).fill_null(1.0) for week in (1, 2, 3)]
-    scale = pl.max_horizontal(pl.min_horizontal(*before), 1.0) * pl.min_horizontal(
-        pl.max_horizontal(*before), 1.0
-    )
-    scale = scale.clip(_LEAST_SCALE, _GREATEST_SCALE)
-    # Three hours say more of the middle one than it does alone.
-    smooth = pl.col("usual").rolling_mean(3, min_samples=1, center=True).over(KEY)
-    is_known = pl.col("_weeks") == 3
-    return rows.with_columns(due=pl.when(is_known).then(smooth * scale))
-
-
-def _judged(rows: pl.DataFrame, window: Window, number: int) -> pl.DataFrame:
-    both = pl.col("count").is_not_null() & pl.col("due").is_not_null()
-    rows = rows.with_columns(
-        _a=pl.when(both).then("count").cast(pl.Float64), _d=pl.when(both).then("due")
-    )
-
-    def total(name: str, hours: int) -> pl.Expr:
-        # Hours that are not known are left out of both; a fifth of them is too much.
-        return pl.col(name).rolling_sum(hours, min_samples=max(1, hours * 4 // 5)).over(KEY)
-
-    came, due = f"_came_{number}", f"_due_{number}"
-    rows = rows.with_columns(
-        total("_a", window.hours).alias(came),
-        total("_d", window.hours).alias(due),
-        _now=(total("_a", window.of) + 0.5) / (total("_d", window.of) + 0.5),
-    ).with_columns(_log=((pl.col(came) + 0.5) / (pl.col(due) + 0.5)).log())
-    apart = pl.col("_log")
-    if window.since:
-        before = (total("_a", window.since) + 0.5) / (total("_d", window.since) + 0.5)
-        level = before.shift(window.hours).over(KEY).log()
-        apart = apart - level.clip(upper_bound=0.0).fill_null(0.0)
-    rows = rows.with_columns(_apart=apart)
-    # How the windows of the three weeks before varied; the last day may be the fall itself.
-    past = pl.col("_apart").abs().shift(24 + window.hours).over(KEY)
-    varied = past.rolling_median(3 * WEEK, min_samples=WEEK // 2).over(KEY) * _SPREAD_OF_MEDIAN
-    chance = 1 / (pl.col(due) + 0.5)
-    # Without a past of its own it may vary as much as any.
-    usual = varied.fill_null(window.most).clip(window.least, window.most)
-    tells = (
-        (pl.col("_log") < math.log(window.share))
-        & (pl.col("_apart") < -window.spreads * (usual**2 + chance).sqrt())
-        & (pl.col("_now") < window.now)
-        & (pl.col(due) >= window.fewest)
-    )
-    return rows.with_columns(tells.fill_null(value=False).alias(f"_tells_{number}"))
 
 
 def _stopped(rows: pl.DataFrame) -> pl.DataFrame:

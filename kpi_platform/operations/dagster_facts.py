@@ -10,6 +10,7 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from kpi_platform.orchestration import dagster_state
+from kpi_platform.schemas.hour_ranges import named_range
 
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]
@@ -102,7 +103,7 @@ def _run(record: dg.RunRecord, now: datetime) -> RunState:
         run.status.value,
         started,
         None if started is None else round((end - started).total_seconds(), 1),
-        first if first == last else f"{first}...{last}",
+        named_range(first, last),
         tags.get("kpi/failed_hours", ""),
     )
 

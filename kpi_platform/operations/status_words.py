@@ -12,6 +12,7 @@ from kpi_platform.operations.dagster_facts import RunState, RunStates
 from kpi_platform.operations.definition_checks import MEND
 from kpi_platform.operations.hour_states import FailedHours, SourceState
 from kpi_platform.operations.status import Status, TableSize
+from kpi_platform.schemas.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT
 
 _SOURCES_SHOWN, _INCIDENTS_SHOWN, _TABLES_SHOWN = 12, 5, 6
@@ -156,7 +157,7 @@ def _key(hour: datetime | None) -> str | None:
 
 
 def _range(first: datetime, last: datetime) -> str:
-    return str(_key(first)) if first == last else f"{_key(first)}...{_key(last)}"
+    return named_range(str(_key(first)), str(_key(last)))
 
 
 def _span(age: timedelta) -> str:

@@ -22,6 +22,7 @@ from kpi_platform.orchestration.dagster_internals import (
     RANGE_START,
 )
 from kpi_platform.orchestration.log_text import escape_log_records
+from kpi_platform.schemas.hour_ranges import named_range
 from kpi_platform.schemas.log_lines import log_line, trace_id
 from kpi_platform.settings import log_format
 
@@ -68,8 +69,7 @@ def _run_fields(record: logging.LogRecord) -> dict[str, object]:
         "dagster.job.name": meta.get("job_name"),
         "dagster.step.key": meta.get("step_key"),
         "kpi.asset": asset.to_user_string() if asset else meta.get("step_key"),
-        "kpi.hours": getattr(event, "partition", None)
-        or (first if first == last else f"{first}...{last}"),
+        "kpi.hours": getattr(event, "partition", None) or named_range(first, last),
     } | _event_error(event)
 
 

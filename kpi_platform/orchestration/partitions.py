@@ -11,6 +11,7 @@ import click
 import dagster as dg
 
 from kpi_platform.orchestration.dagster_internals import TimeWindowPartitionsSubset
+from kpi_platform.schemas.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT, load_settings
 
 HOUR = timedelta(hours=1)
@@ -108,7 +109,7 @@ def key_of(hour: datetime) -> str:
 
 def range_name(first: datetime, last: datetime) -> str:
     """The partition key of an hour, or the keys of a range's first and last as `A...B`."""
-    return key_of(first) if first == last else f"{key_of(first)}...{key_of(last)}"
+    return named_range(key_of(first), key_of(last))
 
 
 def fold_ranges(hours: Sequence[datetime]) -> list[tuple[datetime, datetime]]:

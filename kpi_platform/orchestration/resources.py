@@ -3,12 +3,15 @@
 Belongs here: the bridge from Dagster to settings and storage. Does not: anything an asset does.
 """
 
+from datetime import UTC, datetime
 from functools import cached_property
 
 import dagster as dg
 
 from kpi_platform.engine.layout import LayoutError, refuse_other_layout
 from kpi_platform.engine.platform import Platform
+from kpi_platform.metrics.otlp import EndedRun
+from kpi_platform.metrics.outlets import has_traces, tell_end
 from kpi_platform.orchestration.dagster_internals import keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, key_of
 from kpi_platform.schemas.hidden_secrets import hide_secrets
@@ -25,6 +28,18 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
         run = context.dagster_run
         if run is not None and run.job_name == EVERYTHING and run.asset_selection is None:
             require_hours(run)
+
+    def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
+        """Tell whoever keeps traces that the run has ended: its steps run in this one process."""
+        run = context.dagster_run
+        if run is None or context.instance is None or not has_traces(load_settings()):
+            return
+        stats = context.instance.get_run_stats(run.run_id)
+        now = datetime.now(UTC)
+        began = datetime.fromtimestamp(stats.start_time, UTC) if stats.start_time else now
+        failure = tell_end(EndedRun(run.run_id, run.job_name, began, now, stats.steps_failed))
+        if failure and context.log is not None:
+            context.log.warning(failure)
 
     @cached_property
     def platform(self) -> Platform:

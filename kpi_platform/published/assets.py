@@ -30,6 +30,8 @@ from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
+# Of the step's report, what the metadata of each of its assets show.
+_SHOWN = ("seconds", "arrival_seconds", "peak_memory_mib")
 _MARTS = marts_to_publish(read_manifest())
 
 
@@ -85,12 +87,11 @@ def publications(
         marts = marts_to_publish(manifest_in_force())
         report = publish_changes(platform.platform, marts)
     done, others = report.done, report.others
-    run = measured.report(rows=sum(item.rows for item in done))
+    rows = sum(item.rows for item in done)
+    run = measured.report(rows=rows, arrival_seconds=report.arrival_seconds)
     tell_reports(context, platform.platform.lake, [run])
     shown = metadata_of(run)
-    figures: dict[str, int | float | str] = {
-        name: shown[name] for name in ("seconds", "peak_memory_mib")
-    }
+    figures: dict[str, int | float | str] = {name: shown[name] for name in _SHOWN if name in shown}
     if others:
         context.log.warning(
             f"publications: {len(others)} tables are not as they were last published from this KPI"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from kpi_platform.engine.platform import Platform
+from kpi_platform.published.arrival_wait import longest_wait
 from kpi_platform.published.left_tables import LeftTables
 from kpi_platform.published.publish import (
     LOADS_STAMP,
@@ -35,12 +36,13 @@ from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 
 @dataclass(frozen=True)
 class PublishReport:
-    """What was published, how many complete values that restated, and the tables that were not as
-    the KPI database had left them."""
+    """What was published, how many complete values that restated, the tables that were not as the
+    KPI database had left them, and the seconds that the hours waited (`longest_wait`)."""
 
     done: Sequence[Published]
     restated: int
     others: Sequence[str]
+    arrival_seconds: float | None
 
 
 def publish_changes(parts: Platform, publications: Sequence[Publication]) -> PublishReport:
@@ -63,9 +65,12 @@ def publish_changes(parts: Platform, publications: Sequence[Publication]) -> Pub
         stamps = stamps_of(now, max(newest, told if not newest else 0))
         awaited = first_awaited(con)
         done = publish(lake, marts, publications, changed, awaited, stamps, left.others)
+        waited = None
         if done:
-            lake.add_published(PUBLICATIONS, publication_rows(done, datetime.now(UTC)))
+            at = datetime.now(UTC)
+            lake.add_published(PUBLICATIONS, publication_rows(done, at))
+            waited = longest_wait(lake, hours["ingest_hour"], at)
         left.record(con, [item.table for item in done])
         if not pending(con):
             clear_published(con)
-    return PublishReport(done, restated, left.others)
+    return PublishReport(done, restated, left.others, waited)

@@ -12,6 +12,7 @@ from kpi_platform.published.report_figures import Figure, ReportFigures, Series
 
 _CHART = (560, 150)
 SLACK_LIMIT = 3000
+_BARS = "▁▂▃▄▅▆▇█"
 
 
 def shown(value: float | None, unit: str) -> str:
@@ -97,9 +98,45 @@ def report_text(figures: ReportFigures) -> str:
             f"{change(f, f.day_before):>15}{change(f, f.week_before):>16}"
             for f in figures.portfolio
         ]
-        lines += ["", *_studio_lines(figures), ""]
+        lines += ["", *_studio_lines(figures), "", *_bar_lines(figures.series)]
     lines += ["Needs attention:", *(f"- {_one_line(text)}" for text in _attention(figures))]
     return "\n".join([*lines, "", _closing(figures), ""])
+
+
+def _bar_lines(series: Sequence[Series]) -> list[str]:
+    """The charts as bars of text, for where no picture can be shown."""
+    drawn = [each for each in series if any(value is not None for _, value, _ in each.days)]
+    if not drawn:
+        return []
+    days = drawn[0].days
+    return [
+        f"By day, {days[0][0]:%d %b} to {days[-1][0]:%d %b}, from the least to the greatest:",
+        *(line for each in drawn for line in (f"{each.kpi.label}: {_ends(each)}", _bars(each))),
+        *(["(a ' behind the bars for each of their days that may change)"] * _may_change(drawn)),
+        "",
+    ]
+
+
+def _bars(series: Series) -> str:
+    """A bar a day, a blank where there is no value; then how many days may change."""
+    values = [value for _, value, _ in series.days]
+    least, greatest = _extremes(series)
+    scale = (len(_BARS) - 1) / ((greatest - least) or 1.0)
+    bars = (" " if value is None else _BARS[round((value - least) * scale)] for value in values)
+    return "".join(bars) + "'" * sum(may_change for _, _, may_change in series.days)
+
+
+def _may_change(drawn: Sequence[Series]) -> bool:
+    return any(may_change for each in drawn for _, _, may_change in each.days)
+
+
+def _ends(series: Series) -> str:
+    return " to ".join(shown(value, series.kpi.shown_unit) for value in _extremes(series))
+
+
+def _extremes(series: Series) -> tuple[float, float]:
+    values = [value for _, value, _ in series.days if value is not None]
+    return min(values), max(values)
 
 
 def _studio_lines(figures: ReportFigures) -> list[str]:

@@ -101,6 +101,13 @@ def read_report(lake: Lake, report: str, day: date) -> dict[str, object] | None:
     return None if found.is_empty() else found.row(0, named=True)
 
 
+def read_newest_report(lake: Lake, report: str) -> dict[str, object] | None:
+    """The report of the newest day that was written down; None if there is none."""
+    days = lake.scan(REPORTS).filter(pl.col("report") == report).select(pl.col("day").max())
+    day = days.collect().item()
+    return None if day is None else read_report(lake, report, day)
+
+
 def write_report(lake: Lake, row: dict[str, object]) -> None:
     """Write a report down, in one commit."""
     frame = pl.DataFrame([row], schema=TABLES[REPORTS].polars_schema, orient="row")

@@ -83,6 +83,7 @@ _OF_TABLE = {
         "is_truncated": "Whether the file ends before its last line does.",
         "kind": "Kind of the source: `telemetry`, `console` or `stream`.",
         "identity": "How the file looked when it was last listed; empty once it is gone.",
+        "arrived_at": "When the file had been written (UTC), as the landing zone said.",
         "is_young": "Whether it was read so soon that it could have changed unseen.",
         "read_by": "Hash of the settings under which it was read.",
     },
@@ -269,6 +270,8 @@ _OF_TABLE["run_ledger"] = {
     "last_hour": "Last ingest hour (UTC) that was worked through; null where it has no hours.",
     "seconds": "Seconds by the clock.",
     "cpu_seconds": "Processor seconds, those of dbt included.",
+    "arrival_seconds": "Seconds from a file's arrival to the published figures, the longest of the "
+    "hours that were published; null where nothing was.",
     "peak_memory_mib": "Peak memory of the run's process so far, in MiB.",
     "hours": "Hours that are up to date afterwards.",
     "unchanged_hours": "Those of them that had not changed.",

@@ -13,6 +13,12 @@ DAY = timedelta(days=1)
 Range = tuple[datetime, datetime]
 
 
+def named_range(first: str, last: str) -> str:
+    """How a range of hours is written everywhere: the key of its one hour, or of its first and last
+    as `A...B`, which Dagster's `--partition-range` takes."""
+    return first if first == last else f"{first}...{last}"
+
+
 def ranges_of(hours: Iterable[datetime]) -> list[Range]:
     """The hours as the fewest ranges, in order."""
     return merged((hour, hour + HOUR) for hour in hours)

@@ -205,7 +205,8 @@ class FileLedger(Contract):
 
     `identity`: how the file looked when it was last listed, empty once it is gone; `is_young`: it
     was read so soon after it was written that it could have changed unseen; `read_by`: a hash of
-    the settings under which it was read.
+    the settings under which it was read. `arrived_at`: when it had been written, as the landing
+    zone said when it was read; null of files that were never read by this release.
     """
 
     p_ingest_date_utc = _day(primary_key=True)
@@ -230,6 +231,7 @@ class FileLedger(Contract):
     identity = _text()
     is_young = dy.Bool(nullable=False)
     read_by = _text()
+    arrived_at = _utc(nullable=True)
 
 
 class HourLedger(Contract):
@@ -420,6 +422,7 @@ class RunLedger(Contract):
 
     The row in which `asset` is `step` is of the step as a whole: adding up those counts nothing
     twice. Counts are of the hours that were up to date afterwards, unchanged ones included.
+    `arrival_seconds` is of the step that publishes, null elsewhere (`published/arrival_wait.py`).
     """
 
     run_id = _key()
@@ -430,6 +433,7 @@ class RunLedger(Contract):
     last_hour = _utc(nullable=True)
     seconds = dy.Float64(nullable=False, min=0)
     cpu_seconds = dy.Float64(nullable=False, min=0)
+    arrival_seconds = dy.Float64(nullable=True, min=0)
     peak_memory_mib = _count()
     hours = _count()
     unchanged_hours = _count()

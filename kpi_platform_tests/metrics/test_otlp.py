@@ -1,8 +1,11 @@
 """A receiver decodes what is sent by OpenTelemetry's protocol: figures of reports, and a trace."""
 
 import sys
+from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
+import dagster as dg
 import pytest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
@@ -13,6 +16,7 @@ from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.metric_names import METRICS
 from kpi_platform.metrics.otlp import PREFIX, OtlpError, send_otlp
 from kpi_platform.metrics.outlets import tell
+from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform.schemas.log_lines import trace_id
 from kpi_platform.settings import Settings
 from kpi_platform_tests.delivery.loopback import any_server
@@ -58,6 +62,32 @@ def test_what_is_received_are_the_reports_figures_and_a_trace_of_the_run(
         said = {a.key: a.value for a in span.attributes}
         assert said["dagster.run.id"].string_value == RUN
         assert said["lines"].int_value == step.lines
+
+
+def test_a_run_is_one_span_above_those_of_its_steps(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    @dg.asset
+    def red(platform: PlatformResource) -> None:
+        raise RuntimeError("red")
+
+    monkeypatch.setenv("KPI_HOME", str(tmp_path))
+    monkeypatch.setenv("KPI_METRICS", "otlp")
+    with any_server() as server:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", f"http://127.0.0.1:{server.port}")
+        run = dg.materialize(
+            [red], resources={"platform": PlatformResource()}, raise_on_error=False
+        )
+        send_otlp([replace(STEPS[0], run_id=run.run_id)], NOW)
+    (root, step) = [
+        ExportTraceServiceRequest.FromString(body).resource_spans[0].scope_spans[0].spans[0]
+        for path, body in server.requests
+        if path == "/v1/traces"
+    ]
+    assert root.trace_id == step.trace_id == bytes.fromhex(trace_id(run.run_id))
+    assert (root.parent_span_id, step.parent_span_id) == (b"", root.span_id)
+    assert root.start_time_unix_nano < root.end_time_unix_nano
+    assert (root.status.code, root.status.message) == (2, "1 steps failed")
 
 
 def test_a_receiver_that_refuses_is_a_line_of_the_log_without_secrets(

@@ -6,11 +6,13 @@ The sizes of the world stand in decision 123, where more of it was measured.
 import math
 import random
 from datetime import UTC, date, datetime, timedelta
+from statistics import NormalDist
 
 import polars as pl
 import pytest
 
 from kpi_platform.monitoring.usual_volume import Fall, falls, judge, volume_findings
+from kpi_platform.monitoring.usual_windows import family_spreads
 from kpi_platform.monitoring.volume_counts import volume_counts
 
 START = datetime(2026, 1, 5, tzinfo=UTC).replace(tzinfo=None)
@@ -58,21 +60,30 @@ def world() -> dict[str, list[int]]:
     return {str(base): quarter(base, base) for base in BASES}
 
 
-def since(world: dict[str, list[int]], share: object) -> dict[str, int | None]:
-    """Source -> hours until it is told, if from `AT` on only `share(hours since)` of it comes."""
-    changed: dict[str, list[int | None]] = {
-        source: [
-            count if number < AT else round(count * share(number - AT))  # type: ignore[operator]
-            for number, count in enumerate(counts)
-        ]
-        for source, counts in world.items()
-    }
-    told = judge(frame(changed)).filter(pl.col("kind") != "", pl.col("hour") >= START + AT * HOUR)
-    first = dict(told.group_by("source").agg(pl.col("hour").min()).iter_rows())
-    return {
-        source: (first[source] - START) // HOUR - AT + 1 if source in first else None
-        for source in world
-    }
+def since(
+    world: dict[str, list[int]], share: object, *, together: int = 3, hours: int = 200
+) -> dict[str, int | None]:
+    """Source -> hours until it is told, if from `AT` on only `share(hours since)` of it comes, for
+    so many of the sources `together`; of the `hours` after it."""
+    found: dict[str, int | None] = {}
+    for number in range(0, len(world), together):
+        falling = list(world)[number : number + together]
+        changed: dict[str, list[int | None]] = {
+            source: [
+                count if source not in falling or n < AT else round(count * share(n - AT))  # type: ignore[operator]
+                for n, count in enumerate(counts[: AT + hours])
+            ]
+            for source, counts in world.items()
+        }
+        told = judge(frame(changed)).filter(
+            pl.col("kind") != "", pl.col("hour") >= START + AT * HOUR
+        )
+        first = dict(told.group_by("source").agg(pl.col("hour").min()).iter_rows())
+        found |= {
+            source: (first[source] - START) // HOUR - AT + 1 if source in first else None
+            for source in falling
+        }
+    return found
 
 
 def test_a_quarter_brings_one_false_alarm_a_month_at_most(world: dict[str, list[int]]) -> None:
@@ -82,22 +93,39 @@ def test_a_quarter_brings_one_false_alarm_a_month_at_most(world: dict[str, list[
 
 
 def test_a_dead_source_is_told_within_two_hours(world: dict[str, list[int]]) -> None:
-    told = since(world, lambda _: 0)
+    told = since(world, lambda _: 0, hours=3)
     assert all(hours is not None and hours <= 2 for hours in told.values()), told
 
 
 def test_a_halved_source_is_told_within_two_hours_and_a_small_one_within_a_day(
     world: dict[str, list[int]],
 ) -> None:
-    told = since(world, lambda _: 0.5)
+    told = since(world, lambda _: 0.5, hours=24)
     for source, hours in told.items():
-        assert hours is not None and hours <= (2 if int(source) >= 400 else 24), told
+        assert hours is not None and hours <= (2 if int(source) >= 200 else 24), told
+
+
+def test_a_fall_of_all_sources_is_told_unless_a_holiday_explains_it(
+    world: dict[str, list[int]],
+) -> None:
+    big = {source: counts for source, counts in world.items() if int(source) >= 200}
+    for share, is_told in ((0.5, True), (0, True), (0.75, False)):
+        told = since(big, lambda _, share=share: share, together=len(big), hours=2)
+        assert all((hours is not None) is is_told for hours in told.values()), (share, told)
+
+
+def test_the_more_series_there_are_the_rarer_each_of_them_cries() -> None:
+    chance = NormalDist()
+    for series in (24, 240, 2400):
+        spreads = family_spreads(4.0, series)
+        assert chance.cdf(-spreads) * series == pytest.approx(chance.cdf(-4.0) * 24)
+    assert family_spreads(4.0, 1) == family_spreads(4.0, 24) == pytest.approx(4.0)
 
 
 def test_a_decline_of_thirty_percent_in_a_week_is_told_within_that_week(
     world: dict[str, list[int]],
 ) -> None:
-    told = since(world, lambda hours: max(0.7, 1 - 0.3 * hours / 168))
+    told = since(world, lambda hours: max(0.7, 1 - 0.3 * hours / 168), hours=168)
     big = {source: hours for source, hours in told.items() if int(source) >= 60}
     assert all(hours is not None and hours <= 168 for hours in big.values()), told
 

@@ -35,7 +35,7 @@ def run(home: Home) -> dg.ExecuteInProcessResult:
 
 
 def figures_of(metadata: Mapping[str, dg.MetadataValue]) -> dict[str, object]:
-    return {name: metadata[name].value for name in FIGURE_NAMES}
+    return {name: metadata[name].value for name in FIGURE_NAMES if name in metadata}
 
 
 def of_outputs(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, object]]:
@@ -49,7 +49,10 @@ def of_outputs(result: dg.ExecuteInProcessResult) -> dict[str, dict[str, object]
 
 def in_ledger(home: Home, run_id: str) -> dict[str, dict[str, object]]:
     rows = home.lake.scan("run_ledger").collect().filter(run_id=run_id).to_dicts()
-    return {row["step"]: {name: row[name] for name in FIGURE_NAMES} for row in rows}
+    return {
+        row["step"]: {name: row[name] for name in FIGURE_NAMES if row[name] is not None}
+        for row in rows
+    }
 
 
 def in_log(text: str) -> dict[str, dict[str, object]]:
@@ -62,7 +65,9 @@ def in_log(text: str) -> dict[str, dict[str, object]]:
 
 def in_emf(text: str) -> dict[str, dict[str, object]]:
     told = [json.loads(line) for line in text.splitlines() if line.startswith('{"_aws"')]
-    return {each["step"]: {name: each[name] for name in FIGURE_NAMES} for each in told}
+    return {
+        each["step"]: {name: each[name] for name in FIGURE_NAMES if name in each} for each in told
+    }
 
 
 def in_prometheus(home: Home, steps: Collection[str]) -> dict[str, dict[str, object]]:

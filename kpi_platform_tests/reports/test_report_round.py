@@ -265,6 +265,31 @@ def test_a_platform_without_hours_says_nothing(world: World) -> None:
     assert world.mails() == []
 
 
+def test_a_trial_sends_everybody_the_newest_report_and_counts_for_nothing(world: World) -> None:
+    def trial() -> str:
+        result = CliRunner().invoke(app, ["alerts", "test", "--at", "2026-02-10T07:00:00Z"])
+        assert result.exit_code == 0, result.output
+        return result.output
+
+    said = "report all ann@studios.example: taken\nreport kumo: taken\n"
+    assert trial() == said
+    assert "No report was written yet" in text_of(world)
+    world.publish(complete(world))
+    world.round(DAWN)
+    before, sent = world.places.parts.lake.scan("alert_messages").collect(), len(world.mails())
+    assert trial() == said
+    assert len(world.mails()) == sent + 1
+    assert subjects(world)[-1] == "Trial: Daily KPI report, 2026-02-09"
+    assert "A trial: somebody typed" in text_of(world)
+    slack = str(world.web.requests[-1][2])
+    assert "A trial" in slack
+    # Charts are bars of text where no picture is shown.
+    assert "By day, 13 Jan to 09 Feb" in slack
+    assert "▁" in slack
+    assert "█" in slack
+    assert world.places.parts.lake.scan("alert_messages").collect().equals(before)
+
+
 def test_people_subscribe_and_leave(world: World) -> None:
     def kpi(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(app, ["reports", *arguments], catch_exceptions=False)

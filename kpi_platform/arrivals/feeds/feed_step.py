@@ -422,6 +422,7 @@ class FeedStep(ABC):
                     is_truncated=read.truncated,
                     identity=file.identity,
                     is_young=is_young,
+                    arrived_at=file.arrived_at,
                 )
             )
 

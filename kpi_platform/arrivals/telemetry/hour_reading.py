@@ -165,4 +165,5 @@ class FilesReading:
             is_truncated=counts.truncated or (counts.unreadable and not is_unreadable),
             identity=seen.file.identity,
             is_young=opened.is_young,
+            arrived_at=seen.file.arrived_at,
         )

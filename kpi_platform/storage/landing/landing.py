@@ -75,6 +75,14 @@ class LandingFile:
             else f"{self.size} {self.etag}"
         )
 
+    @property
+    def arrived_at(self) -> datetime:
+        """When it came to lie there: of a local file when the system last saw it change, as a copy
+        keeps the time at which the original was written."""
+        if not self.changed_ns:
+            return self.modified_at
+        return datetime.fromtimestamp(self.changed_ns // 1000 / 1_000_000, UTC)
+
     def is_young(self, now_ns: int) -> bool:
         """Whether it was changed so short a time before `now_ns` that it could change once more
         without looking different. Objects in S3 have hashes for ETags."""
