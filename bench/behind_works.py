@@ -59,7 +59,7 @@ def _lines(hour: datetime, lines: int) -> pl.DataFrame:
     found = lines_of(0, lines, LARGE // LINES_PER_SESSION + 1)
     return found.with_columns(
         pl.col("time").str.replace("2026-01-01T05", f"{hour:%Y-%m-%dT%H}", literal=True),
-        pl.concat_str(pl.lit(f"{number:08X}"), pl.col("session_id").str.slice(8)),
+        session_id=pl.concat_str(pl.lit(f"{number:08X}"), pl.col("session_id").str.slice(8)),
     )
 
 
