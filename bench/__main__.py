@@ -11,13 +11,25 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench import behind, demo, history, hour, hours, late_files, marts, typed, warehouses
+from bench import (
+    behind,
+    demo,
+    history,
+    hour,
+    hours,
+    late_files,
+    marts,
+    scattered,
+    typed,
+    warehouses,
+)
 from bench.measure import ROOT, run_group
 
 GROUPS = {
     "hour": hour.comparisons,
     "late": late_files.comparisons,
     "behind": behind.comparisons,
+    "scattered": scattered.comparisons,
     "range": hours.comparisons,
     "demo": demo.comparisons,
     "typed": typed.comparisons,
