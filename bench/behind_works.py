@@ -45,12 +45,12 @@ def following(folder: Path, hours: int) -> None:
 def late(folder: Path, hours: int) -> None:
     """One line more, of a player and a session that are there, in the newest hour."""
     hour = START + timedelta(hours=hours - 1)
-    _write(folder, hour, "late", _lines(hour, LARGE + 1).tail(1))
+    write_lines(folder, hour, "late", _lines(hour, LARGE + 1).tail(1))
     _measured(folder, hour)
 
 
 def _arrive(folder: Path, hour: datetime, lines: int) -> None:
-    _write(folder, hour, "part", _lines(hour, lines))
+    write_lines(folder, hour, "part", _lines(hour, lines))
 
 
 def _lines(hour: datetime, lines: int) -> pl.DataFrame:
@@ -59,11 +59,12 @@ def _lines(hour: datetime, lines: int) -> pl.DataFrame:
     found = lines_of(0, lines, LARGE // LINES_PER_SESSION + 1)
     return found.with_columns(
         pl.col("time").str.replace("2026-01-01T05", f"{hour:%Y-%m-%dT%H}", literal=True),
-        pl.concat_str(pl.lit(f"{number:08X}"), pl.col("session_id").str.slice(8)),
+        session_id=pl.concat_str(pl.lit(f"{number:08X}"), pl.col("session_id").str.slice(8)),
     )
 
 
-def _write(folder: Path, hour: datetime, name: str, lines: pl.DataFrame) -> None:
+def write_lines(folder: Path, hour: datetime, name: str, lines: pl.DataFrame) -> None:
+    """A file of telemetry that comes to an hour."""
     path = folder / f"landing/game/{hour:%Y/%m/%d/%H}/{name}.tsv"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines.write_csv(path, include_header=False, separator="\t", quote_style="never")
@@ -76,19 +77,28 @@ def _measured(folder: Path, hour: datetime) -> None:
 
 
 def _run(folder: Path, hours: list[datetime]) -> None:
-    lake, landing = Lake(str(folder / "lake")), Landing(str(folder / "landing"))
+    for step in steps_of(folder):
+        for reports in work_through(lake_of(folder), step, hours, 1 << 30):
+            if {report.status for report in reports} != {"written"}:
+                raise SystemExit(f"not what was to be measured: {reports}")
+
+
+def lake_of(folder: Path) -> Lake:
+    """The lake of the world in this folder."""
+    return Lake(str(folder / "lake"))
+
+
+def steps_of(folder: Path) -> list[HourStep]:
+    """The lake's steps from telemetry to histories, in order."""
+    lake, landing = lake_of(folder), Landing(str(folder / "landing"))
     limits = ArrivalLimits(timedelta(days=30), timedelta(hours=24))
     rules = PlayerIdRules(("PlayerId",))
-    steps: list[HourStep] = [
+    return [
         RawStep(lake, landing, Sources(), limits),
         EventsStep(lake, Sources()),
         SessionsStep(lake, rules, timedelta(hours=24)),
         HistoryStep(lake, rules),
     ]
-    for step in steps:
-        for reports in work_through(lake, step, hours, 1 << 30):
-            if {report.status for report in reports} != {"written"}:
-                raise SystemExit(f"not what was to be measured: {reports}")
 
 
 if __name__ == "__main__":

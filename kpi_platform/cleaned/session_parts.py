@@ -43,7 +43,7 @@ def session_parts(
     session id are in no part. Player: the id on the first event that has one, in the order
     (timestamp, transaction id, player id). Platform, device, country: the first present on any
     event, in the order (timestamp, transaction id, event id). `session_end_seconds`: of the last
-    `SessionEnd` whose DurationSeconds is a number from 0 to 86,400. Sorted by key.
+    `SessionEnd` whose DurationSeconds is a number from 0 to 86,400. In any order.
     """
     in_sessions = events.filter(pl.col("session_id").str.strip_chars() != "").lazy()
 
@@ -59,7 +59,7 @@ def session_parts(
             _stretches(in_sessions.join(long.lazy(), on=SESSION_OF_HOUR, how="semi"), silence)
         )
         parts = pl.concat([parts.filter(~is_long), split])
-    return parts.sort(*SESSION_OF_HOUR, "first_at")
+    return parts
 
 
 def _stretches(events: pl.LazyFrame, silence: timedelta) -> pl.LazyFrame:
@@ -76,9 +76,9 @@ def _sum_up(
     """Return one row per session id, hour and `_part`, in the columns of `session_parts`."""
     return (
         _counts(stretches)
-        .join(_players(stretches, player_id_attributes, local_sources), on=_PART, how="left")
-        .join(_traits(stretches), on=_PART, how="left")
-        .join(_session_ends(stretches), on=_PART, how="left")
+        .join(players_of(stretches, _PART, player_id_attributes, local_sources), _PART, how="left")
+        .join(traits_of(stretches, _PART), on=_PART, how="left")
+        .join(session_ends_of(stretches, _PART), on=_PART, how="left")
         .select(
             *SESSION,
             "first_at",
@@ -115,49 +115,53 @@ def _naming(stretches: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
     return stretches.filter(pl.col("attributes").str.contains_any(keys))
 
 
-def _players(
-    stretches: pl.LazyFrame, player_id_attributes: Sequence[str], local_sources: Collection[str]
+def players_of(
+    events: pl.LazyFrame,
+    by: Sequence[str],
+    player_id_attributes: Sequence[str],
+    local_sources: Collection[str],
 ) -> pl.DataFrame:
-    """Return the player of the parts that have an identifying event."""
+    """Return `player_id` of each group of events (`by`) that has an identifying event."""
     return (
-        _naming(stretches, player_id_attributes)
+        _naming(events, player_id_attributes)
         .select(
-            *_PART,
+            *by,
             "event_at",
             "transaction_id",
             player_id(player_id_attributes, local_sources).alias("player_id"),
         )
         .filter(pl.col("player_id").is_not_null())
         .sort("event_at", "transaction_id", "player_id")
-        .group_by(_PART)
+        .group_by(by)
         .agg(pl.col("player_id").first())
         .collect()
     )
 
 
-def _traits(stretches: pl.LazyFrame) -> pl.DataFrame:
-    """Return platform, device and country of the parts in which an event gives one."""
+def traits_of(events: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Return platform, device and country of each group of events (`by`) of which one gives any."""
     read = [attribute(name).alias(column) for column, name in TRAITS.items()]
     return (
-        _naming(stretches, list(TRAITS.values()))
-        .select(*_PART, "event_at", "transaction_id", "event_id", *read)
+        _naming(events, list(TRAITS.values()))
+        .select(*by, "event_at", "transaction_id", "event_id", *read)
         .sort("event_at", "transaction_id", "event_id")
-        .group_by(_PART)
+        .group_by(by)
         .agg(pl.col(*TRAITS).drop_nulls().first())
         .collect()
     )
 
 
-def _session_ends(stretches: pl.LazyFrame) -> pl.DataFrame:
-    """Return how the parts that have a `SessionEnd` ended."""
+def session_ends_of(events: pl.LazyFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Return `ended_normally` and `session_end_seconds` of each group of events (`by`) with a
+    `SessionEnd`."""
     text = attribute("DurationSeconds").str.strip_chars()
     seconds = pl.when(text.str.contains(_NUMBER)).then(text).cast(pl.Float64, strict=False)
     in_range = pl.col("_seconds").is_between(0, LONGEST_SESSION_SECONDS)
     return (
-        stretches.filter(pl.col("event_name") == "SessionEnd")
-        .select(*_PART, "event_at", "transaction_id", "event_id", seconds.alias("_seconds"))
+        events.filter(pl.col("event_name") == "SessionEnd")
+        .select(*by, "event_at", "transaction_id", "event_id", seconds.alias("_seconds"))
         .sort("event_at", "transaction_id", "event_id")
-        .group_by(_PART)
+        .group_by(by)
         .agg(
             pl.lit(value=True).alias("ended_normally"),
             pl.col("_seconds").filter(in_range).last().alias("session_end_seconds"),

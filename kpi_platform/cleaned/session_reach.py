@@ -58,7 +58,10 @@ class PartsChange:
     def commit(self, lake: Lake) -> None:
         """Write the parts, unless they are as they should be."""
         rows = pl.concat([self.staying, self.new, self.emptied])
-        if not rows.sort(rows.columns).equals(self.stored.sort(rows.columns)):
+        is_as_stored = rows.height == self.stored.height and rows.sort(rows.columns).equals(
+            self.stored.sort(rows.columns)
+        )
+        if not is_as_stored:
             lake.replace_hours("session_parts", rows, self.hours)
 
     def refreshed(self, lake: Lake, keys: pl.DataFrame, made: pl.DataFrame) -> "PartsChange":

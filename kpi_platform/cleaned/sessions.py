@@ -4,15 +4,21 @@ Belongs here: where a session starts and ends, and what its columns say. Does no
 made of events, which sessions a changed hour touches, and reading or writing tables.
 
 A session may be spread over many ingest hours, and an hour may hold copies of another's events.
-Each hour therefore keeps its own compact parts; parts that lie strictly one after the other are
-folded as they are, and only those that overlap in time are built again from their events.
+Each hour therefore keeps its own compact parts, which are folded as they are; only what parts that
+overlap in time do not tell is taken from their events (`interleaved_parts.py`).
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import timedelta
 
 import polars as pl
 
+from kpi_platform.cleaned.interleaved_parts import (
+    hours_of_chains,
+    in_chains,
+    settled,
+    unclear_chains,
+)
 from kpi_platform.cleaned.session_parts import (
     COUNTS,
     INGEST_HOUR,
@@ -26,14 +32,21 @@ __all__ = [
     "StalePartsError",
     "chain_parts",
     "fold_sessions",
-    "overlapping_keys",
     "rebuild_sessions",
     "session_parts",
 ]
 
 
 class StalePartsError(ValueError):
-    """Events are not those that the parts of their sessions were made of."""
+    """Events are not those that the parts of their sessions were made of.
+
+    `keys`: the sessions in hours (`SESSION_OF_HOUR`) among which such parts are.
+    """
+
+    def __init__(self, keys: pl.DataFrame) -> None:
+        """Say that some of these are stale."""
+        super().__init__("the events of overlapping sessions do not match their parts")
+        self.keys = keys
 
 
 def chain_parts(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
@@ -63,21 +76,6 @@ def chain_parts(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
     )
 
 
-def overlapping_keys(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
-    """Return which events `rebuild_sessions` needs beside `parts`.
-
-    One row per (source, service_name, session_id, p_ingest_date_utc, p_ingest_hour_utc) of an
-    overlapping chain.
-    """
-    return (
-        chain_parts(parts, silence)
-        .filter("overlaps")
-        .select(*SESSION, *INGEST_HOUR)
-        .unique()
-        .sort(*SESSION, *INGEST_HOUR)
-    )
-
-
 def fold_sessions(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
     """Return one row per session, in the columns of the table `sessions`, sorted by key.
 
@@ -89,11 +87,11 @@ def fold_sessions(parts: pl.DataFrame, silence: timedelta) -> pl.DataFrame:
     chained = chain_parts(parts, silence)
     if chained["overlaps"].any():
         raise ValueError("sessions whose parts overlap in time must be rebuilt from their events")
-    return _folded(chained)
+    return _folded(chained).drop("chain")
 
 
 def _folded(chained: pl.DataFrame) -> pl.DataFrame:
-    started, ended = pl.col("first_at").first(), pl.col("last_at").last()
+    started, ended = pl.col("first_at").first(), pl.col("last_at").max()
     return (
         chained.group_by("chain", maintain_order=True)
         .agg(
@@ -109,44 +107,62 @@ def _folded(chained: pl.DataFrame) -> pl.DataFrame:
             ).alias("duration_seconds"),
             pl.col(COUNTS).sum(),
         )
-        .drop("chain")
         .with_columns(p_started_date_utc=pl.col("started_at").dt.date())
     )
 
 
 def rebuild_sessions(
     parts: pl.DataFrame,
-    events: pl.DataFrame,
+    events_of: Callable[[pl.DataFrame], pl.DataFrame],
     player_id_attributes: Sequence[str],
     silence: timedelta,
     local_sources: Collection[str] = (),
 ) -> pl.DataFrame:
     """Return the sessions (table `sessions`) of the session ids in `parts`.
 
-    `parts` are all parts of these ids, of all ingest hours; `events` the cleaned events of
-    `overlapping_keys(parts)`, copies included (more events do no harm). The result is what one
-    pass over all events would give, however they and their copies lie in ingest hours. Raises
-    StalePartsError if the events of an overlapping session are not those of its parts.
+    `parts` are all parts of these ids, of all ingest hours; `events_of` gives the cleaned events,
+    copies included, of the sessions in hours (`SESSION_OF_HOUR`) that it is asked for, each beside
+    the other columns of what it was asked; it is asked for overlapping chains only. The result is
+    what one pass over all events would give, however they and their copies lie in ingest hours.
+    Raises StalePartsError if the events of a session that parts do not tell are not those of its
+    parts.
     """
     chained = chain_parts(parts, silence)
     overlapping = chained.filter("overlaps")
     if overlapping.is_empty():
-        return _folded(chained)
-    spans = overlapping.group_by(*SESSION, "chain").agg(
+        return _folded(chained).drop("chain")
+    hours = hours_of_chains(overlapping)
+    known = in_chains(events_of(hours))
+    is_unclear = pl.col("chain").is_in(unclear_chains(hours, known).implode())
+    told = settled(
+        _folded(chained.filter(~is_unclear)),
+        overlapping.filter(~is_unclear),
+        known,
+        player_id_attributes,
+        local_sources,
+    ).drop("chain")
+    unclear = overlapping.filter(is_unclear)
+    if unclear.is_empty():
+        return told
+    keys = unclear.select(SESSION_OF_HOUR).unique()
+    merged = _merged_hours(_within(events_of(keys), unclear))
+    rebuilt = session_parts(merged, player_id_attributes, silence, local_sources)
+    span = [*SESSION, "first_at", "last_at"]
+    if not rebuilt.select(span).sort(span).equals(_spans(unclear).select(span).sort(span)):
+        raise StalePartsError(keys)
+    return pl.concat([told, fold_sessions(rebuilt, silence)]).sort(*SESSION, "started_at")
+
+
+def _spans(chained: pl.DataFrame) -> pl.DataFrame:
+    """Return from when to when each chain lasts."""
+    return chained.group_by(*SESSION, "chain").agg(
         pl.col("first_at").min(), pl.col("last_at").max()
     )
-    merged = _merged_hours(_within(events.join(overlapping, on=SESSION_OF_HOUR, how="semi"), spans))
-    rebuilt = session_parts(merged, player_id_attributes, silence, local_sources)
-    rest = chained.filter(~pl.col("overlaps")).select(parts.columns)
-    span = [*SESSION, "first_at", "last_at"]
-    if not rebuilt.select(span).sort(span).equals(spans.select(span).sort(span)):
-        raise StalePartsError("the events of overlapping sessions do not match their parts")
-    return fold_sessions(pl.concat([rest, rebuilt.select(parts.columns)]), silence)
 
 
-def _within(events: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
-    """Return the events between the ends of the spans, which are silent on both sides."""
-    begun = spans.select(
+def _within(events: pl.DataFrame, chained: pl.DataFrame) -> pl.DataFrame:
+    """Return the events between the ends of the chains, which are silent on both sides."""
+    begun = _spans(chained).select(
         *SESSION, pl.col("first_at").alias("_from"), pl.col("last_at").alias("_to")
     )
     return (

@@ -13,7 +13,7 @@ import polars as pl
 
 from kpi_platform.cleaned.session_parts import SESSION_OF_HOUR, session_parts
 from kpi_platform.cleaned.session_reach import PartsChange, connected, read_change
-from kpi_platform.cleaned.sessions import StalePartsError, overlapping_keys, rebuild_sessions
+from kpi_platform.cleaned.sessions import StalePartsError, rebuild_sessions
 from kpi_platform.engine.history_queue import enqueue, settled_sessions
 from kpi_platform.engine.hour_fingerprints import forget_consumed, read_consumed
 from kpi_platform.engine.hour_ledger import mark_failed
@@ -111,19 +111,17 @@ class SessionsStep:
         """
         while True:
             parts, old = connected(self._lake, change, self._silence)
-            keys = overlapping_keys(parts, self._silence)
-            events = self._events_of(keys)
             try:
                 rebuilt = rebuild_sessions(
                     parts,
-                    events,
+                    self._events_of,
                     self._players.attributes,
                     self._silence,
                     self._players.local_sources,
                 )
-            except StalePartsError:
-                made = self._parts_of(events.join(keys, on=SESSION_OF_HOUR, how="semi"))
-                change = change.refreshed(self._lake, keys, made)
+            except StalePartsError as error:
+                made = self._parts_of(self._events_of(error.keys))
+                change = change.refreshed(self._lake, error.keys, made)
             else:
                 return change, old, rebuilt
 
@@ -133,14 +131,9 @@ class SessionsStep:
         )
 
     def _events_of(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """The events of sessions in hours (`SESSION_OF_HOUR`)."""
-        if keys.is_empty():
-            return pl.DataFrame(schema=TABLES["cleaned_events"].polars_schema)
-        return (
-            self._lake.scan_hours("cleaned_events", hours_in(keys))
-            .join(keys.lazy(), on=SESSION_OF_HOUR, how="semi")
-            .collect()
-        )
+        """The events of sessions in hours (`SESSION_OF_HOUR`), beside the other columns of each."""
+        events = self._lake.scan_hours("cleaned_events", hours_in(keys))
+        return events.join(keys.lazy(), on=SESSION_OF_HOUR).collect()
 
 
 def _players_touched(

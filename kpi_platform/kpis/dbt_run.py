@@ -140,7 +140,7 @@ def _told(is_done: Callable[[str], None] | None) -> "list[Callable[[EventMsg], N
 def _invoke(
     parsed: Path, arguments: list[str], callbacks: "Sequence[Callable[[EventMsg], None]]"
 ) -> "dbtRunnerResult":
-    with paused_collector():
+    with paused_collector(), _readers_made_when_used():
         from dbt.adapters.factory import reset_adapters
         from dbt.cli.main import dbtRunner
 
@@ -150,6 +150,22 @@ def _invoke(
     finally:
         reset_adapters()  # type: ignore[no-untyped-call]
         _close_duckdb()
+
+
+@contextmanager
+def _readers_made_when_used() -> Iterator[None]:
+    """Let mashumaro write the readers of what is imported inside when one is first called.
+
+    dbt asks so for most of its classes. The others have hundreds, of which a build calls few.
+    """
+    from mashumaro.config import BaseConfig
+
+    before = BaseConfig.lazy_compilation
+    BaseConfig.lazy_compilation = True
+    try:
+        yield
+    finally:
+        BaseConfig.lazy_compilation = before
 
 
 def _close_duckdb() -> None:

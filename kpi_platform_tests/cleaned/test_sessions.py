@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from kpi_platform.cleaned.sessions import (
     chain_parts,
     fold_sessions,
-    overlapping_keys,
     rebuild_sessions,
     session_parts,
 )
@@ -38,9 +37,11 @@ def parts_by_hour(events: pl.DataFrame) -> pl.DataFrame:
 
 def engine_sessions(events: pl.DataFrame) -> pl.DataFrame:
     """The sessions as the assets make them: parts of hours, and only the events asked for."""
-    parts = parts_by_hour(events)
-    needed = events.join(overlapping_keys(parts, SILENCE), on=NEEDED, how="semi")
-    return rebuild_sessions(parts, needed, PLAYER_ID_ATTRIBUTES, SILENCE)
+
+    def needed(keys: pl.DataFrame) -> pl.DataFrame:
+        return events.join(keys, on=NEEDED, how="inner")
+
+    return rebuild_sessions(parts_by_hour(events), needed, PLAYER_ID_ATTRIBUTES, SILENCE)
 
 
 @given(worlds())
@@ -192,9 +193,16 @@ def test_only_overlapping_chains_are_read_again() -> None:
         event("Crash", 1, session="s2", ingest_hour=NIGHT),
         event("Crash", 99, session="s2", ingest_hour=NIGHT + timedelta(days=5)),
     ]
-    keys = overlapping_keys(parts_by_hour(cleaned_events(hours)), SILENCE)
-    assert keys.columns == NEEDED
-    assert keys.select("session_id", *INGEST_HOUR).rows() == [
+    asked = []
+    events = cleaned_events(hours)
+
+    def needed(keys: pl.DataFrame) -> pl.DataFrame:
+        asked.append(keys.select(NEEDED))
+        return events.join(keys, on=NEEDED)
+
+    rebuild_sessions(parts_by_hour(events), needed, PLAYER_ID_ATTRIBUTES, SILENCE)
+    (keys,) = asked
+    assert keys.sort(NEEDED).select("session_id", *INGEST_HOUR).rows() == [
         ("s2", NOON.date(), 12),
         ("s2", NIGHT.date(), 0),
     ]
@@ -228,14 +236,18 @@ def test_overlapping_parts_are_neither_folded_nor_rebuilt_without_their_events()
     with pytest.raises(ValueError, match="must be rebuilt"):
         fold_sessions(parts, SILENCE)
     with pytest.raises(ValueError, match="do not match"):
-        rebuild_sessions(parts, events.clear(), PLAYER_ID_ATTRIBUTES, SILENCE)
+        rebuild_sessions(
+            parts, lambda keys: events.clear().join(keys, on=NEEDED), PLAYER_ID_ATTRIBUTES, SILENCE
+        )
 
 
 def test_events_of_hours_without_parts_do_not_slip_into_a_session() -> None:
     events = cleaned_events([event("Crash", 0), event("Crash", 0, ingest_hour=NIGHT)])
     left_out = cleaned_events([event("Issue", 0, ingest_hour=NIGHT + timedelta(hours=1))])
+    found = pl.concat([events, left_out])
+    parts = parts_by_hour(events)
     built = rebuild_sessions(
-        parts_by_hour(events), pl.concat([events, left_out]), PLAYER_ID_ATTRIBUTES, SILENCE
+        parts, lambda keys: found.join(keys, on=NEEDED), PLAYER_ID_ATTRIBUTES, SILENCE
     )
     assert built["event_count"].to_list() == [1]
 
