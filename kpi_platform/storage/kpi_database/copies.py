@@ -69,6 +69,10 @@ class WarehouseCopy(Protocol):
         """The rows of lake.changed_periods; they and those of the tables `forget` are removed."""
         ...
 
+    def drop(self, mart: str) -> None:
+        """Drop a mart that is of one run."""
+        ...
+
     def connect(self) -> connection:
         """A connection to the warehouse, which the caller closes."""
         ...
@@ -136,6 +140,11 @@ class PostgresCopy:
             for name in ("changed_periods", *forget):
                 to.execute(f"delete from lake.{name}")
         return found
+
+    def drop(self, mart: str) -> None:
+        """Drop a mart that is of one run."""
+        with closing(self.connect()) as open_, open_, open_.cursor() as to:
+            to.execute(f"drop table if exists marts.{mart}")
 
     def connect(self) -> connection:
         """A connection to the warehouse, which the caller closes. Raises WarehouseError."""

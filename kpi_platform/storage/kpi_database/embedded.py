@@ -17,7 +17,7 @@ import polars as pl
 from kpi_platform.schemas.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "5"
+LAYOUT = "6"
 EVERY_TABLE = "*"
 # A DuckDB file is three headers and its blocks.
 _BLOCK_BYTES = 65_536
@@ -29,6 +29,8 @@ NOTES = (
     *("changed_player_days", "changed_first_days"),
     *("changed_last_days", "changed_grain_starts", "changed_subject_days"),
 )
+# Models of earlier releases, with a row of each event.
+_LEFT = ("marts.attributed_events", "staging.player_events")
 _SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
 
 
@@ -119,6 +121,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         if _layout(con) not in {None, LAYOUT}:
             con.execute("drop schema lake cascade")
+            for table in _LEFT:
+                con.execute(f"drop table if exists {table}")
         con.execute(_SCHEMA_FILE.read_text(encoding="utf-8"))
         con.execute(
             "insert into lake.layout select ? where not exists (from lake.layout)", [LAYOUT]
@@ -400,7 +404,7 @@ def clear_published(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         for table in (
             *("affected_hours", "affected_dates", "affected_players"),
-            *("affected_events", "affected_versions", "changed_ingest_hours"),
+            *("affected_sessions", "affected_versions", "changed_ingest_hours"),
         ):
             con.execute(f"delete from lake.{table} where load_id in ({built})")
         con.execute("delete from lake.loads where is_built")
