@@ -1,7 +1,7 @@
 {# An hour's build on DuckDB asks each model little: what dbt does around a model there costs more than
    its rows. The platform says by KPI_PROJECT_IS_BUILT that all tables were made by this very project, so
    that no column can be another one and no contract can be broken; without it, or where a table is
-   missing, a model is built as dbt builds it, checks included. #}
+   missing, a model is built as dbt builds it, checks included. What is of one run is never there before. #}
 {% materialization incremental, adapter='duckdb' %}
     {%- if not is_as_built() -%}{{ return(dbt.materialization_incremental_duckdb()) }}{%- endif -%}
     {% call statement('main', auto_begin=False) %}
@@ -23,6 +23,7 @@
 
 {% macro is_as_built() -%}
     {%- if should_full_refresh() or env_var('KPI_PROJECT_IS_BUILT', '') != 'true' -%}{{ return(false) }}{%- endif -%}
+    {%- if this.database != target.database -%}{{ return(true) }}{%- endif -%}
     {%- set existing = load_cached_relation(this) -%}
     {{ return(existing is not none and existing.is_table) }}
 {%- endmacro %}

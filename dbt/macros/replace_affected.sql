@@ -3,11 +3,10 @@
    (each model has a test of it), so rows are compared as sets, both ways in one pass.
 
    Settings, in the model's `meta`:
-     window: {relation, period, column}   the periods recomputed, of these only the events or players
-                                          that `events`, `players` or `affected_players` name, a
+     window: {relation, period, column}   the periods recomputed, of these only the players
+                                          that `players` or `affected_players` name, a
                                           relation of the schema staging (`players`: lake) (else `incremental_predicates`, a
                                           condition on the rows; without either the whole model)
-     affected_sessions: true              of the affected players' sessions those that may differ
      publish: {period, column}            changed periods are noted in lake.changed_periods
      note_changes_in                      changed rows are noted in this table of the schema lake
    All of it is one transaction: whoever finds a note finds the change, and the other way round. #}
@@ -67,11 +66,8 @@
             {%- set players = built_relation('staging', window['affected_players']) -%}
             {{ return(is_within ~ ' and ' ~ affected_players_predicate('player_id', players)) }}
         {%- endif -%}
-        {%- if not window.get('events') -%}{{ return(is_within) }}{%- endif -%}
-        {%- set events = built_relation('staging', window['events']) -%}
-        {{ return(is_within ~ ' and ' ~ events_predicate(window['column'], 'event_id', events)) }}
+        {{ return(is_within) }}
     {%- endif -%}
-    {%- if meta.get('affected_sessions') -%}{{ return(affected_sessions_predicate()) }}{%- endif -%}
     {{ return(predicates | join(' and ') if predicates else 'true') }}
 {%- endmacro %}
 

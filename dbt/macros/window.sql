@@ -27,19 +27,6 @@
     {{ return(is_near ~ " and " ~ start ~ " in (" ~ periods ~ ")") }}
 {%- endmacro %}
 
-{# Of an hour that is worked on, few events may differ: true for these, and for all of an hour that
-   changed as a whole. `relation` has the columns `hour` and `event_id`. #}
-{% macro among_events(event_at, event_id, relation) -%}
-    {%- if not is_incremental() -%}true{%- else -%}{{ return(events_predicate(event_at, event_id, relation)) }}{%- endif -%}
-{%- endmacro %}
-
-{% macro events_predicate(event_at, event_id, relation) -%}
-    (
-        {{ event_id }} in (select event_id from {{ relation }} where event_id is not null)
-        or date_trunc('hour', {{ event_at }}) in (select hour from {{ relation }} where event_id is null)
-    )
-{%- endmacro %}
-
 {# Few players of a date may differ: true for those that `relation` names. #}
 {% macro among_players(relation) -%}
     {%- if not is_incremental() -%}true{%- else -%}{{ return(players_predicate(relation)) }}{%- endif -%}
@@ -61,7 +48,11 @@
 
 {# The same for spans of time, inclusive at both ends: true for those that may meet the window. #}
 {% macro spans_window(first, last, relation, period) -%}
-    {%- if not is_incremental() or not execute -%}{{ return('true') }}{%- endif -%}
+    {%- if not is_incremental() -%}true{%- else -%}{{ return(spans_predicate(first, last, relation, period)) }}{%- endif -%}
+{%- endmacro %}
+
+{% macro spans_predicate(first, last, relation, period) -%}
+    {%- if not execute -%}{{ return('true') }}{%- endif -%}
     {%- set terms = ['false'] -%}
     {%- for range in widest_apart(window_islands(relation, period, 0, 0), 8) -%}
         {%- do terms.append("(" ~ last ~ " >= '" ~ range[0] ~ "' and " ~ first ~ " < '" ~ range[1] ~ "')") -%}
@@ -142,28 +133,6 @@
     {{ return(dbt.is_incremental()) }}
 {%- endmacro %}
 
-{# The sessions of the affected players of which a sighting may have come, gone or changed: those that
-   started on the date of the earliest one with a sighting on an affected date, now or before, or later. #}
-{% macro affected_sessions_predicate() -%}
-    {%- if not execute -%}{{ return('true') }}{%- endif -%}
-    {%- set since = earliest_affected_session() -%}
-    {%- if not since -%}{{ return('false') }}{%- endif -%}
-    {%- set players = built_relation('staging', 'affected_activity_players') -%}
-    {{ return("session_started_at >= '" ~ since ~ "' and " ~ affected_players_predicate('player_id', players)) }}
-{%- endmacro %}
-
-{# By name, as tests ask for it too; what was sighted before is known of repeated sightings alone, and
-   nobody asks for others. #}
-{% macro earliest_affected_session() -%}
-    {%- set dates = built_relation('staging', 'affected_activity_dates') -%}
-    {%- set players = built_relation('staging', 'affected_activity_players') -%}
-    {%- set sightings = [] -%}
-    {%- for relation in [built_relation('marts', 'attributed_events'), built_relation('staging', 'repeated_sightings')] -%}
-        {%- do sightings.append(
-            "select session_started_at from " ~ relation ~ " where version is not null and "
-            ~ window_predicate('event_at', dates, 'date') ~ " and " ~ affected_players_predicate('player_id', players)
-        ) -%}
-    {%- endfor -%}
-    {%- set earliest = "(select min(session_started_at)::date as date from (" ~ sightings | join(" union all ") ~ ") as sighted) as earliest" -%}
-    {{ return(affected_periods(earliest, 'date') | first) }}
-{%- endmacro %}
+{# Whether what is affected is built, and not everything: the same for tables that are made anew in any
+   case, of which a window is looked at. #}
+{% macro is_update() -%}{{ return(not flags.FULL_REFRESH) }}{%- endmacro %}

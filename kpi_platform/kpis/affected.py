@@ -1,16 +1,13 @@
 """Which hours, dates and players a difference between old and new loaded rows affects, as SQL.
 
 Belongs here: the statements that fill `lake.affected_hours`, `affected_dates`, `affected_players`,
-`affected_events` and `affected_versions`. Does not: when they run (load.py), and the periods that
+`affected_sessions` and `affected_versions`. Does not: when they run (load.py), and the periods that
 only dbt can know (trailing windows, moved first days: models/affected).
 
 The statements read the temporary tables `added` and `removed` (a row that changed is in both) and
 `staged_partitions` (the number and the key of each partition that is loaded), and take the
 parameter `$load_id`.
 """
-
-# An hour of which more events differ is worked on whole: a list would cost more than it saves.
-LISTED_EVENTS = 2_000
 
 # An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
 # an hour may be recomputed to the same rows.
@@ -31,16 +28,20 @@ EVENTS = (
     """,
     """
     create or replace temp table differing_events as
-    select distinct date_trunc('hour', event_at) as hour, event_id
-    from (select event_at, event_id from added union all select event_at, event_id from removed)
+    select distinct date_trunc('hour', event_at) as hour, source, service_name, session_id
+    from (
+        select event_at, source, service_name, session_id from added
+        union all
+        select event_at, source, service_name, session_id from removed
+    )
     """,
     """
     insert into lake.affected_hours select distinct $load_id, hour, 'events' from differing_events
     """,
     """
-    insert into lake.affected_events
-    select distinct $load_id, hour, case when n <= $listed_events then event_id end
-    from (select *, count(*) over (partition by hour) as n from differing_events)
+    insert into lake.affected_sessions
+    select distinct $load_id, source, service_name, session_id from differing_events
+    where trim(session_id) <> ''
     """,
     """
     insert into lake.affected_players
@@ -60,12 +61,22 @@ EVENTS = (
         )
         where purchase_id is not null
     )
-    select distinct date_trunc('hour', e.event_at) as hour, e.event_id
+    select distinct
+        date_trunc('hour', e.event_at) as hour,
+        e.source, e.service_name, e.session_id, e.own_player_id
     from lake.cleaned_events e
     join purchases p on p.source = e.source and p.purchase_id = e.refund_of
     where e.event_at >= (select min(hour) from differing_events)
     """,
-    "insert into lake.affected_events select $load_id, hour, event_id from affected_refunds",
+    """
+    insert into lake.affected_sessions
+    select distinct $load_id, source, service_name, session_id from affected_refunds
+    where trim(session_id) <> ''
+    """,
+    """
+    insert into lake.affected_players
+    select distinct $load_id, own_player_id from affected_refunds where own_player_id is not null
+    """,
     """
     insert into lake.affected_hours
     select distinct $load_id, hour, 'events' from affected_refunds
@@ -121,13 +132,8 @@ SESSIONS = (
     select distinct $load_id, hour, 'running' from reattributed_hours
     """,
     """
-    delete from reattributed_hours where hour in (
-        select hour from lake.affected_events where load_id = $load_id and event_id is null
-    )
-    """,
-    """
     create or replace temp table reattributed_events as
-    select distinct h.hour, e.event_id
+    select distinct h.hour
     from reattributed_hours h
     join lake.cleaned_events e
         on e.source = h.source and e.service_name = h.service_name and e.session_id = h.session_id
@@ -136,7 +142,6 @@ SESSIONS = (
     where e.event_at >= (select min(hour) from reattributed_hours)
         and e.event_at < (select max(hour) from reattributed_hours) + interval 1 hour
     """,
-    "insert into lake.affected_events select $load_id, hour, event_id from reattributed_events",
     """
     insert into lake.affected_hours
     select distinct $load_id, hour, 'events' from reattributed_events
@@ -275,11 +280,18 @@ PROGRESS = (
     where o.kind != n.kind
     """,
     """
-    insert into lake.affected_events
-    select distinct $load_id, date_trunc('hour', e.event_at), null
+    insert into lake.affected_sessions
+    select distinct $load_id, source, e.service_name, e.session_id
     from lake.cleaned_events e
     join old_sources o using (source) join new_sources n using (source)
-    where o.kind != n.kind
+    where o.kind != n.kind and trim(e.session_id) <> ''
+    """,
+    """
+    insert into lake.affected_players
+    select distinct $load_id, e.own_player_id
+    from lake.cleaned_events e
+    join old_sources o using (source) join new_sources n using (source)
+    where o.kind != n.kind and e.own_player_id is not null
     """,
     # A source that changed its studio or game takes its sessions along; its events come again.
     """

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from kpi_platform.engine.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
+from kpi_platform.kpis.dbt_command import EVENTS
 from kpi_platform.kpis.load import LEDGER, LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.ship import fetch_changes, ship
 from kpi_platform.kpis.unread_files import UnreadFiles
@@ -92,6 +93,7 @@ def build_marts(
         with connect(path) as con:
             if copy is not None:
                 fetch_changes(con, copy)
+                copy.drop(EVENTS)
             mark_built(con, built, full_refresh=full_refresh)
             return _report(
                 marts(con),

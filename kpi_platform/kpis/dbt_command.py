@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 BUILD = ("build", "--exclude-resource-type", "unit_test")
+# What all that reads events reads: made anew in every run, and gone with it.
+EVENTS = "attributed_events"
 # Views and seeds are as this very project made them: an update leaves them alone, not their tests.
 _UPDATED = ("config.materialized:incremental", "config.materialized:table", "resource_type:test")
 
@@ -17,7 +19,7 @@ def changed_extent(
     """The same for what a changed project builds anew: what differs from the manifest in the folder
     `state`, by dbt's own judgement and by ours (`changed`), with all that depends on it, but for
     what is `done`."""
-    chosen = ["--select", "state:modified+", *(f"{name}+" for name in changed)]
+    chosen = ["--select", EVENTS, "state:modified+", *(f"{name}+" for name in changed)]
     left = ["--exclude", *done] if done else []
     return ["--full-refresh", *chosen, *left, "--state", str(state)], {}
 

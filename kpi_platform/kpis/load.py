@@ -165,7 +165,6 @@ def load(
     sources: pl.DataFrame,
     player_id_attributes: Sequence[str],
     batch_rows: int = BATCH_ROWS,
-    listed_events: int = affected.LISTED_EVENTS,
     services: pl.DataFrame | None = None,
     start_hour: datetime | None = None,
     files_in: FilesIn | None = None,
@@ -176,10 +175,10 @@ def load(
     `sources`: one row per source with `source`, `studio`, `game`, `player_ids` (global or local),
     `since`, `until` (UTC or null; half-open) and, unless all are telemetry, `kind`; unassigned ones
     may be left out. `services`: one row per configured service with `service_name` and
-    `version_order` (`natural` or `release_day`). Tables not given stay as they are. Of an hour up
-    to `listed_events` differing events are noted one by one. `start_hour` is the first partition
-    (UTC), by default the first hour that ran. `files_in` says of a source in which of some hours
-    (UTC, naive) files of it lie; it is asked of a source that is new, for hours that ran before.
+    `version_order` (`natural` or `release_day`). Tables not given stay as they are. `start_hour` is
+    the first partition (UTC), by default the first hour that ran. `files_in` says of a source in
+    which of some hours (UTC, naive) files of it lie; it is asked of a source that is new, for hours
+    that ran before.
     `platforms` says what the platforms are called that clients name; by default as they do.
 
     Raises ValueError for a table that the warehouse has no copy of.
@@ -189,7 +188,7 @@ def load(
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
     shown = platforms or PlatformNames.as_sent()
-    step = _Load(con, sources, tuple(player_id_attributes), shown, batch_rows, listed_events)
+    step = _Load(con, sources, tuple(player_id_attributes), shown, batch_rows)
     step.services(NO_SERVICES if services is None else services)
     step.progress(ledger, start_hour, files_in or (lambda *_: []))
     for name in (name for name in LOADED if name in given):
@@ -221,7 +220,6 @@ class _Load:
         player_id_attributes: tuple[str, ...],
         platforms: PlatformNames,
         batch_rows: int,
-        listed_events: int,
     ) -> None:
         self.report = LoadReport()
         self._con = con
@@ -235,7 +233,6 @@ class _Load:
         self._local = _local(sources)
         self._platforms = platforms
         self._batch_rows = batch_rows
-        self._listed_events = listed_events
         self._load_id = count(con, "select nextval('lake.load_ids')")
 
     def services(self, services: pl.DataFrame) -> None:
@@ -356,9 +353,8 @@ class _Load:
     def _run(self, statements: Sequence[str], **names: str) -> None:
         for statement in statements:
             text = statement.format(**names) if names else statement
-            known = {"load_id": self._load_id, "listed_events": self._listed_events}
-            values = {name: value for name, value in known.items() if f"${name}" in text}
-            self._con.execute(text, values or None)
+            values = {"load_id": self._load_id} if "$load_id" in text else None
+            self._con.execute(text, values)
 
     def _count(self, name: str, partitions: int, rows: int) -> None:
         done = self.report

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import BuildReport, Project, build_marts, mark_of
-from kpi_platform.kpis.dbt_command import changed_extent, extent
+from kpi_platform.kpis.dbt_command import EVENTS, changed_extent, extent
 from kpi_platform.kpis.dbt_run import DbtRun
 from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.storage.kpi_database.embedded import built_by, connect, mark_built
@@ -91,10 +91,15 @@ def _build_changed(
                 return
         run = project.open_run(path)
         how = changed_extent(project.state, project.changed, second.done)
-        run.build(*how, second.add_done)
+
+        def note(name: str) -> None:
+            if name != EVENTS:
+                second.add_done(name)
+
+        run.build(*how, note)
         if not second.done:
             # A change that no model names, as that of a materialization.
-            run.build(*extent(full_refresh=True), second.add_done)
+            run.build(*extent(full_refresh=True), note)
         with connect(path) as con:
             mark_built(con, mark)
     say(f"{len(second.done)} models are built anew")

@@ -23,7 +23,7 @@ _BOOKS = (
         "affected_dates",
         "affected_players",
     ),
-    *("affected_events", "affected_versions"),
+    *("affected_sessions", "affected_versions"),
 )
 
 

@@ -27,7 +27,6 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager, get_ev
 from jinja2 import Template
 
 from dbt import flags
-from kpi_platform.kpis.affected import LISTED_EVENTS
 from kpi_platform.kpis.load import load
 from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
@@ -40,7 +39,9 @@ from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake,
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 
 # What they hold is of the build that goes on, and empty when nothing is affected.
-_NOT_COMPARED = "affected_"
+_NOT_COMPARED = ("affected_", "attributed_events")
+# The database of what is made anew by each run, and is gone after it.
+_OF_ONE_RUN = "events_window"
 
 
 class Engine:
@@ -86,6 +87,8 @@ class FastBuild:
         prepare(self._con)
         for schema in ("staging", "marts", "fresh_staging", "fresh_marts"):
             self._con.execute(f"create schema {schema}")
+        for schema in ("marts", "fresh_marts"):
+            self._con.execute(f"create schema if not exists {_OF_ONE_RUN}.{schema}")
         for seed in (PROJECT / "seeds").glob("*.csv"):
             self._con.execute(f"create table staging.{seed.stem} as from read_csv('{seed}')")
         # What dbt believes to be there is of another build.
@@ -96,11 +99,9 @@ class FastBuild:
         """To the warehouse, for what reads or publishes it."""
         return self._con
 
-    def load(self, lake: Lake, listed_events: int = LISTED_EVENTS) -> None:
+    def load(self, lake: Lake) -> None:
         """Load what changed."""
-        load(
-            self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, listed_events=listed_events
-        )
+        load(self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
     def run(self, *, is_finished: bool = True) -> None:
         """Build what is pending, the first time everything; forget what is published. A build that
@@ -140,13 +141,14 @@ class FastBuild:
         for node in _models() if not self._is_new else ():
             text = _full_text(self, node.unique_id)
             for schema in ("staging", "marts"):
-                text = text.replace(f'"warehouse"."{schema}"', f'"warehouse"."fresh_{schema}"')
+                for place in ("warehouse", _OF_ONE_RUN):
+                    text = text.replace(f'"{place}"."{schema}"', f'"{place}"."fresh_{schema}"')
             # Seeds are no models.
             for seed in (PROJECT / "seeds").glob("*.csv"):
                 text = text.replace(f'"fresh_staging"."{seed.stem}"', f'"staging"."{seed.stem}"')
             kind = "view" if node.config.materialized == "view" else "table"
-            name = f"{node.schema}.{node.name}"
-            self._con.execute(f"create or replace {kind} fresh_{name} as {text}")
+            name, place = f"{node.schema}.{node.name}", node.database
+            self._con.execute(f"create or replace {kind} {place}.fresh_{name} as {text}")
             if not node.name.startswith(_NOT_COMPARED):
                 found[node.name] = self._different_rows(name, f"fresh_{name}")
         return {name: rows for name, rows in found.items() if rows}
@@ -160,7 +162,9 @@ class FastBuild:
 
     def _create(self, node: Any, text: str) -> None:
         kind = "view" if node.config.materialized == "view" else "table"
-        self._con.execute(f"create or replace {kind} {node.schema}.{node.name} as {text}")
+        self._con.execute(
+            f"create or replace {kind} {node.database}.{node.schema}.{node.name} as {text}"
+        )
 
     def _replace_affected(self, node: Any) -> None:
         query = f"(\n{self._rendered(node)}\n)"

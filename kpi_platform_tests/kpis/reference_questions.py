@@ -691,7 +691,8 @@ class Questions:
         """The table `ab_test_results`."""
         told: dict[tuple[str, str, str], list[tuple[str, datetime]]] = {}
         for a in sorted(
-            self.world.attributed, key=lambda a: (a.event.at, a.event.txn, a.event.event_id)
+            self.world.attributed,
+            key=lambda a: (a.event.at, a.event.txn, a.event.attribute("Variant") or "unknown"),
         ):
             if a.event.name == "ExperimentAssigned" and a.player:
                 key = (a.event.service, a.event.attribute("Experiment") or "unknown", a.player)
@@ -782,7 +783,7 @@ class Questions:
         """The table `install_sources`."""
         installs = sorted(
             (a for a in self.world.attributed if a.event.name == "Install"),
-            key=lambda a: (a.event.at, a.event.txn, a.event.event_id),
+            key=lambda a: (a.event.at, a.event.txn, source_of(a)),
         )
         first: dict[Key, tuple[str, date]] = {}
         for a in installs:

@@ -445,6 +445,10 @@ def test_a_table_without_a_copy_is_refused(con: Con) -> None:
         load(con, [LakeTable("raw_telemetry", {}, lambda _: pl.DataFrame())], NO_SOURCES, ())
 
 
+def test_a_new_database_has_small_blocks(con: Con) -> None:
+    assert count(con, "select block_size from pragma_database_size()") == 65_536
+
+
 def test_hours_are_read_in_utc(con: Con) -> None:
     lake = lake_of(event(utc(1, 5) + timedelta(minutes=30)))
     load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)

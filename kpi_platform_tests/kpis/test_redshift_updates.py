@@ -126,7 +126,7 @@ def test_every_update_renders_and_parses_as_redshift_sql(updates: dict[str, str]
 
 
 def test_updates_look_at_the_affected_periods_alone(updates: dict[str, str]) -> None:
-    assert "event_at >= '2026-01-01 05:00:00'" in updates["attributed_events"]
+    assert "event_at >= '2026-01-01 05:00:00'" in updates["grain_hours"]
     assert "2026-01-09" in updates["kpi_daily"]
 
 

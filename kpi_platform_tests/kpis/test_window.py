@@ -8,7 +8,7 @@ from kpi_platform_tests.reference import Event
 
 HOURS = hours_from(utc(1), 60)
 KNOWN = {"folder": ("unassigned", "folder")}
-TABLES = ("attributed_events", "kpi_hourly", "kpi_daily", "fact_version")
+TABLES = ("kpi_hourly", "kpi_daily", "fact_version")
 
 
 def event(at: datetime, name: str, session: str) -> Event:

@@ -9,15 +9,11 @@ select player_id
 from {{ source('lake', 'affected_versions') }}
 join {{ source('lake', 'loads') }} using (load_id)
 where not is_built
--- An event that left its session behind as it was has another in its place, of the same player.
--- depends_on: {{ ref('attributed_events') }}
--- depends_on: {{ ref('affected_event_hours') }}
--- depends_on: {{ ref('affected_events') }}
-{%- if execute and not flags.FULL_REFRESH %}
 union
-select player_id
-from {{ ref('attributed_events') }}
-where player_id is not null
-    and {{ window_predicate('event_at', ref('affected_event_hours'), 'hour') }}
-    and {{ events_predicate('event_at', 'event_id', ref('affected_events')) }}
-{%- endif %}
+-- An event may change, or another come in its place, and leave its session as it was.
+select s.player_id
+from {{ source('lake', 'affected_sessions') }} a
+join {{ source('lake', 'loads') }} l on l.load_id = a.load_id and not l.is_built
+join {{ source('lake', 'sessions') }} s
+    on s.source = a.source and s.service_name = a.service_name and s.session_id = a.session_id
+where s.player_id is not null

@@ -1,40 +1,52 @@
-{{ config(
-    unique_key=['event_id', 'event_at'],
-    meta={
-        'window': {
-            'relation': 'affected_event_hours', 'period': 'hour', 'column': 'event_at', 'events': 'affected_events'
-        },
-        'order_by': 'event_at',
-        'purchase_limit_usd': var('purchase_limit_usd')
-    }
-) }}
+{{ config(meta={'purchase_limit_usd': var('purchase_limit_usd')}) }}
+-- What the models of a run read of events, and they read no others: affected hours whole, of affected
+-- dates what affected players did and console platforms told, and all sightings of sessions of which
+-- any may differ. In a full refresh all events.
+-- depends_on: {{ ref('affected_event_hours') }}
+-- depends_on: {{ ref('affected_activity_dates') }}
+-- depends_on: {{ ref('affected_activity_players') }}
+-- depends_on: {{ ref('affected_sighted_sessions') }}
+with events as (
+    {%- if not is_update() %}
+    select * from {{ ref('stg_cleaned_events') }}
+    {%- else %}
+    {%- set in_hours = window_predicate('event_at', ref('affected_event_hours'), 'hour') %}
+    {%- set on_dates = window_predicate('event_at', ref('affected_activity_dates'), 'date') %}
+    {%- set of_players = affected_players_predicate('player_id', ref('affected_activity_players')) %}
+    select * from {{ ref('stg_cleaned_events') }} where {{ in_hours }}
+    union all
+    select * from {{ ref('stg_cleaned_events') }}
+    where {{ on_dates }} and not ({{ in_hours }})
+        and (
+            (source, service_name, session_id) in (
+                select source, service_name, session_id from {{ source('lake', 'sessions') }} where {{ of_players }}
+                    and {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') }}
+            )
+            or own_player_id in (select player_id from {{ ref('affected_activity_players') }})
+            or source in (select source from {{ source('lake', 'sources') }} where kind = 'console')
+        )
+    union all
+    select * from {{ ref('stg_cleaned_events') }}
+    where version is not null and not ({{ on_dates }})
+        and event_at >= (select min(session_started_at) from {{ ref('affected_sighted_sessions') }})
+        and (source, service_name, session_id) in (
+            select source, service_name, session_id from {{ ref('affected_sighted_sessions') }}
+        )
+    {%- endif %}
+),
 -- Copies in several ingest hours are one event. They are few: to look them up costs a third of
 -- numbering every event's copies.
-with copied as (
+copied as (
     select event_id, min(partition_id) as first_partition_id
-    from {{ ref('stg_cleaned_events') }}
-    where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
-        and {{ among_events('event_at', 'event_id', ref('affected_events')) }}
+    from events
     group by event_id
     having count(*) > 1
 ),
 distinct_events as (
     select c.*
-    from {{ ref('stg_cleaned_events') }} c
+    from events c
     left join copied d on d.event_id = c.event_id
-    where (d.event_id is null or d.first_partition_id = c.partition_id)
-        and {{ in_window('c.event_at', ref('affected_whole_hours'), 'hour') }}
-    {%- if is_incremental() %}
-    -- Apart from whole hours, so that a warehouse finds the few first and reads their attributes then.
-    union all
-    select c.*
-    from (select distinct event_id from {{ ref('affected_events') }}) l
-    join {{ ref('stg_cleaned_events') }} c on c.event_id = l.event_id
-    left join copied d on d.event_id = c.event_id
-    where (d.event_id is null or d.first_partition_id = c.partition_id)
-        and {{ in_window('c.event_at', ref('affected_event_hours'), 'hour') }}
-        and not ({{ in_window('c.event_at', ref('affected_whole_hours'), 'hour') }})
-    {%- endif %}
+    where d.event_id is null or d.first_partition_id = c.partition_id
 ),
 -- A refund that names its purchase is converted at that day's rate; purchases longer ago are not looked
 -- for, so that what is read does not grow for ever.
@@ -86,11 +98,7 @@ select
     e.purchase_id,
     e.refund_of
 from distinct_events e
-left join (
-    -- Only those that an affected hour may hold: all of them have more keys than events to look up.
-    select * from {{ source('lake', 'sessions') }}
-    where {{ spans_window('started_at', 'ended_at', ref('affected_event_hours'), 'hour') }}
-) s
+left join {{ source('lake', 'sessions') }} s
     on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
     and e.event_at between s.started_at and s.ended_at
 left join {{ source('lake', 'sources') }} k on k.source = e.source

@@ -3,16 +3,9 @@
     meta={'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'}}
 ) }}
 with events as (
-    select distinct
-        event_at::date as date,
-        {{ grain_label('studio') }} as studio,
-        {{ grain_label('game') }} as game,
-        {{ grain_label('platform') }} as platform,
-        event_name,
-        is_activity and player_id is not null as has_player,
-        session_started_at is not null as has_session
-    from {{ ref('attributed_events') }}
-    where {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+    select distinct hour::date as date, studio, game, platform, event_name, has_player, has_session
+    from {{ ref('grain_hours') }}
+    where {{ in_window('hour', ref('affected_activity_dates'), 'date') }}
 )
 select date, studio, game, platform, event_name as requirement
 from events

@@ -3,13 +3,9 @@
     meta={'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'}}
 ) }}
 with happened as (
-    select
-        event_at::date as date,
-        {{ grain_label('studio') }} as studio,
-        {{ grain_label('game') }} as game,
-        {{ grain_label('platform') }} as platform
-    from {{ ref('attributed_events') }}
-    where {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+    select hour::date as date, studio, game, platform
+    from {{ ref('grain_hours') }}
+    where {{ in_window('hour', ref('affected_activity_dates'), 'date') }}
     union
     select
         started_at::date,

@@ -2,13 +2,9 @@
     unique_key=['date', 'service_name', 'studio', 'game'],
     meta={'window': {'relation': 'affected_activity_dates', 'period': 'date', 'column': 'date'}}
 ) }}
-select
-    event_at::date as date,
-    service_name,
-    {{ grain_label('studio') }} as studio,
-    {{ grain_label('game') }} as game
-from {{ ref('attributed_events') }}
-where {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+select hour::date as date, service_name, studio, game
+from {{ ref('grain_hours') }}
+where {{ in_window('hour', ref('affected_activity_dates'), 'date') }}
 union
 select
     started_at::date,

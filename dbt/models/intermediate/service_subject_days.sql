@@ -11,6 +11,7 @@
 ) }}
 -- That comes before this model notes anything:
 -- depends_on: {{ ref('affected_recent_days') }}
+-- depends_on: {{ ref('affected_activity_dates') }}
 with events as (
     select
         event_at::date as date,
@@ -23,11 +24,20 @@ with events as (
         count(*) as occurrences
     from {{ ref('attributed_events') }}
     where event_name in ('FeatureUsed', 'Crash', 'Issue') and player_id is not null
-        and {{ in_window('event_at', ref('affected_version_dates'), 'date') }}
+        and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
         and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
     group by
         event_at::date, service_name, player_id, event_name, coalesce(subject, 'unknown'),
         coalesce(detail, '')
+    {%- if is_incremental() %}
+    -- On other dates the version alone may be another one.
+    union all
+    select date, service_name, player_id, event_name, subject, detail, occurrences
+    from {{ this }}
+    where {{ in_window('date', ref('affected_version_dates'), 'date') }}
+        and not ({{ in_window('date', ref('affected_activity_dates'), 'date') }})
+        and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
+    {%- endif %}
 )
 select
     t.date, t.service_name, t.player_id, t.event_name, t.subject, t.detail,

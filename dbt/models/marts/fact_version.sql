@@ -14,11 +14,10 @@ select
     service_name,
     device,
     version,
-    version_sort_key,
-    event_at::date as date,
-    count(*) as sightings
-from {{ ref('attributed_events') }}
-where version is not null and player_id is not null
-    and {{ in_window('event_at', ref('affected_activity_dates'), 'date') }}
+    max(version_sort_key) as version_sort_key,
+    hour::date as date,
+    cast(sum(sightings) as bigint) as sightings
+from {{ ref('sighting_hours') }}
+where {{ in_window('hour', ref('affected_activity_dates'), 'date') }}
     and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
-group by player_id, service_name, device, version, version_sort_key, event_at::date
+group by player_id, service_name, device, version, hour::date

@@ -74,15 +74,10 @@ sessions as (
     from started group by {{ grain_sets(['date']) }}
 ),
 purchases as (
-    select
-        event_at::date as date,
-        {{ grain_label('studio') }} as studio,
-        {{ grain_label('game') }} as game,
-        {{ grain_label('platform') }} as platform,
-        revenue_usd
-    from {{ ref('attributed_events') }}
-    where revenue_usd is not null
-        and {{ in_window('event_at', ref('affected_kpi_dates'), 'date') }}
+    select hour::date as date, studio, game, platform, revenue_usd
+    from {{ ref('grain_hours') }}
+    where revenue_usd <> 0
+        and {{ in_window('hour', ref('affected_kpi_dates'), 'date') }}
 ),
 revenue as (
     select date, {{ grain_columns() }}, sum(revenue_usd) as revenue_usd

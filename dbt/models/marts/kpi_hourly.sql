@@ -6,16 +6,14 @@
     }
 ) }}
 with events as (
-    select
-        date_trunc('hour', event_at) as hour,
-        {{ grain_label('studio') }} as studio,
-        {{ grain_label('game') }} as game,
-        {{ grain_label('platform') }} as platform,
-        case when is_activity then player_id end as active_player_id,
-        sum(revenue_usd) as revenue_usd
-    from {{ ref('attributed_events') }}
-    where {{ in_window('event_at', ref('affected_kpi_hours'), 'hour') }}
-    group by 1, 2, 3, 4, 5
+    select hour, studio, game, platform, revenue_usd
+    from {{ ref('grain_hours') }}
+    where {{ in_window('hour', ref('affected_kpi_hours'), 'hour') }}
+),
+active as (
+    select hour, studio, game, platform, player_id
+    from {{ ref('player_hours') }}
+    where {{ in_window('hour', ref('affected_kpi_hours'), 'hour') }}
 ),
 sessions as (
     select
@@ -129,13 +127,16 @@ levels as (
 parts as (
     select
         hour, {{ grain_columns() }},
-        count(distinct active_player_id) as active_players,
+        0 as active_players,
         0 as sessions,
         0 as playtime_seconds,
         sum(revenue_usd) as revenue_usd,
         0 as peak_players,
         0 as player_minutes
     from events group by {{ grain_sets(['hour']) }}
+    union all
+    select hour, {{ grain_columns() }}, count(distinct player_id), 0, 0, 0, 0, 0
+    from active group by {{ grain_sets(['hour']) }}
     union all
     select hour, {{ grain_columns() }}, 0, count(*), sum(duration_seconds), 0, 0, 0
     from sessions group by {{ grain_sets(['hour']) }}

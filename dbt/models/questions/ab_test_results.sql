@@ -3,8 +3,8 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 with named as (
-    select * from {{ ref('shown_player_events') }}
-    where event_name = 'ExperimentAssigned' and player_id is not null
+    select * from {{ ref('shown_milestones') }}
+    where event_name = 'ExperimentAssigned' and player_id <> ''
 ),
 bundled as ({{ beyond_largest('named', ['service_name'], 'subject', var('most_names')) }}),
 bundled_arms as ({{ beyond_largest('named', ['service_name', 'subject'], 'detail', var('most_variants')) }}),
@@ -13,7 +13,7 @@ told as (
     select
         n.service_name, n.player_id, {{ shown_name('b', 'n.subject') }} as subject,
         case when b.name is not null or a.name is not null then 'other' else n.detail end as detail,
-        n.event_at, n.transaction_id, n.event_id
+        n.subject as told_subject, n.detail as told_detail, n.first_at, n.last_at, n.first_transaction_id
     from named n
     left join bundled b on b.service_name = n.service_name and b.name = n.subject
     left join bundled_arms a
@@ -21,19 +21,19 @@ told as (
 ),
 assignments as (
     select
-        service_name, player_id, subject as experiment, detail as variant, event_at::date as day_0,
+        service_name, player_id, subject as experiment, detail as variant, first_at::date as day_0,
         min({{ by_bytes('detail') }}) over (partition by service_name, subject, player_id)
             <> max({{ by_bytes('detail') }}) over (partition by service_name, subject, player_id) as has_two_variants,
         row_number() over (
             partition by service_name, subject, player_id
-            order by event_at, transaction_id, {{ by_bytes('event_id') }}
+            order by first_at, first_transaction_id, {{ by_bytes('told_subject') }}, {{ by_bytes('told_detail') }}
         ) as place
     from told
 ),
 assigned as (select * from assignments where place = 1),
 -- An experiment goes on as long as anybody is told their variant.
 lasting as (
-    select service_name, subject as experiment, max(event_at) as last_assigned_at
+    select service_name, subject as experiment, max(last_at) as last_assigned_at
     from told
     group by service_name, subject
 ),

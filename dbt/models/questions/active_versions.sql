@@ -3,22 +3,21 @@
     meta={'publish': {'period': 'all'}}
 ) }}
 {%- set from_at, until_at = now_at(28), now_at() %}
-{%- set sighted %}
-    from {{ ref('attributed_events') }}
-    where version is not null and player_id is not null
-{%- endset %}
 -- These days begin and end within a date. What is known of dates counts all of them; of the first and the
--- last one the events are asked.
+-- last one the hours are asked.
 with days as (
     select *
     from {{ ref('version_days') }}
     where date >= {{ from_at }}::date
 ),
 outside as (
-    select service_name, version, session_started_at {{ sighted }}
-        and event_at >= {{ from_at }}::date and event_at < {{ from_at }}
+    select service_name, version, sightings, session_sightings
+    from {{ ref('sighting_hours') }}
+    where hour >= {{ from_at }}::date and hour < {{ from_at }}
     union all
-    select service_name, version, session_started_at {{ sighted }} and event_at >= {{ until_at }}
+    select service_name, version, sightings, session_sightings
+    from {{ ref('sighting_hours') }}
+    where hour >= {{ until_at }}
 ),
 -- Every version that tables show as `other`, and under which service.
 bundled as (
@@ -30,15 +29,15 @@ bundled as (
     join {{ ref('bundled_services') }} s on s.service_name = k.service_name
 ),
 repeated as (
-    select source, service_name, session_id, session_started_at, version, count(*) as sightings
+    select source, service_name, session_id, session_started_at, version, sum(sightings) as sightings
     from {{ ref('repeated_sightings') }}
-    where event_at >= {{ from_at }} and event_at < {{ until_at }}
+    where hour >= {{ from_at }} and hour < {{ until_at }}
     group by source, service_name, session_id, session_started_at, version
 ),
 parts as (
     select service_name, version, sightings, session_sightings as sessions from days
     union all
-    select service_name, version, -1, case when session_started_at is not null then -1 else 0 end from outside
+    select service_name, version, -sightings, -session_sightings from outside
     union all
     -- A session that was sighted again is one session.
     select service_name, version, 0, 1 - sightings from repeated
@@ -47,10 +46,8 @@ parts as (
     select service_name, version, 0, 1 - versions
     from (
         select e.service_name, min({{ by_bytes('e.version') }}) as version, count(distinct e.version) as versions
-        from {{ ref('attributed_events') }} e
+        from repeated e
         join bundled b on b.service_name = e.service_name and b.name = e.version
-        where e.player_id is not null and e.session_started_at is not null
-            and e.event_at >= {{ from_at }} and e.event_at < {{ until_at }}
         group by e.source, e.service_name, e.session_id, e.session_started_at
     ) as of_sessions
 ),
@@ -77,11 +74,13 @@ seen as (
     from {{ ref('fact_version') }}
     where date > {{ from_at }}::date and date < {{ until_at }}::date
     union all
-    select service_name, version, player_id {{ sighted }}
-        and event_at >= {{ from_at }} and event_at < {{ from_at }}::date + 1
+    select service_name, version, player_id
+    from {{ ref('sighting_hours') }}
+    where hour >= {{ from_at }} and hour < {{ from_at }}::date + 1
     union all
-    select service_name, version, player_id {{ sighted }}
-        and event_at >= {{ until_at }}::date and event_at < {{ until_at }}
+    select service_name, version, player_id
+    from {{ ref('sighting_hours') }}
+    where hour >= {{ until_at }}::date and hour < {{ until_at }}
 ),
 players as (
     select

@@ -2,15 +2,20 @@
     unique_key=['service_name', 'install_source'],
     meta={'publish': {'period': 'all'}}
 ) }}
-with told as (select * from {{ ref('shown_player_events') }} where event_name = 'Install'),
+with told as (
+    select
+        service_name, nullif(player_id, '') as player_id, subject, hour, events, first_at, first_transaction_id
+    from {{ ref('shown_milestones') }}
+    where event_name = 'Install'
+),
 bundled as ({{ beyond_largest('told', ['service_name'], 'subject', var('most_names')) }}),
 installs as (
     select
         t.service_name, t.player_id, {{ shown_name('b', 't.subject') }} as install_source,
-        t.event_at, t.event_at::date as day_0,
+        t.hour, t.events, t.first_at::date as day_0,
         row_number() over (
             partition by t.service_name, t.player_id
-            order by t.event_at, t.transaction_id, {{ by_bytes('t.event_id') }}
+            order by t.first_at, t.first_transaction_id, {{ by_bytes('t.subject') }}
         ) as place
     from told t
     left join bundled b on b.service_name = t.service_name and b.name = t.subject
@@ -18,8 +23,8 @@ installs as (
 counted as (
     select
         service_name, install_source,
-        count(*) as installs,
-        count(case when event_at >= now_at - interval '28 days' and event_at < now_at then 1 end)
+        cast(sum(events) as bigint) as installs,
+        cast(sum(case when hour >= now_at - interval '28 days' and hour < now_at then events else 0 end) as bigint)
             as installs_last_28_days
     from installs
     cross join {{ ref('processed_through') }}

@@ -4,9 +4,10 @@
 ) }}
 with told as (
     select
-        service_name, player_id, device, coalesce(target_version, 'unknown') as target_version, target_sort_key,
-        detail, event_at
-    from {{ ref('shown_player_events') }}
+        service_name, nullif(player_id, '') as player_id, device,
+        coalesce(nullif(target_version, ''), 'unknown') as target_version, target_sort_key,
+        detail, events, first_at
+    from {{ ref('shown_milestones') }}
     where event_name = 'Notification' and subject = 'VersionUpgrade'
 ),
 bundled as ({{ beyond_largest('told', ['service_name'], 'target_version', var('most_versions')) }}),
@@ -14,7 +15,7 @@ notifications as (
     select
         t.service_name, t.player_id, t.device, {{ shown_name('b', 't.target_version') }} as target_version,
         case when b.name is null then t.target_sort_key end as target_sort_key,
-        t.detail, t.event_at
+        t.detail, t.events, t.first_at
     from told t
     left join bundled b on b.service_name = t.service_name and b.name = t.target_version
 ),
@@ -23,9 +24,9 @@ notified as (
     select
         service_name, target_version, max(target_sort_key) as target_sort_key, player_id, device,
         {%- for status in ['sent', 'shown', 'accepted', 'dismissed'] %}
-        count(case when detail = '{{ status }}' then 1 end) as {{ status }},
+        sum(case when detail = '{{ status }}' then events else 0 end) as {{ status }},
         {%- endfor %}
-        min(event_at) as notified_at
+        min(first_at) as notified_at
     from notifications
     group by service_name, target_version, player_id, device
 ),

@@ -25,6 +25,8 @@ _NULL = r"\N"
 
 # Columns that tables of earlier releases lack: there `create table if not exists` adds none.
 _ADDED_COLUMNS = (("cleaned_events", "own_platform", "varchar"),)
+# Tables of earlier releases, with a row of each event.
+_LEFT = (("staging", "player_events"), ("lake", "affected_events"))
 
 # A statement and the values of its parameters.
 Statement = tuple[str, tuple[str | int, ...]]
@@ -69,6 +71,10 @@ class WarehouseCopy(Protocol):
         """The rows of lake.changed_periods; they and those of the tables `forget` are removed."""
         ...
 
+    def drop(self, mart: str) -> None:
+        """Drop a mart that is of one run."""
+        ...
+
     def connect(self) -> connection:
         """A connection to the warehouse, which the caller closes."""
         ...
@@ -93,6 +99,14 @@ class PostgresCopy:
                 )
                 if not to.fetchall():
                     to.execute(f"alter table lake.{table} add column {column} {data_type}")
+            for schema, table in _LEFT:
+                to.execute(
+                    "select 1 from information_schema.tables"
+                    " where table_schema = %s and table_name = %s",
+                    (schema, table),
+                )
+                if to.fetchall():
+                    to.execute(f"drop table {schema}.{table} cascade")
 
     def partitions(self) -> list[Partition]:
         """Every partition that the warehouse holds."""
@@ -136,6 +150,11 @@ class PostgresCopy:
             for name in ("changed_periods", *forget):
                 to.execute(f"delete from lake.{name}")
         return found
+
+    def drop(self, mart: str) -> None:
+        """Drop a mart that is of one run."""
+        with closing(self.connect()) as open_, open_, open_.cursor() as to:
+            to.execute(f"drop table if exists marts.{mart} cascade")
 
     def connect(self) -> connection:
         """A connection to the warehouse, which the caller closes. Raises WarehouseError."""

@@ -17,9 +17,10 @@ import polars as pl
 from kpi_platform.schemas.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "5"
+LAYOUT = "6"
 EVERY_TABLE = "*"
 # A DuckDB file is three headers and its blocks.
+_BLOCK_BYTES = 65_536
 _HEADERS_BYTES = 3 * 4096
 _DAMAGE = re.compile("(?i)not a valid DuckDB|enough bytes|corrupt|checksum")
 _NO_ROOM = re.compile("(?i)no space left|permission denied|read-only")
@@ -28,6 +29,8 @@ NOTES = (
     *("changed_player_days", "changed_first_days"),
     *("changed_last_days", "changed_grain_starts", "changed_subject_days"),
 )
+# Models of earlier releases, with a row of each event.
+_LEFT = ("marts.attributed_events", "staging.player_events")
 _SCHEMA_FILE = Path(__file__).with_name("embedded.sql")
 
 
@@ -69,6 +72,8 @@ def connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         is_replayed = path.with_name(f"{path.name}.wal").exists()
+        if not path.exists():
+            _make(path)
         con = duckdb.connect(str(path))
     except (duckdb.Error, OSError) as error:
         raise _named(path, error) from None
@@ -81,6 +86,14 @@ def connect(path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise _named(path, error) from error
     finally:
         con.close()
+
+
+def _make(path: Path) -> None:
+    """Make the file. A table takes at least a block, and there are many small ones: with DuckDB's
+    blocks of 256 KiB a new database has 16 MB, and with these a third of what it holds is saved."""
+    with duckdb.connect() as con:
+        quoted = str(path).replace("'", "''")
+        con.execute(f"attach '{quoted}' as made (block_size {_BLOCK_BYTES})")
 
 
 def _check_size(con: duckdb.DuckDBPyConnection, path: Path) -> None:
@@ -108,6 +121,8 @@ def prepare(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         if _layout(con) not in {None, LAYOUT}:
             con.execute("drop schema lake cascade")
+            for table in _LEFT:
+                con.execute(f"drop table if exists {table}")
         con.execute(_SCHEMA_FILE.read_text(encoding="utf-8"))
         con.execute(
             "insert into lake.layout select ? where not exists (from lake.layout)", [LAYOUT]
@@ -389,7 +404,7 @@ def clear_published(con: duckdb.DuckDBPyConnection) -> None:
     with transaction(con):
         for table in (
             *("affected_hours", "affected_dates", "affected_players"),
-            *("affected_events", "affected_versions", "changed_ingest_hours"),
+            *("affected_sessions", "affected_versions", "changed_ingest_hours"),
         ):
             con.execute(f"delete from lake.{table} where load_id in ({built})")
         con.execute("delete from lake.loads where is_built")

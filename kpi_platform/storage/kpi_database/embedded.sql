@@ -118,8 +118,10 @@ create table if not exists lake.affected_dates (
     load_id bigint not null, date date not null, reason varchar not null
 );
 create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
--- The events of an affected hour that differ, or whose session does; without an id all of the hour.
-create table if not exists lake.affected_events (load_id bigint not null, hour timestamp not null, event_id varchar);
+-- The sessions of which events differ: their players are affected, though the session may be as it was.
+create table if not exists lake.affected_sessions (
+    load_id bigint not null, source varchar not null, service_name varchar not null, session_id varchar not null
+);
 -- The dates, up to the last one without `to_date`, on which a player's version in effect may differ.
 create table if not exists lake.affected_versions (
     load_id bigint not null, service_name varchar not null, player_id varchar not null,

@@ -12,7 +12,7 @@ a copy and which deltalake's MERGE, DELETE and UPDATE write whatever they are gi
 import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
-from typing import TypeVar
+from typing import Literal, TypedDict, TypeVar
 
 import polars as pl
 import pyarrow as pa
@@ -34,7 +34,15 @@ from kpi_platform.storage.landing.s3_words import said_of_s3
 
 T = TypeVar("T")
 
+
+class _Compression(TypedDict):
+    compression: Literal["ZSTD"]
+    compression_level: int
+
+
 ROW_GROUP_ROWS = 250_000
+# Two fifths smaller than Snappy at the time that it takes to write, and read as quickly.
+COMPRESSION: _Compression = {"compression": "ZSTD", "compression_level": 1}
 _TRIES = 12
 # Rows converted at a time. Offsets of `string` count to 2 GiB: 16,384 rows of the longest texts
 # that we keep (64 KiB a raw line) stay below it.
@@ -78,7 +86,7 @@ def writer_properties(contract: Table) -> WriterProperties:
     schema = contract.polars_schema
     numbers = [name for name, dtype in _paths(schema) if dtype in (pl.Int64, pl.Datetime)]
     return WriterProperties(
-        compression="SNAPPY",
+        **COMPRESSION,
         # Writers and readers hold whole row groups.
         max_row_group_size=ROW_GROUP_ROWS,
         column_properties=dict.fromkeys(numbers, distinct)

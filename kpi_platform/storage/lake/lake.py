@@ -13,7 +13,14 @@ from urllib.parse import unquote
 
 import obstore
 import polars as pl
-from deltalake import CommitProperties, DeltaTable, QueryBuilder, Transaction, write_deltalake
+from deltalake import (
+    CommitProperties,
+    DeltaTable,
+    QueryBuilder,
+    Transaction,
+    WriterProperties,
+    write_deltalake,
+)
 from deltalake.exceptions import CommitFailedError, TableNotFoundError
 from obstore import get_range, put
 from obstore.exceptions import BaseError
@@ -21,6 +28,7 @@ from obstore.exceptions import BaseError
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.delta_tables import PlainTable
 from kpi_platform.storage.lake.delta_writes import (
+    COMPRESSION,
     about_hours,
     add_missing_columns,
     arrow_schema,
@@ -442,6 +450,7 @@ class Lake(LakeRoot):
                 mode="overwrite",
                 predicate=predicate,
                 schema_mode=None if predicate else "overwrite",
+                writer_properties=WriterProperties(**COMPRESSION),
                 commit_properties=CommitProperties(app_transactions=named) if named else None,
             )
 
@@ -480,7 +489,14 @@ class Lake(LakeRoot):
         path = self.path(f"published/{name}")
         if self._is_local:
             Path(path).mkdir(parents=True, exist_ok=True)
-        retried(lambda: write_deltalake(path, arrow_stream(rows.schema, [rows]), mode="append"))
+        retried(
+            lambda: write_deltalake(
+                path,
+                arrow_stream(rows.schema, [rows]),
+                mode="append",
+                writer_properties=WriterProperties(**COMPRESSION),
+            )
+        )
 
     def published(self, name: str) -> pl.LazyFrame | None:
         """A lazy reader of `published/<name>`, or None if it was never published."""

@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from obstore.store import ObjectStore
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.delta_writes import retried
+from kpi_platform.storage.lake.delta_writes import COMPRESSION, retried
 from kpi_platform.storage.lake.lake import Lake, open_store
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
@@ -131,9 +131,11 @@ def _merge(target: DeltaTable, table: str, filters: Sequence[tuple[str, str, str
     where = list(filters) or None
     column = SORTED_BY.get(table)
     if column is None:
-        target.optimize.compact(partition_filters=where)
+        target.optimize.compact(
+            partition_filters=where, writer_properties=WriterProperties(**COMPRESSION)
+        )
         return
-    properties = WriterProperties(compression="SNAPPY", max_row_group_size=LOOKUP_ROW_GROUP)
+    properties = WriterProperties(**COMPRESSION, max_row_group_size=LOOKUP_ROW_GROUP)
     target.optimize.z_order(
         [column],
         partition_filters=where,

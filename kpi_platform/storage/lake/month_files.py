@@ -26,7 +26,7 @@ from deltalake.exceptions import CommitFailedError
 from obstore.exceptions import AlreadyExistsError
 from obstore.store import ObjectStore
 
-from kpi_platform.storage.lake.delta_writes import ROW_GROUP_ROWS, arrow_schema
+from kpi_platform.storage.lake.delta_writes import COMPRESSION, ROW_GROUP_ROWS, arrow_schema
 from kpi_platform.storage.lake.lake_files import files_of
 
 _MONTH = "__month"
@@ -98,10 +98,10 @@ class MonthFiles:
             .partition_by(_MONTH, maintain_order=True, include_key=False)
         )
         for part in by_month:
-            path = f"part-{uuid.uuid4()}-c000.snappy.parquet"
+            path = f"part-{uuid.uuid4()}-c000.zstd.parquet"
             content = BytesIO()
             table = part.to_arrow().cast(arrow_schema(part.schema))
-            pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS)
+            pq.write_table(table, content, row_group_size=ROW_GROUP_ROWS, **COMPRESSION)
             obstore.put(self.store, path, content.getvalue())
             yield {
                 "path": path,

@@ -168,6 +168,9 @@ def test_every_table_is_maintained_and_an_empty_lake_has_none(lake: Lake) -> Non
     assert set(_maintained(lake)) == {"published/kpi", "user_version_intervals"}
     log = Path(lake.path("user_version_intervals")) / "_delta_log"
     assert list(log.glob("*.checkpoint.parquet"))
+    for table in ("user_version_intervals", "published/kpi"):
+        for path in DeltaTable(lake.path(table)).file_uris():
+            assert pq.ParquetFile(path).metadata.row_group(0).column(0).compression == "ZSTD"
 
 
 def test_what_is_asked_for_single_players_is_sorted_by_player(

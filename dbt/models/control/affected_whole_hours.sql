@@ -1,1 +1,0 @@
-select distinct hour from {{ ref('affected_events') }} where event_id is null
