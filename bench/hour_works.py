@@ -41,7 +41,7 @@ def _cleaned(folder: Path, lines: int) -> None:
     lake = Lake(str(folder / "lake"))
     forget_consumed(lake, "cleaned_events", [HOUR])
     _work_through(lake, EventsStep(lake, parse_sources(SOURCES, "bench")), lines)
-    assert all(check.passed for check in check_events(lake, [HOUR], 0.05, 0.2))
+    assert all(check.passed for check in check_events(lake, [HOUR], 0.05))
 
 
 def _work_through(lake: Lake, step: HourStep, lines: int) -> None:

@@ -72,9 +72,6 @@ class Settings(BaseSettings):
     quarantine_share_threshold: float = Field(
         0.05, ge=0, le=1, description="share of an hour's lines above which a check warns"
     )
-    small_hour_share: float = Field(
-        0.2, ge=0, le=1, description="share of the same hour before under which a check warns"
-    )
     freshness_limit_hours: int = Field(
         3, ge=1, description="age of the newest complete hour above which a check warns"
     )

@@ -25,7 +25,7 @@ EVERY: Checks = {
     "raw_console_feed": check_console,
     "raw_stream_feed": check_stream,
     "raw_studio_events": check_studios,
-    "cleaned_events": lambda lake, hours: check_events(lake, hours, 1.0, 0.0),
+    "cleaned_events": lambda lake, hours: check_events(lake, hours, 1.0),
 }
 
 

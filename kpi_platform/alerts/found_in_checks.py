@@ -31,6 +31,8 @@ _KINDS = {
     "warehouses_are_as_mapped": "schema_drifted",
     "services_send_what_they_sent": "attribute_silent",
 }
+# A look at all hours that says of each what the hour's own check says when the hour runs.
+_SAID_BY_HOUR = {"no_hour_holds_files_that_are_gone": "every_file_is_still_there"}
 # The summary of a run over a range repeats what is kept of its hours.
 _OF_A_SUMMARY = "failed_hours"
 _NOT_SAID = ("sources", "source", "mend", FINDINGS)
@@ -85,10 +87,27 @@ def _looks(
         looks.append(_look(key, found, tuple(ranges_of(by_hour))))
     whole = by_partition.get(None)
     event = evaluation_of(instance, whole) if whole else None
+    if event is not None and key.name in _SAID_BY_HOUR:
+        return [*looks, *_looks_of_hours(event, _SAID_BY_HOUR[key.name])]
     if whole is not None and event is not None and _OF_A_SUMMARY not in event.metadata:
         found = [] if whole.passed else _findings(event, description, ())
         looks.append(_look(key, found, None))
     return looks
+
+
+def _looks_of_hours(event: dg.AssetCheckEvaluation, check: str) -> list[Look]:
+    """What a look at all hours found, as if the `check` of these hours had; of others nothing: they
+    are right again when their own check says so."""
+    text = event.metadata[FINDINGS].value if FINDINGS in event.metadata else "[]"
+    together: dict[tuple[str, str], Finding] = {}
+    for each in findings_in(str(text), None, check):
+        of = (each.asset, each.source)
+        hours = together[of].hours if of in together else ()
+        together[of] = replace(each, hours=tuple(sorted({*hours, *each.hours})))
+    return [
+        Look((each,), each.kind, each.asset, check, tuple(ranges_of(each.hours)))
+        for each in together.values()
+    ]
 
 
 def _look(key: dg.AssetCheckKey, findings: list[Finding], hours: tuple[Range, ...] | None) -> Look:

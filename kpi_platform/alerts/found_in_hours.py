@@ -70,8 +70,9 @@ def _words(reasons: Mapping[datetime, str]) -> str:
     ]
     more = len(counted) - len(parts)
     others = f" And {more} other reasons." if more > 0 else ""
-    hours = "1 hour" if len(reasons) == 1 else f"{len(reasons)} hours"
-    return f"{hours} failed and were left out: {'; '.join(parts)}.{others}"
+    one = len(reasons) == 1
+    hours = "1 hour failed and was" if one else f"{len(reasons)} hours failed and were"
+    return f"{hours} left out: {'; '.join(parts)}.{others}"
 
 
 def freshness_text(lake: Lake, sources: Sources, kept: str) -> str:

@@ -42,9 +42,7 @@ def cleaned_events(
             context,
             lake,
             EventsStep.of(platform.platform),
-            lambda hours: check_events(
-                lake, hours, settings.quarantine_share_threshold, settings.small_hour_share
-            ),
+            lambda hours: check_events(lake, hours, settings.quarantine_share_threshold),
             ROWS_PER_CHUNK,
         )
 

@@ -1,16 +1,17 @@
-"""What must be true of an hour after cleaning: accounted lines, contracts, plausible volumes.
+"""What must be true of an hour after cleaning: accounted lines, contracts, whole files.
 
 Belongs here: the checks of `cleaned_events` and `sessions`. Does not: when they run.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import polars as pl
 
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.few_names import few_names, known_platforms
 from kpi_platform.engine.seals import dropped_hours
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
 from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
 from kpi_platform.schemas.platform_names import PlatformNames
 from kpi_platform.schemas.tables import INGEST_HOUR
@@ -26,12 +27,6 @@ QUARANTINE_SHARE = CheckSpec(
     "quarantine_share_is_low",
     "cleaned_events",
     "The share of lines in quarantine is at most the threshold.",
-    is_warning=True,
-)
-PLAUSIBLE_VOLUME = CheckSpec(
-    "hour_is_not_suspiciously_small",
-    "cleaned_events",
-    "The hour has at least a share of the lines of the same hour the day before.",
     is_warning=True,
 )
 WHOLE_FILES = CheckSpec(
@@ -51,7 +46,6 @@ EVENT_CHECKS = [
     *(contract_spec(t) for t in ("cleaned_events", "quarantined_events", "hour_ledger")),
     ACCOUNTED,
     QUARANTINE_SHARE,
-    PLAUSIBLE_VOLUME,
     WHOLE_FILES,
     FEW_SERVICES,
 ]
@@ -74,12 +68,9 @@ KNOWN_PLATFORMS = CheckSpec(
 SESSION_CHECKS = [contract_spec("sessions"), FEW_PLATFORMS, KNOWN_PLATFORMS]
 
 
-def check_events(
-    lake: Lake, hours: Sequence[datetime], quarantine_limit: float, small_share: float
-) -> list[HourCheck]:
+def check_events(lake: Lake, hours: Sequence[datetime], quarantine_limit: float) -> list[HourCheck]:
     """Evaluate the checks of `cleaned_events` for these hours, from the tables as they are now."""
-    before = [hour - timedelta(days=1) for hour in hours]
-    ledger = hours_of(lake.read_hours("hour_ledger", {*hours, *before}), {*hours, *before})
+    ledger = hours_of(lake.read_hours("hour_ledger", hours), hours)
     events = _stored(lake, "cleaned_events", hours)
     # Rows of stream platforms are figures, no events.
     figures = _stored(lake, "raw_stream_feed", hours)
@@ -92,7 +83,7 @@ def check_events(
         *check_contract(lake, "quarantined_events", hours),
         *check_contract(lake, "hour_ledger", hours),
     ]
-    for hour, previous in zip(hours, before, strict=True):
+    for hour in hours:
         checks += [
             _accounted(
                 hour,
@@ -103,8 +94,7 @@ def check_events(
                 is_dropped=hour in dropped,
             ),
             _quarantine_share(hour, ledger[hour], quarantine_limit),
-            _plausible_volume(hour, ledger[hour], ledger[previous], small_share),
-            _whole_files(hour, ledger[hour]),
+            _whole_files(hour, ledger[hour], files[hour]),
             few_names(FEW_SERVICES, hour, named[hour], ("service_name", "event_name")),
         ]
     return checks
@@ -191,21 +181,34 @@ def _quarantine_share(hour: datetime, ledger: pl.DataFrame, limit: float) -> Hou
     return HourCheck(QUARANTINE_SHARE, hour, share <= limit, figures)
 
 
-def _plausible_volume(
-    hour: datetime, ledger: pl.DataFrame, previous: pl.DataFrame, share: float
-) -> HourCheck:
-    lines, lines_before = total(ledger, "lines"), total(previous, "lines")
-    passed = lines >= share * lines_before
-    return HourCheck(
-        PLAUSIBLE_VOLUME, hour, passed, {"lines": lines, "lines_the_day_before": lines_before}
-    )
-
-
-def _whole_files(hour: datetime, ledger: pl.DataFrame) -> HourCheck:
+def _whole_files(hour: datetime, ledger: pl.DataFrame, files: pl.DataFrame) -> HourCheck:
     truncated, unreadable = total(ledger, "truncated_files"), total(ledger, "unreadable_files")
+    of = files.filter(pl.col("is_truncated") | (pl.col("state") == "unreadable"))
+    broken = ledger.filter(pl.col("truncated_files") + pl.col("unreadable_files") > 0)["source"]
+    findings = [_broken(source, of.filter(source=source)["path"]) for source in broken.sort()]
     return HourCheck(
         WHOLE_FILES,
         hour,
         truncated + unreadable == 0,
-        {"truncated_files": truncated, "unreadable_files": unreadable},
+        {
+            "truncated_files": truncated,
+            "unreadable_files": unreadable,
+            "files": ", ".join(of["path"].sort().head(_MOST_NAMES)),
+            FINDINGS: findings_text(findings),
+        },
+    )
+
+
+def _broken(source: str, paths: pl.Series) -> Finding:
+    named = ", ".join(paths.sort().head(_MOST_NAMES)) or "a file that is gone meanwhile"
+    return Finding(
+        "check_failed",
+        "cleaned_events",
+        f"Files were cut short, or cannot be opened: {named}. What could be read of them counts.",
+        source=source,
+        # Running the hour again would read the same file.
+        mend=(
+            "kpi query \"select path from file_ledger where is_truncated or state = 'unreadable'\""
+            "  # upload these again: the hour heals by itself"
+        ),
     )

@@ -3,7 +3,7 @@
 Belongs here: arguments, messages and exit codes. Does not: what an incident is (`alerts`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ import polars as pl
 import typer
 
 from kpi_platform.cli.older_lakes import name_other_layout
-from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
+from kpi_platform.cli.terminal import say, say_json, say_lines
 from kpi_platform.cli.typed_hours import typed_instant
 from kpi_platform.engine.layout import refuse_other_layout
 from kpi_platform.engine.platform import Platform
@@ -27,7 +27,6 @@ alerts_app = typer.Typer(
 )
 _JSON = typer.Option("--json", help="Print JSON.")
 _AT = typer.Option("--at", help="The time that it is; default: the clock's. UTC if no offset.")
-_SHOWN = ("incident_id", "severity", "kind", "source", "asset", "check", "hours", "opened_at")
 _LONGEST_HOURS = 60
 
 
@@ -72,17 +71,23 @@ def list_incidents(
     if found.is_empty():
         say("no incident is open" if not everything else "there was no incident yet")
         return
-    shown = found.select(
-        *(name for name in _SHOWN if name != "hours"),
-        pl.when(pl.col("hours").str.len_chars() > _LONGEST_HOURS)
-        .then(pl.col("hours").str.slice(0, _LONGEST_HOURS) + "...")
-        .otherwise("hours")
-        .alias("hours"),
-    ).select(_SHOWN)
-    print_table(shown.columns, shown.rows())
     for row in found.iter_rows(named=True):
-        say(f"{row['incident_id']}: {row['cause']}")
-        say_lines("\n".join(f"    {line}" for line in str(row["mend"]).split("\n")))
+        say(" ".join(_heading(row)))
+        say(f"    {row['cause']}")
+        say_lines("\n".join(f"    -> {line}" for line in str(row["mend"]).splitlines()))
+
+
+def _heading(row: Mapping[str, object]) -> Iterator[str]:
+    """What an incident is, in a line; `--json` has all of its hours."""
+    yield f"{row['incident_id']}  {row['severity']:<5}  {row['kind']}"
+    if row["source"]:
+        yield f"of {row['source']}"
+    hours = str(row["hours"])
+    if hours:
+        yield f"{hours[:_LONGEST_HOURS]}{' ...' if len(hours) > _LONGEST_HOURS else ''}"
+    yield f"since {row['opened_at']:%Y-%m-%d %H:%M} UTC"
+    if row["resolved_at"]:
+        yield f"until {row['resolved_at']:%Y-%m-%d %H:%M} UTC"
 
 
 @alerts_app.command(epilog="Example: kpi alerts ack 3f2a90c1d4")

@@ -41,7 +41,7 @@ METRICS = (
     Metric("quarantined", "Count", "Lines that could not be used."),
     Metric("duplicates", "Count", "Copies of events."),
     Metric("left_out", "Count", "Rows marked as deleted, or of no event."),
-    Metric("suppressed", "Count", "Lines of erased players."),
+    Metric("suppressed", "Count", "Lines of erased players: none yet."),
     Metric("sealed", "Count", "Lines of sealed days."),
 )
 

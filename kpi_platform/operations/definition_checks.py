@@ -13,6 +13,12 @@ def check_definitions() -> list[Finding]:
     """Whether a changed definition waits to be built; hours go on by the one before meanwhile."""
     waiting = definitions_waiting()
     if not waiting:
-        return [Finding("definitions", "well", "the marts are built by those installed, or due")]
+        return [
+            Finding(
+                "definitions",
+                "well",
+                "the marts are built by those that are installed, or the next run builds them",
+            )
+        ]
     said = f"changed and not built: {waiting}; hours go on by those before"
     return [Finding("definitions", "wrong", said, MEND)]

@@ -71,7 +71,8 @@ def as_lines(found: Status) -> Iterator[str]:
         yield f"changed definitions   {found.changed_definitions}: {MEND}"
     yield f"open incidents        {len(found.incidents) or 'none'}"
     for row in found.incidents[:_INCIDENTS_SHOWN]:
-        yield f"  {row.get('kind')}: {row.get('cause')}; {row.get('mend')}"
+        yield f"  {row.get('kind')}: {row.get('cause')}"
+        yield from (f"    -> {command}" for command in str(row.get("mend") or "").splitlines())
     yield from _more(len(found.incidents) - _INCIDENTS_SHOWN, "incidents")
     yield from _run_lines(found)
     yield f"size of the lake      {_megabytes(sum(each.bytes for each in found.sizes))}"
@@ -131,7 +132,7 @@ def _size(size: TableSize) -> str:
 
 def _verified(found: Status) -> str:
     if found.verified is None:
-        return "never noted; kpi verify"
+        return "never; kpi verify"
     said = "equal" if found.verified.get("equal") else "DIFFERENT; kpi verify"
     return f"{found.verified.get('at')}, {found.verified.get('hours')} hours: {said}"
 
@@ -166,7 +167,7 @@ def _span(age: timedelta) -> str:
 
 
 def _megabytes(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB"
+    return f"{count / 1e6:,.1f} MB" if count >= 100_000 else f"{count / 1e3:,.1f} kB"
 
 
 def _plain(value: object) -> object:

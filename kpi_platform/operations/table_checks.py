@@ -6,6 +6,7 @@ Belongs here: columns beside contracts, and a read really made. Does not: what t
 
 from contextlib import closing
 
+from kpi_platform.delivery.outbox import read_waiting
 from kpi_platform.engine.layout import is_half_upgraded
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.findings import Finding
@@ -88,6 +89,11 @@ def check_alerts(lake: Lake) -> list[Finding]:
     """Whether anything that was to be told could not be delivered."""
     failed = [row for row in open_incidents(lake) if row.get("kind") == _UNDELIVERED]
     if not failed:
+        # Known at once; an hour later it is an incident.
+        refused = [entry for entry in read_waiting(lake) if entry.attempts]
+        if refused:
+            said = f"{len(refused)} messages were not taken and wait: {refused[-1].error}"
+            return [Finding("alerts", "note", said, "kpi alerts test")]
         return [Finding("alerts", "well", "nothing waits that could not be delivered")]
     return [
         Finding("alerts", "wrong", str(row.get("cause")), str(row.get("mend") or "kpi alerts test"))

@@ -104,5 +104,6 @@ def dashboard_is_recent(platform: PlatformResource) -> dg.AssetCheckResult:
             "built_at": built or "none",
             "age_hours": -1.0 if age is None else round(age / timedelta(hours=1), 2),
             "limit_hours": limit,
+            "mend": "dagster asset materialize -m kpi_platform.definitions --select kpi_dashboard",
         },
     )

@@ -24,7 +24,7 @@ KINDS = {
     "hour_failed": "An hour failed",
     "check_failed": "A check failed",
     "data_not_fresh": "Data is not fresh",
-    "source_silent": "A source fell silent",
+    "source_silent": "A source fell silent, or sends less than usual",
     "attribute_silent": "An event or attribute fell silent",
     "schema_drifted": "A studio's schema drifted",
     "files_held": "Files are held",
@@ -63,8 +63,9 @@ def findings_text(findings: Iterable[Finding]) -> str:
     return json.dumps([_plain(finding) for finding in findings])
 
 
-def findings_in(text: str, asset: str, check: str) -> list[Finding]:
-    """The findings of such a text, as of this check. Raises ValueError if it is none."""
+def findings_in(text: str, asset: str | None, check: str) -> list[Finding]:
+    """The findings of such a text, as of this check; of the `asset`, None: that each names. Raises
+    ValueError if it is none."""
     found = json.loads(text)
     if not isinstance(found, Sequence) or isinstance(found, str):
         raise ValueError("findings are a list")
@@ -75,7 +76,7 @@ def _plain(finding: Finding) -> dict[str, object]:
     return asdict(finding) | {"hours": [f"{hour:{_HOUR}}" for hour in finding.hours]}
 
 
-def _finding(values: dict[str, object], asset: str, check: str) -> Finding:
+def _finding(values: dict[str, object], asset: str | None, check: str) -> Finding:
     hours = values.pop("hours", ())
     if not isinstance(hours, list | tuple):
         raise ValueError("hours are a list")
@@ -83,4 +84,5 @@ def _finding(values: dict[str, object], asset: str, check: str) -> Finding:
     texts = {name: str(value) for name, value in values.items()}
     severity: Severity = "error" if texts.pop("severity", "warn") == "error" else "warn"
     named = {name: texts[name] for name in ("kind", "cause", "source", "mend") if name in texts}
-    return Finding(**named, asset=asset, check=check, severity=severity, hours=read)
+    of = texts["asset"] if asset is None else asset
+    return Finding(**named, asset=of, check=check, severity=severity, hours=read)

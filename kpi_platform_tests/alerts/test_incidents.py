@@ -7,13 +7,16 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
+import dagster as dg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.alerts.found_in_checks import look_at_checks
 from kpi_platform.alerts.incident_rows import frame_of, hours_in_text, hours_text, incidents_of
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
-from kpi_platform.schemas.findings import Finding, findings_in, findings_text
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_in, findings_text
 from kpi_platform.schemas.hour_ranges import hours_within, ranges_of
 from kpi_platform.schemas.tables import TABLES
 
@@ -199,6 +202,38 @@ def test_findings_of_a_check_are_read_as_they_were_named() -> None:
         (START,),
     )
     assert findings_in(findings_text([hostile]), "cleaned_events", "c") == [hostile]
+
+
+def test_a_look_at_all_hours_says_what_the_hours_own_check_says(tmp_path: Path) -> None:
+    own, all_hours = "every_file_is_still_there", "no_hour_holds_files_that_are_gone"
+    held = [
+        Finding("files_held", "raw_telemetry", "gone", source="a", hours=(START + n * HOUR,))
+        for n in (0, 1, 5)
+    ] + [Finding("files_held", "raw_console_feed", "gone", source="b", hours=(START,))]
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        for passed, found in ((False, held), (True, [])):
+            instance.report_runless_asset_event(
+                dg.AssetCheckEvaluation(
+                    asset_key=dg.AssetKey("raw_telemetry"),
+                    check_name=all_hours,
+                    passed=passed,
+                    metadata={"hours": len(found), FINDINGS: findings_text(found)},
+                )
+            )
+            looks = look_at_checks(instance, {}, None, ()).looks
+            if passed:
+                assert looks == ()
+                continue
+            of_hour = Finding("files_held", "raw_telemetry", "gone", own, "a", hours=(START,))
+            known = fold([], [Look((of_hour,), asset="raw_telemetry", check=own)], NOW)
+            after = fold(known, looks, NOW + HOUR)
+    assert {(i.key.asset, i.key.check, i.key.source) for i in after} == {
+        ("raw_telemetry", own, "a"),
+        ("raw_console_feed", own, "b"),
+    }
+    (of_a,) = [i for i in after if i.key.source == "a"]
+    assert of_a.incident_id == known[0].incident_id
+    assert of_a.hours == tuple(ranges_of(START + n * HOUR for n in (0, 1, 5)))
 
 
 def test_rows_keep_their_contract_and_quote_hostile_sources_in_commands() -> None:

@@ -106,7 +106,7 @@ def test_hours_of_a_range_are_cleaned_together_and_kept_apart(
     late = START.replace(second=7)
     assert ledger["min_event_at"].to_list() == [START, None, START]
     assert ledger["max_event_at"].to_list() == [late, None, late]
-    assert all(check.passed for check in check_events(lake, HOURS, 1.0, 0.0))
+    assert all(check.passed for check in check_events(lake, HOURS, 1.0))
 
 
 def test_a_source_whose_lines_name_too_many_services_is_named_with_or_without_a_session(

@@ -9,7 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from kpi_platform.cleaned.checks import WHOLE_FILES, check_events
 from kpi_platform.schemas.attributes import attribute
+from kpi_platform.schemas.findings import FINDINGS, findings_in
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.laws.file_world import FileWorld, unaccounted
@@ -146,6 +148,10 @@ def test_a_gz_cut_in_half_heals_when_it_is_uploaded_again(world: FileWorld) -> N
     lake = run(world)
     assert ledger(lake, "truncated_files") == 1
     assert 0 < ledger(lake, "rows") < 3_000
+    (check,) = [c for c in check_events(lake, [HOUR], 1) if c.spec == WHOLE_FILES]
+    (told,) = findings_in(str(check.figures[FINDINGS]), "cleaned_events", check.spec.name)
+    assert (check.passed, "a.tsv.gz" in told.cause) == (False, True)
+    assert (bool(told.source), "upload these again" in told.mend) == (True, True)
     assert set(reasons(lake)) <= {"wrong_field_count"}
     path.write_bytes(CUT)
     lake = run(world)

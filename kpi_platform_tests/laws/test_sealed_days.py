@@ -17,6 +17,7 @@ from kpi_platform.engine.seals import dropped_hours, sealed_days
 from kpi_platform.retention.dropping import drop_lines
 from kpi_platform.retention.report import as_lines, as_values
 from kpi_platform.retention.run import plan_retention
+from kpi_platform.schemas.findings import FINDINGS, findings_in
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform.verification.mend import rebuild_table
 from kpi_platform.verification.report import as_lines as verify_lines
@@ -201,6 +202,11 @@ def test_a_corrected_file_is_refused_by_name_if_others_are_gone(
     (check,) = check_held(world.lake, "raw_telemetry", "telemetry", [FIRST])
     assert not check.passed
     assert check.figures["files"] == "game/2026/01/01/05/a.tsv"
+    # Letting go of it would mend nothing.
+    (told,) = findings_in(str(check.figures[FINDINGS]), "raw_telemetry", check.spec.name)
+    assert (told.kind, "refused" in told.mend) == ("files_held", True)
+    assert "upload all files of their hours again" in told.mend
+    assert "removals accept" not in told.mend
     world.run_feeds([FIRST])
     (planned,) = plan_backfill(world.platform, FIRST, FIRST).hours
     assert (planned.reason, planned.error) == ("sealed", "refused: game/2026/01/01/05/a.tsv")

@@ -13,6 +13,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
+from kpi_platform.delivery.outbox import Entry, write_entries
 from kpi_platform.engine.hour_queue import enqueue_hours
 from kpi_platform.engine.layout import note_upgrade
 from kpi_platform.engine.platform import Platform
@@ -198,6 +199,10 @@ def test_what_consumers_read_is_really_read(lake: Lake) -> None:
 
 def test_alerts_that_could_not_be_delivered_are_wrong(lake: Lake) -> None:
     assert levels(check_alerts(lake)) == ["well"]
+    waiting = Entry("m", "p", "", "t", "opened", "{}", NOW, NOW, attempts=1, error="no HOOK")
+    write_entries(lake, [waiting])
+    (found,) = check_alerts(lake)
+    assert (found.level, "no HOOK" in found.said) == ("note", True)
     rows = pl.DataFrame({"kind": ["alerts_undelivered", "run_failed"], "cause": "429", "mend": ""})
     rows.with_columns(opened_at=NOW, resolved_at=pl.lit(None, pl.Datetime)).write_delta(
         lake.path("incidents")

@@ -155,7 +155,7 @@ def test_open_incidents_wait_for_somebody(lake: Lake) -> None:
     code, told, shown = ask()
     assert code == 1
     assert [row["kind"] for row in told["incidents"]] == ["run_failed"]  # type: ignore[attr-defined]
-    assert "run_failed: x; run" in shown
+    assert "run_failed: x\n    -> run\n" in shown
 
 
 def test_ranges_of_failed_hours_are_bounded() -> None:

@@ -35,7 +35,7 @@ CHECKS = {
     "every_line_is_accounted_for": "cleaned_events",
     "cleaned_events_keeps_its_contract": "cleaned_events",
     WARNS: "cleaned_events",
-    "hour_is_not_suspiciously_small": "cleaned_events",
+    "every_file_is_whole": "cleaned_events",
     "sessions_keeps_its_contract": "sessions",
     "one_row_per_player": "user_version_history",
     "intervals_do_not_overlap": "user_version_intervals",

@@ -33,7 +33,10 @@ def test_errors_come_first_and_closed_ones_not_at_all() -> None:
     first, *others = [each["title"] for each in incidents_block(shown)]
     assert first == "An hour failed: hour_ledger"
     # The first of the silent ones was closed.
-    silent = [f"A source fell silent: <!channel> {n}, hour_ledger" for n in (1, 2)]
+    silent = [
+        f"A source fell silent, or sends less than usual: <!channel> {n}, hour_ledger"
+        for n in (1, 2)
+    ]
     assert sorted(others) == silent
 
 

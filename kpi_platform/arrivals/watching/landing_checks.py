@@ -4,6 +4,7 @@ Belongs here: what Dagster shows of a full listing. Does not: the judgement (lan
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
@@ -25,8 +26,9 @@ from kpi_platform.arrivals.watching.missing_files import held_hours, note_missin
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import CheckResult
-from kpi_platform.orchestration.partitions import range_name
+from kpi_platform.orchestration.partitions import key_of, range_name
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.findings import FINDINGS, findings_in, findings_text
 from kpi_platform.storage.landing.landing import LandingError
 
 TABLE = dg.AssetKey("raw_telemetry")
@@ -38,6 +40,8 @@ HELD = dg.AssetCheckKey(TABLE, "no_hour_holds_files_that_are_gone")
 LISTING_CHECKS = (FILES, FOLDERS, HOURS, FEEDS, HELD)
 # A request for years of hours is cut, so that a run ends within hours and not within days.
 LONGEST_RANGE = timedelta(days=31)
+# Hours and sources told of in one look; the rest, when these are mended.
+_MOST_FINDINGS = 500
 _DESCRIPTIONS = {
     FILES: "No file lies under no valid hour, before the first partition or in the future, and "
     "none has a name that is not read. What writers name as hidden, unfinished or no data is named "
@@ -120,12 +124,25 @@ def _listed(
 
 def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
     ranges = [range_name(*pair) for pair in split_ranges(unread, LONGEST_RANGE)]
-    return {"hours": len(unread), "ranges": ", ".join(ranges)}
+    ends = unread and f"--from {key_of(min(unread))} --to {key_of(max(unread))}"
+    mend = {"mend": f"kpi backfill run {ends}"} if ends else {}
+    return {"hours": len(unread), "ranges": ", ".join(ranges), **mend}
 
 
 def _held(parts: Platform) -> Result:
-    named = [f"{hour} {sources}" for hour, sources in held_hours(parts.lake)]
-    return not named, {"hours": len(named), "names": "\n".join(named[:MOST_NAMES])}
+    found = list(held_hours(parts.lake))
+    named = [f"{key_of(check.hour)} {check.figures['sources']}" for _, check in found]
+    # As the check of each hour says them, so that whoever is told of one hears of it once.
+    findings = [
+        replace(finding, hours=(check.hour,))
+        for table, check in found
+        for finding in findings_in(str(check.figures[FINDINGS]), table, check.spec.name)
+    ]
+    return not named, {
+        "hours": len(named),
+        "names": "\n".join(named[:MOST_NAMES]),
+        FINDINGS: findings_text(findings[:_MOST_FINDINGS]),
+    }
 
 
 def _folders(parts: Platform) -> Result:

@@ -16,7 +16,8 @@ from kpi_platform.engine.file_ledger import TABLE, FileKind, held_files
 from kpi_platform.engine.hour_fingerprints import newest_hour
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.removals import RAW_TABLES, note_missing
-from kpi_platform.orchestration.partitions import HOUR, key_of
+from kpi_platform.orchestration.partitions import HOUR
+from kpi_platform.schemas.hour_checks import HourCheck
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_in
 from kpi_platform.storage.landing.landing import LandingFile
@@ -60,15 +61,15 @@ def note_missing_of_all(
     _note(platform, what, hours_in(gone.select(INGEST_HOUR).collect()))
 
 
-def held_hours(lake: Lake) -> Iterator[tuple[str, str]]:
-    """The hours that hold files that are gone, with their sources; not those all of whose lines
-    are in other files there."""
+def held_hours(lake: Lake) -> Iterator[tuple[str, HourCheck]]:
+    """The hours that hold files that are gone, as raw table and its check; not those all of whose
+    lines are in other files there."""
     held = held_files(lake)
     for kind in KINDS:
         hours = hours_in(held.filter(pl.col("kind") == kind))
         for check in check_held(lake, RAW_TABLES[kind], kind, hours):
             if not check.passed:
-                yield key_of(check.hour), str(check.figures["sources"])
+                yield RAW_TABLES[kind], check
 
 
 def _note(platform: Platform, what: Telemetry | Feeds, hours: Sequence[datetime]) -> None:

@@ -111,7 +111,7 @@ def stated(key: int, at: int, about: int, average: str, title: str = "comet") ->
 
 
 def accounted(tables: Tables, hours: Sequence[int]) -> bool:
-    checks = check_events(tables.lake, [hour(number) for number in hours], 1, 0)
+    checks = check_events(tables.lake, [hour(number) for number in hours], 1)
     return all(check.passed for check in checks)
 
 

@@ -154,7 +154,7 @@ def test_dirty_console_rows_are_cleaned_or_quarantined_and_all_accounted_for(fee
     ledger = feeds.ledger(START)
     assert ledger["shop-comet"] == (7, 1, 5, 1)
     assert ledger["shop-drift"] == (1, 1, 0, 0)
-    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1))
 
 
 def test_jsonl_and_parquet_say_the_same_as_csv(feeds: Feeds) -> None:
@@ -267,9 +267,9 @@ def test_what_feeds_held_stays_when_files_or_the_whole_place_go(feeds: Feeds) ->
     feeds.put("live", START, "b.csv", state(1, "5", "5", "5"))
     feeds.run(START)
     assert feeds.stats() == [*before[2], ("comet", hour(1), 5.0, 5, 5.0)]
-    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1))
     accept_removals(feeds.lake, START, START)
     feeds.run(hour(3))
     assert feeds.stats() == [("comet", hour(1), 5.0, 5, 5.0)]
     assert feeds.lake.scan("cleaned_events").collect().is_empty()
-    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1))

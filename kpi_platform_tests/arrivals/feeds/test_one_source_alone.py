@@ -138,7 +138,7 @@ def test_a_console_mapping_that_raises_fails_alone_and_heals(
     assert type(error).__name__ in comet["source_error"]
     assert (drift["status"], drift["rows"]) == ("processed", 3)
     assert feeds.reasons() == {"not_mapped": 3}
-    assert all(check.passed for check in check_events(feeds.lake, [START], 1, 0))
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1))
     feeds.put("shop", START, "sales.csv", (SALES + "\n" + SALES).encode())
     feeds.run(START)
     assert feeds.ledger(START)["shop-comet"] == (6, 3, 0, 3)

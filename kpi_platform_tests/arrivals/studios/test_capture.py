@@ -49,7 +49,7 @@ def ledger(world: StudioWorld, number: int) -> dict[str, object]:
 
 
 def accounted(world: StudioWorld, *numbers: int) -> bool:
-    checks = check_events(world.lake, [hour(n) for n in numbers], 1, 0)
+    checks = check_events(world.lake, [hour(n) for n in numbers], 1)
     return all(check.passed for check in checks)
 
 

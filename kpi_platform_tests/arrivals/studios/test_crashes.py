@@ -34,4 +34,4 @@ def test_the_same_command_heals_a_killed_run(memory_path: Path, at_write: int) -
     scratch.run(HOURS[2:])
     for table in TABLES:
         assert state(live, table).equals(state(scratch, table)), table
-    assert all(check.passed for check in check_events(live.lake, HOURS, 1, 0))
+    assert all(check.passed for check in check_events(live.lake, HOURS, 1))

@@ -102,7 +102,7 @@ def test_hours_in_any_order_again_and_changed(moves: list[Move]) -> None:
         every = [hour(number) for number in range(HOURS)]
         world.run(every)
         assert found(world) == expected(world)
-        assert all(check.passed for check in check_events(world.lake, every, 1, 0))
+        assert all(check.passed for check in check_events(world.lake, every, 1))
         before = world.versions_of_tables()
         world.run(list(reversed(every)))
         assert world.versions_of_tables() == before

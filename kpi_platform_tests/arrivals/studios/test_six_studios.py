@@ -91,4 +91,4 @@ def test_a_proposal_taken_as_it_is_makes_conformed_events(name: str, memory_path
     bought = events.filter(pl.col("event_name") == "Purchase").sort("event_at", "source", shown[1])
     assert bought.select(shown).row(0) == FIRST_PURCHASES[name]
     assert set(bought["event_at"].dt.date()) == {date(2026, 1, 1)}
-    assert all(check.passed for check in check_events(lake, [FIRST], 1, 0))
+    assert all(check.passed for check in check_events(lake, [FIRST], 1))
