@@ -163,6 +163,16 @@ def test_the_last_valid_session_end_gives_the_duration(text: str, seconds: float
         assert durations(earlier, last) == [seconds]
 
 
+def test_of_hours_that_interleave_the_last_session_end_gives_the_duration() -> None:
+    last, earlier = {"DurationSeconds": "60"}, {"DurationSeconds": "30"}
+    assert durations(
+        event("Crash", 0),
+        event("SessionEnd", 2, last),
+        event("Crash", 1, ingest_hour=NIGHT),
+        event("SessionEnd", 1.5, earlier, ingest_hour=NIGHT),
+    ) == [60.0]
+
+
 def test_only_a_session_end_gives_a_duration_or_a_normal_end() -> None:
     (row,) = sessions_of(event("Crash", 0, {"DurationSeconds": "9"}), event("Crash", 1)).to_dicts()
     assert (row["duration_seconds"], row["ended_normally"]) == (3600.0, False)
