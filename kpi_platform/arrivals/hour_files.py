@@ -205,7 +205,8 @@ def take_same(
         if is_same:
             found.look.remove(seen)
             found.kept += [
-                settled(known, seen.file.identity, is_young=is_young) for known in seen.known
+                settled(known, seen.file.identity, seen.file.arrived_at, is_young=is_young)
+                for known in seen.known
             ]
 
 

@@ -90,10 +90,12 @@ class FileRecord:
         )
 
 
-def settled(record: FileRecord, identity: str, *, is_young: bool) -> FileRecord:
+def settled(
+    record: FileRecord, identity: str, arrived_at: datetime, *, is_young: bool
+) -> FileRecord:
     """The record of a file that is there, looks like this now, and holds what it held."""
     state = record.state if record.state == "unreadable" else "read"
-    return replace(record, state=state, identity=identity, is_young=is_young)
+    return replace(record, state=state, identity=identity, is_young=is_young, arrived_at=arrived_at)
 
 
 _NAMES = [field.name for field in fields(FileRecord)]

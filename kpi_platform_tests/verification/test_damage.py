@@ -34,7 +34,7 @@ HOURS = [START + timedelta(hours=number) for number in range(3)]
 # Books that this small world leaves empty.
 _EMPTY = {"hour_queue", "history_queue", "warehouse_columns", "studio_dimensions", "rows_ahead"}
 # How a file looked when it was last read, not what it holds.
-_LOOKS = ("fingerprint", "identity", "is_young")
+_LOOKS = ("fingerprint", "identity", "is_young", "arrived_at")
 STORED = [table for table in REBUILT if table not in _EMPTY]
 
 
