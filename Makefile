@@ -57,7 +57,7 @@ bench: $(INSTALLED) ## the benchmarks with their peers, as ratios
 	$(BIN)/python -m bench
 
 definitions: $(INSTALLED) ## write the seeds and the page of KPI definitions anew
-	$(BIN)/python -m kpi_platform.kpis.definition_files
+	$(BIN)/python -m kpi_platform.kpis.dbt.definition_files
 
 questions: $(INSTALLED) ## write the page of the twelve questions anew, from the demo's tables
 	$(BIN)/python -m kpi_platform.kpis.question_page

@@ -20,7 +20,7 @@ from bench.history_world import (
     session_rows,
     sighting_rows,
 )
-from kpi_platform.engine.hour_fingerprints import Consumed, record_consumed
+from kpi_platform.engine.books.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake

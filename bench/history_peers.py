@@ -18,8 +18,8 @@ from bench.history_world import HOUR
 if TYPE_CHECKING:
     import duckdb
 
-from kpi_platform.cleaned.session_parts import session_parts
-from kpi_platform.cleaned.sessions import fold_sessions
+from kpi_platform.cleaned.sessionization.session_parts import session_parts
+from kpi_platform.cleaned.sessionization.sessions import fold_sessions
 from kpi_platform.history.sightings import attribute_sightings, sightings
 from kpi_platform.history.timeline import (
     fold_history,

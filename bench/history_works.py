@@ -25,7 +25,7 @@ from bench.history_lake import (
 from bench.history_questions import asked, median_of, sampled_events
 from bench.history_world import HOUR, Population
 from kpi_platform.cleaned.checks import check_sessions
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.history.checks import check_history
 from kpi_platform.history.history_step import HistoryStep

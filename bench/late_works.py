@@ -10,11 +10,11 @@ from pathlib import Path
 
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 

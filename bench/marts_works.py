@@ -18,7 +18,7 @@ import duckdb
 
 from bench.marts_world import DAY, START, open_world
 from bench.measure import ROOT, WORKED
-from kpi_platform.kpis.dbt_command import BUILD, extent
+from kpi_platform.kpis.dbt.dbt_command import BUILD, extent
 from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built
 
 PROJECT = ROOT / "dbt"

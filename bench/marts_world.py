@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from kpi_platform.kpis.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.load import LOADED, Key, LakeTable, LoadReport, load
 from kpi_platform.storage.kpi_database.embedded import connect, loaded_partitions
 
 START = datetime(2026, 1, 1)  # noqa: DTZ001 (the warehouse is naive)

@@ -13,7 +13,7 @@ import polars as pl
 
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.engine.hour_steps import HourReport, work_through
-from kpi_platform.schemas.sources import Sources, Studio, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, Studio, parse_sources
 from kpi_platform.storage.lake.lake import Lake, hours_in
 from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse
 

@@ -14,8 +14,8 @@ from statistics import median
 
 import polars as pl
 
-from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.hour_fingerprints import Consumed, record_consumed
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
+from kpi_platform.engine.books.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint

@@ -157,7 +157,7 @@ def _dlt(folder: Path, backend: str) -> None:
 
 
 def _warehouse() -> "StudioWarehouse":
-    from kpi_platform.schemas.source_connections import PostgresConnection
+    from kpi_platform.schemas.sources_file.source_connections import PostgresConnection
     from kpi_platform.storage.studio_databases import open_warehouse
 
     connection = PostgresConnection(kind="postgres", dsn_env="BENCH_DSN")

@@ -42,12 +42,12 @@ with paused_collector():
     from kpi_platform.orchestration.log_json import set_up_logs
     from kpi_platform.orchestration.resources import PlatformResource
     from kpi_platform.published.assets import publications
-    from kpi_platform.published.dashboard_assets import (
+    from kpi_platform.published.pages.dashboard_assets import (
         dashboard_is_recent,
         dashboard_opens,
         kpi_dashboard,
     )
-    from kpi_platform.published.report_assets import daily_report
+    from kpi_platform.published.pages.report_assets import daily_report
     from kpi_platform.retention.job import retention, retention_schedule
 
 set_up_logs()

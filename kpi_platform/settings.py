@@ -16,8 +16,8 @@ from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from kpi_platform.schemas.addresses import AddressError, check_endpoint, parse_place
-from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
+from kpi_platform.schemas.sources_file.addresses import AddressError, check_endpoint, parse_place
+from kpi_platform.schemas.texts.hidden_secrets import SafeError, remember_secret
 
 PARTITION_FORMAT = "%Y-%m-%d-%H:%M"
 ENV_FILE = "KPI_ENV_FILE"

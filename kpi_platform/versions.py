@@ -14,8 +14,8 @@ from deltalake import DeltaTable
 from kpi_platform.history.lookup import version_at as in_effect
 from kpi_platform.history.lookup import versions_as_of
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.lake.delta_tables import plain_root
-from kpi_platform.storage.lake.lake_files import files_of, scan_files
+from kpi_platform.storage.lake.delta.delta_tables import plain_root
+from kpi_platform.storage.lake.delta.lake_files import files_of, scan_files
 from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot
 
 TABLE = "user_version_intervals"

@@ -13,7 +13,7 @@ from kpi_platform.cleaned.checks import check_events, check_sessions
 from kpi_platform.engine.checked_hours import work_and_check
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.history.checks import check_history
-from kpi_platform.schemas.hour_checks import HourCheck
+from kpi_platform.schemas.hours.hour_checks import HourCheck
 from kpi_platform.storage.lake.lake import Lake
 
 Checks = Mapping[str, Callable[[Lake, Sequence[datetime]], Sequence[HourCheck]]]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from polars.testing import assert_frame_equal
 
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.platform import Platform
 from kpi_platform.simulator import simulate
 from kpi_platform_tests.whole_platform import (

@@ -17,13 +17,13 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.kpis.build import RunDbt, build_marts
-from kpi_platform.kpis.dbt_run import DbtRun, plain_path
-from kpi_platform.kpis.project import project_fingerprint
+from kpi_platform.kpis.dbt.dbt_run import DbtRun, plain_path
+from kpi_platform.kpis.dbt.project import project_fingerprint
 from kpi_platform.published.publish import marts_to_publish
 from kpi_platform.published.publish_changes import publish_changes
 from kpi_platform.settings import Settings

@@ -15,15 +15,15 @@ from datetime import datetime, timedelta
 import dagster as dg
 import polars as pl
 
-from kpi_platform.alerts.found_in_checks import look_at_checks
-from kpi_platform.alerts.found_in_hours import (
+from kpi_platform.alerts.finders.found_in_checks import look_at_checks
+from kpi_platform.alerts.finders.found_in_hours import (
     freshness_text,
     look_at_failed_hours,
     look_at_freshness,
 )
-from kpi_platform.alerts.found_in_restatements import look_at_restatements
-from kpi_platform.alerts.found_in_runs import look_at_runs
-from kpi_platform.alerts.found_in_ticks import look_at_backfills, look_at_ticks
+from kpi_platform.alerts.finders.found_in_restatements import look_at_restatements
+from kpi_platform.alerts.finders.found_in_runs import look_at_runs
+from kpi_platform.alerts.finders.found_in_ticks import look_at_backfills, look_at_ticks
 from kpi_platform.alerts.incident_rows import TABLE, frame_of, incidents_of
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
 from kpi_platform.engine.platform import Platform

@@ -18,7 +18,7 @@ from kpi_platform.alerts.alert_pass import (
     read_marks,
     write_marks,
 )
-from kpi_platform.alerts.found_in_restatements import restated_at
+from kpi_platform.alerts.finders.found_in_restatements import restated_at
 from kpi_platform.alerts.incident_words import title
 from kpi_platform.alerts.incidents import Incident, Look
 from kpi_platform.alerts.policies import Alerts, PoliciesError, parse_alerts

@@ -12,7 +12,7 @@ import polars as pl
 
 from kpi_platform.alerts.incident_words import affects, mend, studios_of
 from kpi_platform.alerts.incidents import Incident, Key
-from kpi_platform.schemas.hour_ranges import HOUR, Range, named_range
+from kpi_platform.schemas.hours.hour_ranges import HOUR, Range, named_range
 from kpi_platform.schemas.tables import TABLES
 
 TABLE = "incidents"

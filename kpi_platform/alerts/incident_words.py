@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from kpi_platform.alerts.incidents import Incident, Key
 from kpi_platform.schemas.findings import KINDS
-from kpi_platform.schemas.hour_ranges import HOUR, named_range
+from kpi_platform.schemas.hours.hour_ranges import HOUR, named_range
 
 _EVERY_KPI = "active players, sessions, playtime, revenue, retention and all that is made of events"
 _AFFECTS = {

@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from kpi_platform.schemas.findings import Finding, Severity
-from kpi_platform.schemas.hour_ranges import Range, merged, ranges_of, subtracted
+from kpi_platform.schemas.hours.hour_ranges import Range, merged, ranges_of, subtracted
 
 # Facts do not become right again: they close when acknowledged, or after so long without another.
 USUAL = timedelta(days=7)

@@ -17,10 +17,10 @@ from kpi_platform.delivery.destinations import MailService, Service
 from kpi_platform.reports.recipients import SUBSCRIBED
 from kpi_platform.reports.report_settings import Reports
 from kpi_platform.schemas.findings import KINDS
-from kpi_platform.schemas.hidden_secrets import SafeError
 from kpi_platform.schemas.restatement_limits import Limit
-from kpi_platform.schemas.source_values import Name, Strict
-from kpi_platform.schemas.yaml_lines import YamlError, parse
+from kpi_platform.schemas.sources_file.source_values import Name, Strict
+from kpi_platform.schemas.sources_file.yaml_lines import YamlError, parse
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 
 _BY_CHECKS = (
     *("check_failed", "files_held", "schema_drifted", "attribute_silent", "source_silent"),

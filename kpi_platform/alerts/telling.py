@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.alerts.found_in_restatements import restatement_words
+from kpi_platform.alerts.finders.found_in_restatements import restatement_words
 from kpi_platform.alerts.incident_rows import hours_text
 from kpi_platform.alerts.incident_words import affects, mend, studios_of, title
 from kpi_platform.alerts.incidents import Incident

@@ -17,10 +17,10 @@ from kpi_platform.arrivals.feeds.stream_stats import Statements, contradictions
 from kpi_platform.arrivals.held_checks import check_held, held_spec
 from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, check_studio_tables
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
+from kpi_platform.engine.books.hour_ledger import read_ledger
 from kpi_platform.engine.contract_checks import check_contract
-from kpi_platform.engine.hour_ledger import read_ledger
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_spec
-from kpi_platform.schemas.sources import Kind
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck, contract_spec
+from kpi_platform.schemas.sources_file.sources import Kind
 from kpi_platform.storage.lake.lake import Lake, hours_of
 
 EVERY_STUDIO = CheckSpec(

@@ -7,7 +7,7 @@ deliver while the hour lasts are asked: of the others a file alone says so.
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.storage.landing.landing import LandingFile
 
 SUCCESS = "_SUCCESS"

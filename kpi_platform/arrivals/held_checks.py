@@ -8,9 +8,9 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import REFUSED, FileKind
+from kpi_platform.engine.books.file_ledger import REFUSED, FileKind
 from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
 from kpi_platform.storage.lake.lake import Lake, hours_of
 
 _MOST_NAMES = 20

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from kpi_platform.arrivals.file_hashes import UNOPENABLE, hash_file
-from kpi_platform.engine.file_ledger import REFUSED, FileRecord, settled
+from kpi_platform.engine.books.file_ledger import REFUSED, FileRecord, settled
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
 ADOPTED = "a release without a ledger of files"

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import FileKind, FileRecord
-from kpi_platform.engine.hour_ledger import empty_rows
+from kpi_platform.engine.books.file_ledger import FileKind, FileRecord
+from kpi_platform.engine.books.hour_ledger import empty_rows
 
 _SUMMED = (
     "bytes",

@@ -20,7 +20,7 @@ from typing import Literal
 
 from kpi_platform.backfill.plan import pieces_of
 from kpi_platform.orchestration.partitions import HOUR, hour_of, key_of
-from kpi_platform.schemas.hour_ranges import named_range
+from kpi_platform.schemas.hours.hour_ranges import named_range
 from kpi_platform.settings import Settings
 from kpi_platform.storage.lake.locks import file_lock
 from kpi_platform.storage.local_servers.local_process import ending_with_us

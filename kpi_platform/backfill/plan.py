@@ -19,10 +19,10 @@ from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.arrivals.watching.arrivals_watch import hours_that_ran
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_state
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.file_ledger import REFUSED, held_files
-from kpi_platform.engine.hour_fingerprints import read_consumed
-from kpi_platform.engine.hour_ledger import errors_of_failed_hours
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
+from kpi_platform.engine.books.file_ledger import REFUSED, held_files
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.hour_ledger import errors_of_failed_hours
 from kpi_platform.engine.hour_steps import HourStep
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.table_order import STEPS

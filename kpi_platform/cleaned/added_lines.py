@@ -11,8 +11,8 @@ import polars as pl
 
 from kpi_platform.cleaned.event_ledger import counted_files, moved_rows, summed_files
 from kpi_platform.cleaned.events import EventCleaner, stored_accounts
-from kpi_platform.engine.file_ledger import count_files
-from kpi_platform.engine.hour_ledger import write_ledger
+from kpi_platform.engine.books.file_ledger import count_files
+from kpi_platform.engine.books.hour_ledger import write_ledger
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, named
 

@@ -10,8 +10,8 @@ import dagster as dg
 from kpi_platform.cleaned.checks import EVENT_CHECKS, SESSION_CHECKS, check_events, check_sessions
 from kpi_platform.cleaned.events_step import VERSION as EVENTS_VERSION
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import VERSION as SESSIONS_VERSION
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import VERSION as SESSIONS_VERSION
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.orchestration.asset_specs import hourly_spec
 from kpi_platform.orchestration.recording import check_specs, naming_the_setting, record_hours
 from kpi_platform.orchestration.resources import PlatformResource

@@ -14,7 +14,7 @@ from itertools import product
 
 import polars as pl
 
-from kpi_platform.schemas.body_text import (
+from kpi_platform.schemas.texts.body_text import (
     BLANKS,
     EVENT_NAME_KEY,
     FLAT_BODY,

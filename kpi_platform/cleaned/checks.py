@@ -8,12 +8,17 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.few_names import few_names, known_platforms
-from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
-from kpi_platform.schemas.platform_names import PlatformNames
+from kpi_platform.schemas.hours.hour_checks import (
+    CheckSpec,
+    HourCheck,
+    contract_checks,
+    contract_spec,
+)
+from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_of
 

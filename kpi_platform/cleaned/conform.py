@@ -11,8 +11,7 @@ from typing import Literal
 import polars as pl
 import polars_hash as plh
 
-from kpi_platform.schemas.json_text import read_json, write_json
-from kpi_platform.schemas.mapped_values import (
+from kpi_platform.schemas.sources_file.mapped_values import (
     EARLIEST,
     NUMBERS,
     decode_rows,
@@ -24,11 +23,12 @@ from kpi_platform.schemas.mapped_values import (
     states_another_currency,
     value_of,
 )
-from kpi_platform.schemas.numbers import NumberForm, each_text
-from kpi_platform.schemas.row_faults import NOT_MAPPED, judge_apart, kept_row
-from kpi_platform.schemas.source_tables import EventMapping
-from kpi_platform.schemas.source_values import Value
+from kpi_platform.schemas.sources_file.source_tables import EventMapping
+from kpi_platform.schemas.sources_file.source_values import Value
 from kpi_platform.schemas.tables import INGEST_HOUR, QuarantinedEvents, RawTelemetry
+from kpi_platform.schemas.texts.json_text import read_json, write_json
+from kpi_platform.schemas.texts.numbers import NumberForm, each_text
+from kpi_platform.schemas.texts.row_faults import NOT_MAPPED, judge_apart, kept_row
 
 PLAYER_ID = "PlayerId"
 LONGEST_ID = 1024

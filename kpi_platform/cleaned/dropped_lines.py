@@ -13,8 +13,8 @@ from kpi_platform.cleaned.added_lines import AddedLines
 from kpi_platform.cleaned.event_ledger import completed_ledger, counted_files, table_ledger
 from kpi_platform.cleaned.events import EventCleaner, stored_accounts
 from kpi_platform.cleaned.mapped_rows import RowAccount
-from kpi_platform.engine.file_ledger import FilesChangedError, count_files, read_files
-from kpi_platform.engine.hour_ledger import write_ledger
+from kpi_platform.engine.books.file_ledger import FilesChangedError, count_files, read_files
+from kpi_platform.engine.books.hour_ledger import write_ledger
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, named
 

@@ -6,7 +6,7 @@ Belongs here: figures. Does not: reading or writing the ledger.
 import polars as pl
 
 from kpi_platform.cleaned.mapped_rows import RowAccount
-from kpi_platform.engine.file_ledger import HOLDING
+from kpi_platform.engine.books.file_ledger import HOLDING
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 
 _KEY = [*INGEST_HOUR, "source"]

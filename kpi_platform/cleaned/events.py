@@ -15,8 +15,8 @@ import polars_hash as plh
 
 from kpi_platform.cleaned.bodies import decode_trimmed
 from kpi_platform.cleaned.carried_attributes import count_carried, summed
-from kpi_platform.schemas.body_text import BLANKS, NUL, REPLACEMENT
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES, CleanedEvents, QuarantinedEvents
+from kpi_platform.schemas.texts.body_text import BLANKS, NUL, REPLACEMENT
 
 UNASSIGNED = "unassigned"
 KEPT_BYTES = 64 * 1024

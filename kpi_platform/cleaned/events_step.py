@@ -16,14 +16,14 @@ from kpi_platform.cleaned.dropped_lines import DroppedLines
 from kpi_platform.cleaned.event_ledger import completed_ledger, counted_files, table_ledger
 from kpi_platform.cleaned.events import EventCleaner
 from kpi_platform.cleaned.mapped_rows import CONSOLE, STUDIO, MappedRows, RowAccount
-from kpi_platform.engine.file_ledger import count_files, hour_content, read_files
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed
-from kpi_platform.engine.hour_ledger import mark_failed, write_ledger
+from kpi_platform.engine.books.file_ledger import count_files, hour_content, read_files
+from kpi_platform.engine.books.hour_fingerprints import Consumed, read_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed, write_ledger
+from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 

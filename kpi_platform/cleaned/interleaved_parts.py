@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 
 import polars as pl
 
-from kpi_platform.cleaned.session_parts import (
+from kpi_platform.cleaned.sessionization.session_parts import (
     SESSION_OF_HOUR,
     TRAITS,
     players_of,

@@ -14,12 +14,12 @@ from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform, unmapped
 from kpi_platform.engine.current_rows import current_rows
 from kpi_platform.engine.hour_steps import error_line
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.row_faults import FAULTS
 from kpi_platform.schemas.row_versions import superseded
-from kpi_platform.schemas.source_tables import ConsoleFeed, EventMapping, StreamFeed
-from kpi_platform.schemas.sources import Source, Sources
-from kpi_platform.schemas.stream_figures import captured_stream_rows
+from kpi_platform.schemas.sources_file.source_tables import ConsoleFeed, EventMapping, StreamFeed
+from kpi_platform.schemas.sources_file.sources import Source, Sources
+from kpi_platform.schemas.sources_file.stream_figures import captured_stream_rows
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
+from kpi_platform.schemas.texts.row_faults import FAULTS
 from kpi_platform.storage.lake.lake import Lake
 
 ROWS_AT_A_TIME = 200_000

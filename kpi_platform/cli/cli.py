@@ -37,7 +37,7 @@ BAD_INPUT = 2
 # never loaded was never raised.
 MISTAKES = (
     ("kpi_platform.settings", "SettingsError"),
-    ("kpi_platform.schemas.sources", "SourcesError"),
+    ("kpi_platform.schemas.sources_file.sources", "SourcesError"),
     ("kpi_platform.alerts.policies", "PoliciesError"),
     ("kpi_platform.storage.landing.landing", "LandingError"),
     ("kpi_platform.storage.lake.lake_root", "LakeError"),
@@ -97,12 +97,12 @@ class _Commands(TyperGroup):
         name, command, rest = super().resolve_command(ctx, args)
         if name in _GROUPS:
             module, group, _ = _GROUPS[name]
-            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            found = importlib.import_module(f"kpi_platform.cli.commands.{module}")
             command = get_group(getattr(found, group))
             command.name = name
         elif name in _COMMANDS:
             module, its_app, _ = _COMMANDS[name]
-            found = importlib.import_module(f"kpi_platform.cli.{module}")
+            found = importlib.import_module(f"kpi_platform.cli.commands.{module}")
             command = get_command(getattr(found, its_app))
             command.name = name
         return name, command, rest
@@ -175,7 +175,7 @@ def demo(
     s3: Annotated[bool, typer.Option("--s3", help="On a real S3 server of its own.")] = False,
 ) -> None:
     """Make a small world of studios, materialise its hours through Dagster, show what came out."""
-    from kpi_platform.cli.demo import run_demo
+    from kpi_platform.cli.commands.demo import run_demo
     from kpi_platform.settings import load_settings
 
     raise typer.Exit(run_demo(load_settings(), hours, players, seed, on_s3=s3))
@@ -330,7 +330,7 @@ def dashboard(
     """Build the dashboard, one HTML page that needs no network, and open it."""
     from kpi_platform.cli.older_lakes import name_other_layout
     from kpi_platform.engine.platform import Platform
-    from kpi_platform.published.dashboard import make_dashboard, read_inputs
+    from kpi_platform.published.pages.dashboard import make_dashboard, read_inputs
     from kpi_platform.settings import load_settings
     from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 

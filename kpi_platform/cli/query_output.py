@@ -16,7 +16,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from kpi_platform.cli.terminal import json_text, print_cells
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.texts.shown_text import shown
 
 _BATCH = 10_000
 _LARGE = 10_000

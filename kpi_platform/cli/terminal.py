@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from kpi_platform.schemas.shown_text import said, shown
+from kpi_platform.schemas.texts.shown_text import said, shown
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -47,7 +47,7 @@ def _is_logged() -> bool:
 
 
 def _log(text: str, level: str) -> None:
-    from kpi_platform.schemas.log_lines import log_line
+    from kpi_platform.schemas.texts.log_lines import log_line
 
     _write(log_line(datetime.now(UTC), level, text, {"log.logger": "kpi"}), err=True)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from kpi_platform.schemas.source_connections import Variable
-from kpi_platform.schemas.source_values import Name, Strict
+from kpi_platform.schemas.sources_file.source_connections import Variable
+from kpi_platform.schemas.sources_file.source_values import Name, Strict
 
 _ADDRESS = re.compile(r"[^@\s<>,;:\"\\]+@[^@\s<>,;:\"\\]+")
 

@@ -3,7 +3,7 @@
 Belongs here: the one error of senders. Does not: what is done about it (`outbox.py`).
 """
 
-from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 
 
 class DeliveryError(SafeError, OSError):

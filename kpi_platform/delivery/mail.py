@@ -15,7 +15,7 @@ from kpi_platform.delivery.destinations import MailService, Ses, Smtp
 from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.http import SECONDS
 from kpi_platform.delivery.messages import Letter, Message
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.texts.shown_text import shown
 from kpi_platform.settings import secret
 
 # Mailers fold longer subjects; nobody reads further.

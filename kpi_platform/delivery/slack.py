@@ -14,7 +14,7 @@ from kpi_platform.delivery.destinations import Slack
 from kpi_platform.delivery.errors import DeliveryError
 from kpi_platform.delivery.http import post_json
 from kpi_platform.delivery.messages import Message
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.texts.shown_text import shown
 from kpi_platform.settings import secret
 
 # Slack's own limits: characters of a header, of a section, of the text beside the blocks.

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from kpi_platform.engine.hour_fingerprints import forget_consumed, read_consumed
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed, read_consumed
 from kpi_platform.engine.hour_steps import (
     FAILURES,
     HourReport,
@@ -16,7 +16,7 @@ from kpi_platform.engine.hour_steps import (
     error_line,
     work_through,
 )
-from kpi_platform.schemas.hour_checks import HourCheck
+from kpi_platform.schemas.hours.hour_checks import HourCheck
 from kpi_platform.storage.lake.lake import Lake
 
 Evaluate = Callable[[Sequence[datetime]], Sequence[HourCheck]]

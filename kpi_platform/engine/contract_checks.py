@@ -9,7 +9,7 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.schemas.hour_checks import (
+from kpi_platform.schemas.hours.hour_checks import (
     HourCheck,
     contract_checks,
     contract_spec,

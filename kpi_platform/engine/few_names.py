@@ -10,9 +10,9 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
-from kpi_platform.schemas.platform_names import PlatformNames
-from kpi_platform.schemas.shown_text import shown
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.sources_file.platform_names import PlatformNames
+from kpi_platform.schemas.texts.shown_text import shown
 
 # Of what one source's clients named in one hour. Consoles and stores know a dozen platforms;
 # there are a few thousand models of phones, a game is seldom out in hundreds of versions, and has

@@ -15,17 +15,17 @@ from obstore.exceptions import BaseError
 from polars.exceptions import PanicException, PolarsError
 from pyarrow import ArrowException
 
-from kpi_platform.engine.hour_fingerprints import (
+from kpi_platform.engine.books.hour_fingerprints import (
     Consumed,
     forget_consumed,
     read_consumed,
     record_consumed,
 )
-from kpi_platform.engine.hour_ledger import mark_failed
-from kpi_platform.engine.hour_queue import TABLE as QUEUE
-from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
+from kpi_platform.engine.books.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_queue import TABLE as QUEUE
+from kpi_platform.engine.books.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.engine.table_order import next_tables
-from kpi_platform.schemas.hidden_secrets import hide_secrets
+from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.storage.lake.damage import Damages
 from kpi_platform.storage.lake.lake import Lake, LakeError
 

@@ -16,7 +16,7 @@ from functools import cache
 from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES, Table
-from kpi_platform.storage.lake.delta_writes import table_properties
+from kpi_platform.storage.lake.delta.delta_writes import table_properties
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping
 import polars as pl
 from deltalake import DeltaTable
 
-from kpi_platform.engine.hour_fingerprints import TABLE as FINGERPRINTS
+from kpi_platform.engine.books.hour_fingerprints import TABLE as FINGERPRINTS
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.damage import LOG
 from kpi_platform.storage.lake.lake import Lake, LakeError

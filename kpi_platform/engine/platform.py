@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources import Sources, SourcesError, Studio, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, SourcesError, Studio, parse_sources
 from kpi_platform.settings import Settings, secret
 from kpi_platform.storage.kpi_database.copies import WarehouseCopy, open_copy
 from kpi_platform.storage.kpi_database.marts import EmbeddedMarts, Marts, PostgresMarts

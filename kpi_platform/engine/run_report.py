@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 from typing import Any
 
-from kpi_platform.engine.hour_ledger import FIGURES, HourFigures
+from kpi_platform.engine.books.hour_ledger import FIGURES, HourFigures
 from kpi_platform.engine.hour_steps import HourReport
 
 Figure = int | float

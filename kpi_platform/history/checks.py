@@ -8,13 +8,18 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.engine.books.history_queue import TABLE as QUEUE
+from kpi_platform.engine.books.history_queue import waiting
 from kpi_platform.engine.few_names import few_names
-from kpi_platform.engine.history_queue import TABLE as QUEUE
-from kpi_platform.engine.history_queue import waiting
 from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.history.sightings import attribute_sightings
 from kpi_platform.history.stored import history_of, intervals_of, sessions_of
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck, contract_checks, contract_spec
+from kpi_platform.schemas.hours.hour_checks import (
+    CheckSpec,
+    HourCheck,
+    contract_checks,
+    contract_spec,
+)
 from kpi_platform.storage.lake.lake import Lake, hours_of
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 

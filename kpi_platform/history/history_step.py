@@ -10,9 +10,9 @@ from typing import Self
 
 import polars as pl
 
-from kpi_platform.engine.history_queue import FOLDING, dequeue, enqueue, waiting
-from kpi_platform.engine.hour_fingerprints import read_consumed
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.history_queue import FOLDING, dequeue, enqueue, waiting
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.sightings import attribute_sightings, sightings

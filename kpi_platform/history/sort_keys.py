@@ -6,8 +6,8 @@ Belongs here: which partitions lack it, and writing them once. Does not: the key
 import polars as pl
 
 from kpi_platform.schemas.version_keys import version_sort_keys
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.lake.lake_files import files_of
 
 TABLE = "user_version_intervals"
 _NULLS = "null_count.version_sort_key"

@@ -12,10 +12,10 @@ import dagster as dg
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.run_report import Measured, RunReport
 from kpi_platform.kpis.build import BuildReport, build_marts
-from kpi_platform.kpis.dbt_run import DbtRun, Finding
-from kpi_platform.kpis.model_specs import HOURLY_MODELS, model_specs
-from kpi_platform.kpis.projects import Projects
-from kpi_platform.kpis.rebuild import rebuild_marts
+from kpi_platform.kpis.dbt.dbt_run import DbtRun, Finding
+from kpi_platform.kpis.dbt.model_specs import HOURLY_MODELS, model_specs
+from kpi_platform.kpis.dbt.projects import Projects
+from kpi_platform.kpis.dbt.rebuild import rebuild_marts
 from kpi_platform.orchestration.dagster_internals import already_recorded
 from kpi_platform.orchestration.recording import (
     end_red_if_hours_failed,

@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from kpi_platform.engine.hour_ledger import failed_hours
+from kpi_platform.engine.books.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
-from kpi_platform.kpis.dbt_command import EVENTS
-from kpi_platform.kpis.load import LEDGER, LOADED, LakeTable, LoadReport, load
-from kpi_platform.kpis.ship import fetch_changes, ship
-from kpi_platform.kpis.unread_files import UnreadFiles
+from kpi_platform.kpis.dbt.dbt_command import EVENTS
+from kpi_platform.kpis.loading.load import LEDGER, LOADED, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.ship import fetch_changes, ship
+from kpi_platform.kpis.loading.unread_files import UnreadFiles
 from kpi_platform.storage.kpi_database.embedded import (
     built_by,
     connect,

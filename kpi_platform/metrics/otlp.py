@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from kpi_platform.engine.run_report import Figure, RunReport
 from kpi_platform.metrics.metric_names import METRICS, Unit, values_of
-from kpi_platform.schemas.log_lines import trace_id
+from kpi_platform.schemas.texts.log_lines import trace_id
 from kpi_platform.settings import secret
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from kpi_platform.metrics.cloudwatch import put_metrics
 from kpi_platform.metrics.emf import emf_line
 from kpi_platform.metrics.otlp import EndedRun, send_otlp, send_run
 from kpi_platform.metrics.prometheus import write_prometheus
-from kpi_platform.schemas.hidden_secrets import hide_secrets
+from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.settings import Settings
 
 Outlet = Callable[[Settings, Sequence[RunReport]], None]

@@ -12,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 
-from kpi_platform.schemas.completeness import SourceBook, awaited_hours, waits
-from kpi_platform.schemas.hour_ranges import HOUR, Range, hours_within, ranges_of, subtracted
-from kpi_platform.schemas.ledger_hours import (
+from kpi_platform.schemas.hours.completeness import SourceBook, awaited_hours, waits
+from kpi_platform.schemas.hours.hour_ranges import HOUR, Range, hours_within, ranges_of, subtracted
+from kpi_platform.schemas.hours.ledger_hours import (
     CLOSED,
     DATA,
     NOT_READ,

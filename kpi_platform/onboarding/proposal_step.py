@@ -11,7 +11,7 @@ import polars as pl
 from kpi_platform.arrivals.drift.mapped_columns import schemas_of, tables_of
 from kpi_platform.onboarding.name_words import COLUMNS, event_named, says
 from kpi_platform.onboarding.proposals import Proposal, propose
-from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.sources_file.sources import Source
 from kpi_platform.storage.studio_databases import (
     SchemaTraits,
     StudioWarehouse,

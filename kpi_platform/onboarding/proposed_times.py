@@ -9,7 +9,7 @@ from statistics import median
 
 from kpi_platform.onboarding import name_words as names
 from kpi_platform.onboarding.sampled_columns import Candidate, TimeShape, time_shape
-from kpi_platform.schemas.source_values import Time, comparable
+from kpi_platform.schemas.sources_file.source_values import Time, comparable
 
 # The zone that studios with this many hours from UTC are likeliest in; to be reviewed.
 _ZONE_OF_HOURS = {

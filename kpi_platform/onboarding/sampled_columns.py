@@ -13,8 +13,8 @@ from statistics import median
 
 import polars as pl
 
-from kpi_platform.schemas.column_types import NUMBERS, Family, column_type
-from kpi_platform.schemas.source_values import EPOCH_PER_SECOND, TimeUnit
+from kpi_platform.schemas.sources_file.column_types import NUMBERS, Family, column_type
+from kpi_platform.schemas.sources_file.source_values import EPOCH_PER_SECOND, TimeUnit
 
 # Epochs of the years 2000 to 2100; other numbers are no times.
 _EARLIEST, _LATEST = 946_684_800, 4_102_444_800

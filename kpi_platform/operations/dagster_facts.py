@@ -10,7 +10,7 @@ import dagster as dg
 from dagster import DagsterInstance
 
 from kpi_platform.orchestration import dagster_state
-from kpi_platform.schemas.hour_ranges import named_range
+from kpi_platform.schemas.hours.hour_ranges import named_range
 
 _WAITING = [dg.DagsterRunStatus.QUEUED, dg.DagsterRunStatus.NOT_STARTED]
 _AT_WORK = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED]

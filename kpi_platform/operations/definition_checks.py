@@ -3,7 +3,7 @@
 Belongs here: this. Does not: building them (kpis/rebuild.py).
 """
 
-from kpi_platform.kpis.projects import definitions_waiting
+from kpi_platform.kpis.dbt.projects import definitions_waiting
 from kpi_platform.operations.findings import Finding
 
 MEND = "dagster job execute -m kpi_platform.definitions -j definitions_rebuild"

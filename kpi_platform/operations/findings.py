@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from kpi_platform.schemas.hidden_secrets import SafeError, hide_secrets
+from kpi_platform.schemas.texts.hidden_secrets import SafeError, hide_secrets
 
 Level = Literal["well", "note", "wrong"]
 

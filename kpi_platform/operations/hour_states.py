@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.monitoring.freshness import Freshness
-from kpi_platform.schemas.hour_ranges import HOUR, ranges_of
-from kpi_platform.schemas.ledger_hours import DATA, hours_by_state
+from kpi_platform.schemas.hours.hour_ranges import HOUR, ranges_of
+from kpi_platform.schemas.hours.ledger_hours import DATA, hours_by_state
 
 _MOST_RANGES = 20
 

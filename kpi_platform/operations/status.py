@@ -9,10 +9,10 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import held_files
-from kpi_platform.engine.hour_ledger import failed_rows
+from kpi_platform.engine.books.file_ledger import held_files
+from kpi_platform.engine.books.hour_ledger import failed_rows
 from kpi_platform.engine.platform import Platform
-from kpi_platform.kpis.projects import definitions_waiting
+from kpi_platform.kpis.dbt.projects import definitions_waiting
 from kpi_platform.monitoring.freshness import Freshness, judge_freshness
 from kpi_platform.operations.dagster_facts import (
     NoDagsterError,
@@ -28,8 +28,8 @@ from kpi_platform.operations.hour_states import (
 )
 from kpi_platform.operations.notes import VERIFY, Note, read_note
 from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, LakeError
-from kpi_platform.storage.lake.lake_files import files_of
 
 _LEDGER = (
     *(*INGEST_HOUR, "source", "status", "error"),

@@ -12,7 +12,7 @@ from kpi_platform.operations.dagster_facts import RunState, RunStates
 from kpi_platform.operations.definition_checks import MEND
 from kpi_platform.operations.hour_states import FailedHours, SourceState
 from kpi_platform.operations.status import Status, TableSize
-from kpi_platform.schemas.hour_ranges import named_range
+from kpi_platform.schemas.hours.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT
 
 _SOURCES_SHOWN, _INCIDENTS_SHOWN, _TABLES_SHOWN = 12, 5, 6

@@ -22,8 +22,8 @@ from kpi_platform.orchestration.dagster_internals import (
     RANGE_START,
 )
 from kpi_platform.orchestration.log_text import escape_log_records
-from kpi_platform.schemas.hour_ranges import named_range
-from kpi_platform.schemas.log_lines import log_line, trace_id
+from kpi_platform.schemas.hours.hour_ranges import named_range
+from kpi_platform.schemas.texts.log_lines import log_line, trace_id
 from kpi_platform.settings import log_format
 
 

@@ -8,7 +8,7 @@ where every formatter asks for it: at the record.
 
 import logging
 
-from kpi_platform.schemas.shown_text import said
+from kpi_platform.schemas.texts.shown_text import said
 
 
 class _ShownRecord(logging.LogRecord):

@@ -11,7 +11,7 @@ import click
 import dagster as dg
 
 from kpi_platform.orchestration.dagster_internals import TimeWindowPartitionsSubset
-from kpi_platform.schemas.hour_ranges import named_range
+from kpi_platform.schemas.hours.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT, load_settings
 
 HOUR = timedelta(hours=1)

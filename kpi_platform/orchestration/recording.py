@@ -20,17 +20,17 @@ from types import MappingProxyType
 
 import dagster as dg
 
+from kpi_platform.engine.books.hour_ledger import HourFigures, errors_of_failed_hours, hour_figures
 from kpi_platform.engine.checked_hours import Evaluate, Progress, work_and_check
-from kpi_platform.engine.hour_ledger import HourFigures, errors_of_failed_hours, hour_figures
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.engine.run_report import Measured, RunReport, hour_values
 from kpi_platform.orchestration.dagster_internals import CheckResult, already_recorded, keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.orchestration.resources import require_hours
 from kpi_platform.orchestration.run_reports import tell_reports
-from kpi_platform.schemas.hidden_secrets import hide_secrets
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
-from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.sources_file.sources import SourcesError
+from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.settings import SettingsError
 from kpi_platform.storage.kpi_database.dbt_manifest import DbtProjectError
 from kpi_platform.storage.kpi_database.embedded import WarehouseError

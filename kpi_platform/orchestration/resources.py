@@ -14,7 +14,7 @@ from kpi_platform.metrics.otlp import EndedRun
 from kpi_platform.metrics.outlets import has_traces, tell_end
 from kpi_platform.orchestration.dagster_internals import keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, key_of
-from kpi_platform.schemas.hidden_secrets import hide_secrets
+from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.settings import load_settings
 
 EVERYTHING = "everything"

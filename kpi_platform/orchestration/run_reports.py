@@ -8,8 +8,8 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from kpi_platform.engine.books.run_ledger import write_reports
 from kpi_platform.engine.hour_steps import FAILURES, error_line
-from kpi_platform.engine.run_ledger import write_reports
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.outlets import tell
 from kpi_platform.settings import load_settings

@@ -18,8 +18,12 @@ from kpi_platform.storage.kpi_database.published_states import (
     published_states,
     record_published,
 )
+from kpi_platform.storage.lake.delta.table_states import (
+    TableState,
+    is_same_but_for_upkeep,
+    state_of,
+)
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.lake.table_states import TableState, is_same_but_for_upkeep, state_of
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from datetime import date, timedelta
 
 import polars as pl
 
-from kpi_platform.published.report_figures import ReportFigures
-from kpi_platform.published.report_words import shown
+from kpi_platform.published.pages.report_figures import ReportFigures
+from kpi_platform.published.pages.report_words import shown
 from kpi_platform.schemas.kpi_definitions import Definition
 from kpi_platform.schemas.restatement_limits import Limit, is_beyond
 from kpi_platform.schemas.tables import TABLES

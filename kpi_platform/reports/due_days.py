@@ -5,7 +5,7 @@ Belongs here: the rules, purely. Does not: the figures, and reading anything.
 
 from datetime import UTC, date, datetime, time, timedelta
 
-from kpi_platform.published.report_figures import ReportFigures
+from kpi_platform.published.pages.report_figures import ReportFigures
 
 _DAY = timedelta(days=1)
 # After a long silence no older days are told: who wants them reads the dashboard.

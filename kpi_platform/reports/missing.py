@@ -8,9 +8,9 @@ Times are UTC without a zone, as in the books.
 from collections.abc import Sequence
 from datetime import date, datetime, time, timedelta
 
-from kpi_platform.published.report_figures import Figure, ReportFigures
-from kpi_platform.schemas.completeness import SourceBook, awaited_hours
-from kpi_platform.schemas.hour_ranges import Range, intersected, subtracted
+from kpi_platform.published.pages.report_figures import Figure, ReportFigures
+from kpi_platform.schemas.hours.completeness import SourceBook, awaited_hours
+from kpi_platform.schemas.hours.hour_ranges import Range, intersected, subtracted
 
 _MOST_SOURCES = 8
 

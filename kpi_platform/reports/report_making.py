@@ -15,10 +15,10 @@ import polars as pl
 
 from kpi_platform.delivery.messages import Letter
 from kpi_platform.engine.platform import Platform
-from kpi_platform.published.dashboard import Inputs
-from kpi_platform.published.report import drawn, figures_of
-from kpi_platform.published.report_figures import ReportFigures
-from kpi_platform.published.report_words import titled
+from kpi_platform.published.pages.dashboard import Inputs
+from kpi_platform.published.pages.report import drawn, figures_of
+from kpi_platform.published.pages.report_figures import ReportFigures
+from kpi_platform.published.pages.report_words import titled
 from kpi_platform.reports.corrections import (
     TABLE,
     Corrections,

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from kpi_platform.delivery.destinations import Service, checked_address
 from kpi_platform.schemas.restatement_limits import Limit
-from kpi_platform.schemas.source_values import Name, Strict
+from kpi_platform.schemas.sources_file.source_values import Name, Strict
 
 ALL = "all"
 

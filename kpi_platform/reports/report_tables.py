@@ -11,15 +11,15 @@ import polars as pl
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.monitoring.freshness import JUDGED, read_books
-from kpi_platform.published.dashboard import Inputs
-from kpi_platform.published.open_incidents import TABLE as INCIDENTS
-from kpi_platform.published.open_incidents import only_open
+from kpi_platform.published.pages.dashboard import Inputs
+from kpi_platform.published.pages.open_incidents import TABLE as INCIDENTS
+from kpi_platform.published.pages.open_incidents import only_open
+from kpi_platform.published.pages.report_figures import CHART_DAYS
 from kpi_platform.published.publish import VALUES, books_hold_through
-from kpi_platform.published.report_figures import CHART_DAYS
 from kpi_platform.published.restatements import KPI_RESTATEMENTS
 from kpi_platform.reports.corrections import TABLE as REPORTED
-from kpi_platform.schemas.completeness import SourceBook
-from kpi_platform.schemas.hour_ranges import Range
+from kpi_platform.schemas.hours.completeness import SourceBook
+from kpi_platform.schemas.hours.hour_ranges import Range
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
 

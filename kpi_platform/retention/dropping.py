@@ -13,11 +13,11 @@ import polars as pl
 
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.file_ledger import read_files
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.engine.books.file_ledger import read_files
+from kpi_platform.engine.books.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.engine.books.seals import dropped_hours, forget_dropped, note_dropped
 from kpi_platform.engine.hour_steps import HourStep
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import dropped_hours, forget_dropped, note_dropped
 from kpi_platform.retention.lines import BAD, LINES, telemetry_sources, unread_hours
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, named

@@ -11,13 +11,13 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from kpi_platform.arrivals.watching.watched_files import Telemetry, read_state
-from kpi_platform.engine.file_ledger import FileRecord, read_files
-from kpi_platform.engine.hour_ledger import IS_TELEMETRY
+from kpi_platform.engine.books.file_ledger import FileRecord, read_files
+from kpi_platform.engine.books.hour_ledger import IS_TELEMETRY
 from kpi_platform.engine.platform import Platform
 from kpi_platform.retention.sealing import Waiting
 from kpi_platform.schemas.tables import INGEST_HOUR
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
-from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.storage.landing.landing import LandingFile
 
 LINES = "raw_telemetry"

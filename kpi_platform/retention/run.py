@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kpi_platform.engine.books.seals import seal_days
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import seal_days
 from kpi_platform.retention.dropping import drop_lines
 from kpi_platform.retention.lines import Lines, plan_lines
 from kpi_platform.retention.sealing import Sealing, Waiting, plan_sealing

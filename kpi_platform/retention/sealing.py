@@ -14,10 +14,10 @@ from typing import Literal
 
 import polars as pl
 
-from kpi_platform.engine.hour_fingerprints import newest_hour
-from kpi_platform.engine.hour_ledger import FAILED, IS_TELEMETRY
+from kpi_platform.engine.books.hour_fingerprints import newest_hour
+from kpi_platform.engine.books.hour_ledger import FAILED, IS_TELEMETRY
+from kpi_platform.engine.books.seals import sealed_days
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import sealed_days
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_in
 

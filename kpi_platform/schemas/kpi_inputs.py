@@ -5,7 +5,7 @@ Belongs here: the words for what suffers when a column goes. Does not: computing
 
 from collections.abc import Iterable
 
-from kpi_platform.schemas.source_tables import EventMapping
+from kpi_platform.schemas.sources_file.source_tables import EventMapping
 
 _ACTIVE = ("active players", "DAU/WAU/MAU", "retention", "churn")
 _SESSIONS = ("sessions", "session length", "playtime", "concurrency")

@@ -12,7 +12,7 @@ import re
 import polars as pl
 
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.nobody import INVISIBLE, somebody
+from kpi_platform.schemas.texts.nobody import INVISIBLE, somebody
 
 _UNSEEN = {ord(sign): " " if sign.isspace() else None for sign in INVISIBLE}
 _HEAD = re.compile(r"(?:[vV](?=[0-9]))?(?P<head>[0-9]+(?:\.[0-9]+)*)?(?P<rest>.*)", re.DOTALL)

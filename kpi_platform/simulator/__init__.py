@@ -5,7 +5,7 @@ Belongs here: making the world, its files and its truth. Does not: reading what 
 
 from kpi_platform.simulator.simulation import SimulationSummary, simulate
 from kpi_platform.simulator.sources_file import demo_sources_yaml
-from kpi_platform.simulator.studios_postgres import PostgresPlace, SimulatedServerError
+from kpi_platform.simulator.studios_data.studios_postgres import PostgresPlace, SimulatedServerError
 
 __all__ = [
     "PostgresPlace",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from kpi_platform.simulator.events import NOT_ACTIVE
+from kpi_platform.simulator.people.events import NOT_ACTIVE
 from kpi_platform.simulator.truth import DAY_MS, Truth
 from kpi_platform.simulator.world import all_sources, local_studios
 

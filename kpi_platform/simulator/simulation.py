@@ -10,23 +10,23 @@ from pathlib import Path
 
 import polars as pl
 
-from kpi_platform.simulator.bodies import with_bodies
-from kpi_platform.simulator.broken import make_broken_lines
 from kpi_platform.simulator.draws import Draws
-from kpi_platform.simulator.events import make_events
-from kpi_platform.simulator.habits import echoes_of, with_habits
-from kpi_platform.simulator.journey import deliver
-from kpi_platform.simulator.lines import with_lines
+from kpi_platform.simulator.files.bodies import with_bodies
+from kpi_platform.simulator.files.broken import make_broken_lines
+from kpi_platform.simulator.files.journey import deliver
+from kpi_platform.simulator.files.lines import with_lines
+from kpi_platform.simulator.files.schedule import Schedule, make_schedule
+from kpi_platform.simulator.files.write import cut_short, write_hours
 from kpi_platform.simulator.outcome import Outcome, work_out
-from kpi_platform.simulator.players import DAY_MS, make_kits, make_memberships, make_players
-from kpi_platform.simulator.schedule import Schedule, make_schedule
-from kpi_platform.simulator.sessions import HOUR_MS, sessions_of_day, with_versions
+from kpi_platform.simulator.people.events import make_events
+from kpi_platform.simulator.people.habits import echoes_of, with_habits
+from kpi_platform.simulator.people.players import DAY_MS, make_kits, make_memberships, make_players
+from kpi_platform.simulator.people.sessions import HOUR_MS, sessions_of_day, with_versions
 from kpi_platform.simulator.sources_file import demo_sources_yaml, duckdb_file
-from kpi_platform.simulator.studios import write_studios
-from kpi_platform.simulator.studios_postgres import PostgresPlace
+from kpi_platform.simulator.studios_data.studios import write_studios
+from kpi_platform.simulator.studios_data.studios_postgres import PostgresPlace
 from kpi_platform.simulator.truth import Truth
 from kpi_platform.simulator.world import GAMES, releases_of
-from kpi_platform.simulator.write import cut_short, write_hours
 
 # Measured: a player sends about this many lines an hour. It only sizes the batches.
 _LINES_PER_PLAYER_HOUR = 3

@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 import yaml
 
-from kpi_platform.simulator import feed_files
-from kpi_platform.simulator.studio_games import GAMES as STUDIO_GAMES
-from kpi_platform.simulator.studio_games import StudioGame
-from kpi_platform.simulator.studio_tables import MAPPINGS
+from kpi_platform.simulator.studios_data import feed_files
+from kpi_platform.simulator.studios_data.studio_games import GAMES as STUDIO_GAMES
+from kpi_platform.simulator.studios_data.studio_games import StudioGame
+from kpi_platform.simulator.studios_data.studio_tables import MAPPINGS
 from kpi_platform.simulator.world import STUDIOS, Game, Studio
 
 WAREHOUSES = "warehouses"

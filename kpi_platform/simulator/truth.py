@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from kpi_platform.simulator.events import CODE, NOT_ACTIVE
-from kpi_platform.simulator.file_codes import source_of
-from kpi_platform.simulator.schedule import Schedule
+from kpi_platform.simulator.files.file_codes import source_of
+from kpi_platform.simulator.files.schedule import Schedule
+from kpi_platform.simulator.people.events import CODE, NOT_ACTIVE
 from kpi_platform.simulator.world import UNLISTED_STUDIO, all_sources
 
 _EVENT = (

@@ -16,7 +16,7 @@ from kpi_platform.arrivals.feeds.console_step import ConsoleStep
 from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.engine.layout import (
     LayoutError,

@@ -8,8 +8,8 @@ from datetime import datetime
 
 import polars as pl
 
-from kpi_platform.engine.file_ledger import HOLDING, FileKind
-from kpi_platform.engine.removals import RAW_TABLES
+from kpi_platform.engine.books.file_ledger import HOLDING, FileKind
+from kpi_platform.engine.books.removals import RAW_TABLES
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_of
 

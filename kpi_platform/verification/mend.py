@@ -22,20 +22,20 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.damages import damages_of, pin_readable
-from kpi_platform.engine.file_ledger import HOLDING
-from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
+from kpi_platform.engine.books.damages import damages_of, pin_readable
+from kpi_platform.engine.books.file_ledger import HOLDING
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.hour_steps import HourReport, HourStep, work_through
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.engine.table_order import STEPS
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import rebuild_history
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.damage import LOG, Damage, damaged_files
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, hours_in
-from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 _MEBIBYTE = 1024 * 1024

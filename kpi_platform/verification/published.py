@@ -14,7 +14,7 @@ from deltalake.exceptions import DeltaError
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import lake_tables
-from kpi_platform.kpis.load import differing_partitions
+from kpi_platform.kpis.loading.load import differing_partitions
 from kpi_platform.published.left_tables import note_left
 from kpi_platform.published.publish import (
     PUBLICATIONS,
@@ -34,8 +34,8 @@ from kpi_platform.storage.kpi_database.embedded import (
 from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 from kpi_platform.storage.kpi_database.marts import Marts
 from kpi_platform.storage.lake.damage import LOG, Damage, damaged_files
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, LakeError
-from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
 from kpi_platform.verification.compare import TableComparison, compare
 from kpi_platform.verification.mend import Mended

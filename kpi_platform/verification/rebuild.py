@@ -16,13 +16,13 @@ from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.arrivals.watching.missing_files import listed_paths
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
-from kpi_platform.engine.hour_fingerprints import read_consumed, record_consumed
-from kpi_platform.engine.hour_ledger import read_ledger, write_ledger
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
+from kpi_platform.engine.books.hour_fingerprints import read_consumed, record_consumed
+from kpi_platform.engine.books.hour_ledger import read_ledger, write_ledger
+from kpi_platform.engine.books.removals import RAW_TABLES
+from kpi_platform.engine.books.seals import take_late_files
 from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.removals import RAW_TABLES
-from kpi_platform.engine.seals import take_late_files
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import SightingsStep, rebuild_history
 from kpi_platform.schemas.tables import TABLES

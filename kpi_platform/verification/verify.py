@@ -13,11 +13,11 @@ from typing import Literal
 
 import polars as pl
 
-from kpi_platform.engine.damages import Found, damages_of, pin_readable
-from kpi_platform.engine.file_ledger import HOLDING
+from kpi_platform.engine.books.damages import Found, damages_of, pin_readable
+from kpi_platform.engine.books.file_ledger import HOLDING
+from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import dropped_hours
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.damage import Damage
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in

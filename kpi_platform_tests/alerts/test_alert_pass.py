@@ -13,7 +13,7 @@ from kpi_platform.alerts.alert_pass import Places, acknowledge_incident
 from kpi_platform.alerts.alert_round import alert_round
 from kpi_platform.alerts.incidents import Incident
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.engine.books.hour_ledger import empty_rows, mark_failed, write_ledger
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.partitions import key_of
 from kpi_platform.settings import load_settings

@@ -27,7 +27,7 @@ from dagster_shared.error import SerializableErrorInfo
 
 from kpi_platform.alerts.alert_pass import Places
 from kpi_platform.alerts.alert_round import alert_round
-from kpi_platform.alerts.found_in_ticks import look_at_backfills, look_at_ticks
+from kpi_platform.alerts.finders.found_in_ticks import look_at_backfills, look_at_ticks
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.publish import stamps_of
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA

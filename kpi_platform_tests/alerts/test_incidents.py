@@ -13,11 +13,11 @@ import dagster as dg
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.alerts.found_in_checks import look_at_checks
+from kpi_platform.alerts.finders.found_in_checks import look_at_checks
 from kpi_platform.alerts.incident_rows import frame_of, hours_in_text, hours_text, incidents_of
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
 from kpi_platform.schemas.findings import FINDINGS, Finding, findings_in, findings_text
-from kpi_platform.schemas.hour_ranges import hours_within, ranges_of
+from kpi_platform.schemas.hours.hour_ranges import hours_within, ranges_of
 from kpi_platform.schemas.tables import TABLES
 
 START = datetime(2026, 3, 10, tzinfo=UTC)

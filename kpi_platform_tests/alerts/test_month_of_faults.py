@@ -18,7 +18,7 @@ import pytest
 
 from kpi_platform.alerts.alert_pass import Places
 from kpi_platform.alerts.alert_round import alert_round
-from kpi_platform.engine.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.engine.books.hour_ledger import empty_rows, mark_failed, write_ledger
 from kpi_platform.engine.platform import Platform
 from kpi_platform.monitoring.checks import (
     services_send_what_they_sent,

@@ -14,7 +14,7 @@ from kpi_platform.alerts.alert_pass import Places, acknowledge_incident
 from kpi_platform.alerts.alert_round import Round, alert_round
 from kpi_platform.cli.cli import app
 from kpi_platform.delivery import outbox
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.platform import Platform
 from kpi_platform.settings import load_settings
 from kpi_platform_tests.alerts.test_alert_pass import ran

@@ -16,9 +16,9 @@ from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.arrivals.watching.missing_files import note_missing_files
 from kpi_platform.backfill.plan import pieces_of, plan_backfill, seconds_of_an_hour
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep

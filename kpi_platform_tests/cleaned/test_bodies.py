@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kpi_platform.cleaned import bodies
 from kpi_platform.cleaned.bodies import decode_bodies, decode_exactly
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.body_text import MAX_DEPTH, decode_body
+from kpi_platform.schemas.texts.body_text import MAX_DEPTH, decode_body
 
 ACCEPTED = [
     (

@@ -10,9 +10,9 @@ from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned import events_step
 from kpi_platform.cleaned.checks import FEW_SERVICES, check_events
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_steps import HourReport, work_through
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 
-from kpi_platform.cleaned.sessions import (
+from kpi_platform.cleaned.sessionization.sessions import (
     chain_parts,
     fold_sessions,
     rebuild_sessions,

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from kpi_platform.cleaned.conform import RowOrigin, conform
 from kpi_platform.cleaned.events import clean_events
-from kpi_platform.schemas.json_text import write_json
-from kpi_platform.schemas.source_tables import EventMapping
+from kpi_platform.schemas.sources_file.source_tables import EventMapping
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.texts.json_text import write_json
 from kpi_platform.storage.kpi_database.copies import copy_rows
 from kpi_platform_tests.servers import PostgresServer
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform_tests.onboarding.six_studios import SNAKE
 
 Run = Callable[..., subprocess.CompletedProcess[str]]

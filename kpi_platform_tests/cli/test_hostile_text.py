@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.cli.cli_sources import _Found, _print
+from kpi_platform.cli.commands.cli_sources import _Found, _print
 from kpi_platform.cli.query_output import OutputFormat, Row, write_rows
 from kpi_platform.cli.terminal import print_table, say, say_json, say_lines
 from kpi_platform.onboarding.proposals import Proposal
@@ -20,7 +20,7 @@ from kpi_platform.verification.compare import Difference, TableComparison
 from kpi_platform.verification.report import as_lines
 from kpi_platform.verification.verify import Verification
 from kpi_platform_tests.cli.test_cli import kpi
-from kpi_platform_tests.schemas.test_shown_text import HOSTILE
+from kpi_platform_tests.schemas.texts.test_shown_text import HOSTILE
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 EVERY = "".join(HOSTILE)

@@ -10,7 +10,7 @@ import pytest
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.cli.cli import main
 from kpi_platform.engine.platform import Platform
-from kpi_platform.schemas import hidden_secrets
+from kpi_platform.schemas.texts import hidden_secrets
 from kpi_platform.settings import Settings, load_settings
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import StudioWarehouseError

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform_tests.deployment.compose import DOCKER, PROJECT_ROOT, read_compose
 
 EXAMPLE = dict(

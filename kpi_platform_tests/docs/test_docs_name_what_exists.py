@@ -11,11 +11,11 @@ from typer.main import get_command
 
 from kpi_platform.arrivals.feeds.csv_records import UNCLOSED, WRONG_HEADER
 from kpi_platform.arrivals.feeds.feed_step import NO_SOURCE
-from kpi_platform.arrivals.telemetry.reasons import READ_REASONS
+from kpi_platform.arrivals.telemetry.parsing.reasons import READ_REASONS
 from kpi_platform.cleaned.conform import ROW_REASONS
 from kpi_platform.cli.cli import app
 from kpi_platform.definitions import defs
-from kpi_platform.schemas.row_faults import NOT_MAPPED
+from kpi_platform.schemas.texts.row_faults import NOT_MAPPED
 from kpi_platform.settings import Settings
 
 ROOT = Path(__file__).parents[2]

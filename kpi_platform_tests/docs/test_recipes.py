@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from kpi_platform.kpis.definition_files import definitions_csv, page, requirements_csv
-from kpi_platform.published.dashboard_kpis import describe_kpis, kpi_lists
+from kpi_platform.kpis.dbt.definition_files import definitions_csv, page, requirements_csv
+from kpi_platform.published.pages.dashboard_kpis import describe_kpis, kpi_lists
 from kpi_platform.schemas.kpi_definitions import Definition, read_definitions, shown_in
 from kpi_platform_tests.kpis.builds import PROJECT
 

@@ -9,7 +9,7 @@ import pytest
 
 from kpi_platform.arrivals.hour_files import Seen
 from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, ToRead
-from kpi_platform.arrivals.telemetry.reasons import Origin
+from kpi_platform.arrivals.telemetry.parsing.reasons import Origin
 from kpi_platform.engine.admission import NO_MARKS, Marks, admit
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.spool import Spool

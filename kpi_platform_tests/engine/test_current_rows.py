@@ -6,8 +6,8 @@ from pathlib import Path
 import polars as pl
 
 from kpi_platform.arrivals.studios.capture_ledger import CaptureLedger
+from kpi_platform.engine.books.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.engine.current_rows import current_rows
-from kpi_platform.engine.hour_fingerprints import Consumed, record_consumed
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
 

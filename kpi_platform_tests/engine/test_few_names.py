@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.engine.few_names import few_names, known_platforms
-from kpi_platform.schemas.hour_checks import CheckSpec
-from kpi_platform.schemas.platform_names import PlatformNames
+from kpi_platform.schemas.hours.hour_checks import CheckSpec
+from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 
 SPEC = CheckSpec("few", "sessions", "", is_warning=True)
 HOUR = datetime(2026, 1, 1, tzinfo=UTC)

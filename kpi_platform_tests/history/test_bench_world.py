@@ -10,8 +10,8 @@ from polars.testing import assert_frame_equal
 from bench.history_lake import BY_HOUR, write_world
 from bench.history_peers import duckdb_rebuild
 from bench.history_world import HOUR, Population, event_rows, part_rows, session_rows, sighting_rows
-from kpi_platform.cleaned.session_parts import session_parts
-from kpi_platform.cleaned.sessions import fold_sessions
+from kpi_platform.cleaned.sessionization.session_parts import session_parts
+from kpi_platform.cleaned.sessionization.sessions import fold_sessions
 from kpi_platform.history.rebuild import rebuild_history
 from kpi_platform.history.sightings import sightings
 from kpi_platform.storage.lake.lake import Lake

@@ -18,10 +18,10 @@ import pytest
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
-from kpi_platform.kpis.dbt_command import extent
-from kpi_platform.kpis.load import Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.dbt.dbt_command import extent
+from kpi_platform.kpis.loading.load import Key, LakeTable, LoadReport, load
 from kpi_platform.schemas.fingerprints import content_fingerprint
-from kpi_platform.schemas.sources import NO_SERVICES, Sources
+from kpi_platform.schemas.sources_file.sources import NO_SERVICES, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.schemas.version_keys import version_sort_key
 from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built, pending

@@ -27,7 +27,7 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager, get_ev
 from jinja2 import Template
 
 from dbt import flags
-from kpi_platform.kpis.load import load
+from kpi_platform.kpis.loading.load import load
 from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     mark_built,

@@ -4,7 +4,7 @@ from datetime import date, datetime
 
 import polars as pl
 
-from kpi_platform.kpis.load import LakeTable
+from kpi_platform.kpis.loading.load import LakeTable
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform_tests.kpis.builds import (
     NO_SOURCES,

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.kpis.arrival_books import record_days, stored_waits
-from kpi_platform.kpis.load import LEDGER_SCHEMA, LakeTable, load
-from kpi_platform.kpis.told_values import own_players
-from kpi_platform.schemas.platform_names import PlatformNames
+from kpi_platform.kpis.loading.arrival_books import record_days, stored_waits
+from kpi_platform.kpis.loading.load import LEDGER_SCHEMA, LakeTable, load
+from kpi_platform.kpis.loading.told_values import own_players
+from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,

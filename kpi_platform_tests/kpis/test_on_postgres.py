@@ -8,8 +8,8 @@ from pathlib import Path
 
 import psycopg2
 
-from kpi_platform.kpis.dbt_command import BUILD, extent
-from kpi_platform.kpis.ship import fetch_changes, ship
+from kpi_platform.kpis.dbt.dbt_command import BUILD, extent
+from kpi_platform.kpis.loading.ship import fetch_changes, ship
 from kpi_platform.storage.kpi_database.copies import PostgresCopy
 from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import PROJECT, WAREHOUSE, Build

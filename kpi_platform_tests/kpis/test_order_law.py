@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from kpi_platform_tests.kpis.builds import NO_SOURCES, Build, Lake, by_hour, utc
-from kpi_platform_tests.kpis.reference_kpis import KnownSource, World
+from kpi_platform_tests.kpis.reference.reference_kpis import KnownSource, World
 from kpi_platform_tests.reference import Event, Row
 
 # Enough days for every trailing window to open and close; few ingest hours, as each load costs.

@@ -11,8 +11,8 @@ from kpi_platform.schemas.kpi_definitions import read_definitions
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.embedded import affected_periods_to_publish, connect
 from kpi_platform_tests.kpis.builds import NO_SOURCES, WAREHOUSE, Build, Lake, by_hour, utc
-from kpi_platform_tests.kpis.reference_kpis import KnownSource, World
-from kpi_platform_tests.kpis.reference_questions import Questions
+from kpi_platform_tests.kpis.reference.reference_kpis import KnownSource, World
+from kpi_platform_tests.kpis.reference.reference_questions import Questions
 from kpi_platform_tests.reference import Event, Row
 
 TABLES = (

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kpi_platform.kpis.ship import ship
+from kpi_platform.kpis.loading.ship import ship
 from kpi_platform.storage.kpi_database.copies import PostgresCopy
 from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform_tests.kpis.builds import WAREHOUSE, Build, Lake

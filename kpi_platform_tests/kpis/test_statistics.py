@@ -2,7 +2,13 @@
 
 import pytest
 
-from kpi_platform_tests.kpis.reference_statistics import byar, newcombe, t975, welch, wilson
+from kpi_platform_tests.kpis.reference.reference_statistics import (
+    byar,
+    newcombe,
+    t975,
+    welch,
+    wilson,
+)
 
 
 def test_wilsons_interval_as_newcombe_prints_it() -> None:

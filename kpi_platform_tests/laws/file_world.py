@@ -19,7 +19,7 @@ import polars as pl
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_steps import HourReport, HourStep
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing

@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import Done, HourStep
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.fingerprints import fingerprint

@@ -22,10 +22,10 @@ from kpi_platform.arrivals.telemetry import raw_step
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned import events_step
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
+from kpi_platform.engine.books.seals import dropped_hours, sealed_days
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import dropped_hours, sealed_days
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.retention.run import Retention, run_retention
 from kpi_platform.settings import Settings

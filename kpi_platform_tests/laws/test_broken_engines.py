@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.cleaned import session_reach, sessions, sessions_step
+from kpi_platform.cleaned.sessionization import session_reach, sessions, sessions_step
 from kpi_platform.engine import checked_hours, hour_steps
-from kpi_platform.engine.history_queue import waiting
-from kpi_platform.engine.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.history_queue import waiting
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
 from kpi_platform.engine.hour_steps import HourReport, HourStep
 from kpi_platform.history import checks, history_step, spans, timeline
 from kpi_platform.storage.lake.lake import Lake

@@ -12,7 +12,7 @@ import pytest
 from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.engine.books.hour_fingerprints import Consumed, read_consumed, record_consumed
 from kpi_platform.storage.lake import lake as lake_module
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.laws.file_world import FileWorld, start_run, unaccounted

@@ -22,8 +22,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.removals import accept_removals, note_missing
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.engine.books.removals import accept_removals, note_missing
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.colours import worked

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import lake_tables
 from kpi_platform.retention.run import Retention, run_retention

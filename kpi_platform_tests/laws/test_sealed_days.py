@@ -10,10 +10,10 @@ from kpi_platform.arrivals.held_checks import check_held
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.backfill.plan import plan_backfill
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.damages import damages_of
-from kpi_platform.engine.hour_fingerprints import forget_consumed
-from kpi_platform.engine.hour_ledger import empty_rows, mark_failed, write_ledger
-from kpi_platform.engine.seals import dropped_hours, sealed_days
+from kpi_platform.engine.books.damages import damages_of
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.hour_ledger import empty_rows, mark_failed, write_ledger
+from kpi_platform.engine.books.seals import dropped_hours, sealed_days
 from kpi_platform.retention.dropping import drop_lines
 from kpi_platform.retention.report import as_lines, as_values
 from kpi_platform.retention.run import plan_retention

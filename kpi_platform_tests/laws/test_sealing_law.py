@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 
 from kpi_platform.arrivals.telemetry import raw_step
 from kpi_platform.arrivals.watching.missing_files import note_missing_files
-from kpi_platform.engine.removals import accept_removals
+from kpi_platform.engine.books.removals import accept_removals
 from kpi_platform.history.rebuild import rebuild_history
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform_tests.laws.sealed_world import (

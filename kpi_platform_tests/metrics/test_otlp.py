@@ -17,7 +17,7 @@ from kpi_platform.metrics.metric_names import METRICS
 from kpi_platform.metrics.otlp import PREFIX, OtlpError, send_otlp
 from kpi_platform.metrics.outlets import tell
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform.schemas.log_lines import trace_id
+from kpi_platform.schemas.texts.log_lines import trace_id
 from kpi_platform.settings import Settings
 from kpi_platform_tests.delivery.loopback import any_server
 from kpi_platform_tests.metrics.test_outlets import NOW, REPORT

@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from kpi_platform.engine.run_ledger import write_reports
+from kpi_platform.engine.books.run_ledger import write_reports
 from kpi_platform.engine.run_report import FIGURE_NAMES, RunReport
 from kpi_platform.metrics import outlets
 from kpi_platform.metrics.cloudwatch import metric_data, put_metrics
@@ -17,7 +17,7 @@ from kpi_platform.metrics.emf import emf_line
 from kpi_platform.metrics.metric_names import METRICS, NAMESPACE
 from kpi_platform.metrics.outlets import OUTLETS, tell
 from kpi_platform.metrics.prometheus import prometheus_text
-from kpi_platform.schemas.hidden_secrets import remember_secret
+from kpi_platform.schemas.texts.hidden_secrets import remember_secret
 from kpi_platform.settings import METRIC_OUTLETS, Settings
 from kpi_platform.storage.lake.lake import Lake
 

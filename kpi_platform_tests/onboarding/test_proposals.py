@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kpi_platform.onboarding.proposal_step import propose_unmapped
 from kpi_platform.onboarding.proposal_yaml import as_yaml
 from kpi_platform.onboarding.proposals import Proposal, propose
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform.storage.studio_databases import CATALOG
 from kpi_platform_tests.onboarding.six_studios import SIX_STUDIOS
 from kpi_platform_tests.servers import PostgresServer
@@ -378,7 +378,9 @@ def test_what_shows_rows_of_a_proposed_table_is_not_proposed_beside_it(studio: S
 def test_a_view_is_sampled_only_when_asked_and_a_slow_table_is_proposed_by_its_names(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kpi_platform.storage.studio_databases.postgres.SAMPLE_SECONDS", 0.5)
+    monkeypatch.setattr(
+        "kpi_platform.storage.studio_databases.postgres.postgres.SAMPLE_SECONDS", 0.5
+    )
     studio = postgres_studio(postgres_server)
     columns = "id, player_id, amount, currency, purchased_at, updated_at"
     found = proposals_of(

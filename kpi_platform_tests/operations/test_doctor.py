@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
 from kpi_platform.delivery.outbox import Entry, write_entries
-from kpi_platform.engine.hour_queue import enqueue_hours
+from kpi_platform.engine.books.hour_queue import enqueue_hours
 from kpi_platform.engine.layout import note_upgrade
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations import storage_checks
@@ -35,8 +35,8 @@ from kpi_platform.operations.storage_checks import (
     judge_lock,
 )
 from kpi_platform.operations.table_checks import check_alerts, check_readers, check_tables
-from kpi_platform.schemas.hidden_secrets import SafeError, remember_secret
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.texts.hidden_secrets import SafeError, remember_secret
 from kpi_platform.settings import load_settings
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.locks import file_lock, lake_lock
@@ -315,7 +315,7 @@ def test_a_setting_that_cannot_be_read_is_a_finding(monkeypatch: pytest.MonkeyPa
 
 @pytest.fixture
 def _planted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    from kpi_platform.schemas import hidden_secrets
+    from kpi_platform.schemas.texts import hidden_secrets
 
     monkeypatch.setattr(hidden_secrets, "_secrets", {})
     hidden_secrets._pattern.cache_clear()

@@ -9,9 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.file_ledger import FileRecord, frame_of
-from kpi_platform.engine.hour_ledger import empty_rows
-from kpi_platform.engine.hour_queue import enqueue_hours
+from kpi_platform.engine.books.file_ledger import FileRecord, frame_of
+from kpi_platform.engine.books.hour_ledger import empty_rows
+from kpi_platform.engine.books.hour_queue import enqueue_hours
 from kpi_platform.operations.hour_states import failed_hours
 from kpi_platform.operations.notes import VERIFY, read_note, write_note
 from kpi_platform.storage.lake.lake import Lake

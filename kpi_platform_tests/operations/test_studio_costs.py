@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.hour_ledger import empty_rows, write_ledger
-from kpi_platform.engine.run_ledger import write_reports
+from kpi_platform.engine.books.hour_ledger import empty_rows, write_ledger
+from kpi_platform.engine.books.run_ledger import write_reports
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.operations.studio_costs import NOBODY, studio_costs
 from kpi_platform.storage.lake.lake import Lake

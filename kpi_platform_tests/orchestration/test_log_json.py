@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from kpi_platform.cli.cli import main
 from kpi_platform.orchestration.log_json import json_of, set_up_logs
-from kpi_platform.schemas import hidden_secrets
-from kpi_platform.schemas.hidden_secrets import remember_secret
-from kpi_platform.schemas.log_lines import log_line
+from kpi_platform.schemas.texts import hidden_secrets
+from kpi_platform.schemas.texts.hidden_secrets import remember_secret
+from kpi_platform.schemas.texts.log_lines import log_line
 
 PLANTED = "Pl4nted/Wr0ng"
 EVERY_LINE = {"@timestamp", "log.level", "message", "ecs.version", "service.name", "process.pid"}
@@ -91,7 +91,7 @@ _PROCESS = """
 import logging, sys
 import kpi_platform.orchestration.dagster_state
 from dagster._utils.log import configure_loggers
-from kpi_platform.schemas.hidden_secrets import remember_secret
+from kpi_platform.schemas.texts.hidden_secrets import remember_secret
 remember_secret("PLANTED", "Pl4nted/Wr0ng")
 configure_loggers()
 logging.getLogger("dagster.daemon").info("started with %s", "Pl4nted/Wr0ng")

@@ -13,7 +13,7 @@ import pytest
 
 from kpi_platform.arrivals.assets import raw_telemetry
 from kpi_platform.cleaned.assets import cleaned_events
-from kpi_platform.engine.hour_ledger import FIGURES
+from kpi_platform.engine.books.hour_ledger import FIGURES
 from kpi_platform.engine.run_report import FIGURE_NAMES
 from kpi_platform.orchestration.resources import PlatformResource
 from kpi_platform_tests.orchestration.home import KEY, PLAYERS, Home, block, new_home

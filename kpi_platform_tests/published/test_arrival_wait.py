@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.engine.file_ledger import FileRecord, write_files
+from kpi_platform.engine.books.file_ledger import FileRecord, write_files
 from kpi_platform.published.arrival_wait import longest_wait
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import LandingFile

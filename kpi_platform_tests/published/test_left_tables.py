@@ -18,9 +18,13 @@ from kpi_platform.published.publish_changes import publish_changes
 from kpi_platform.published.restatements import KPI_RESTATEMENTS
 from kpi_platform.settings import Settings
 from kpi_platform.storage.kpi_database.embedded import connect
+from kpi_platform.storage.lake.delta.table_states import (
+    TableState,
+    is_same_but_for_upkeep,
+    state_of,
+)
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.maintenance import maintain
-from kpi_platform.storage.lake.table_states import TableState, is_same_but_for_upkeep, state_of
 
 TABLES = [Publication("kpi_daily", "date", "date"), Publication("kpi_values", "date", "period")]
 NAMES = ["kpi_daily", "kpi_values"]

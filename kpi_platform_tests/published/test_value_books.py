@@ -24,8 +24,8 @@ from kpi_platform.published.publish import (
 from kpi_platform.published.restatements import KPI_RESTATEMENTS
 from kpi_platform.published.value_books import KPI_VALUE_BOOKS, value_entries
 from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
+from kpi_platform.storage.lake.delta.month_files import MonthFiles
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.lake.month_files import MonthFiles
 
 AT = datetime(2026, 3, 1, tzinfo=UTC)
 DAY = date(2026, 1, 1)

@@ -13,13 +13,13 @@ import pytest
 
 from kpi_platform.alerts.alert_pass import Places
 from kpi_platform.alerts.alert_round import Round, alert_round
-from kpi_platform.engine.hour_ledger import empty_rows, write_ledger
+from kpi_platform.engine.books.hour_ledger import empty_rows, write_ledger
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.publish import stamps_of
 from kpi_platform.published.restatements import KPI_RESTATEMENTS, RESTATEMENTS_SCHEMA
 from kpi_platform.settings import load_settings
 from kpi_platform_tests.delivery.loopback import MailServer, WebServer, mail_server, web_server
-from kpi_platform_tests.published.page_world import GRAINS, HOSTILE, daily
+from kpi_platform_tests.published.pages.page_world import GRAINS, HOSTILE, daily
 
 # The day that is told of first; the newest of `daily()`.
 DAY = date(2026, 2, 9)

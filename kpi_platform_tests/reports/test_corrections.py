@@ -6,7 +6,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.published.report_words import shown
+from kpi_platform.published.pages.report_words import shown
 from kpi_platform.reports.corrections import FIGURE, corrections
 from kpi_platform.reports.due_days import days_to_tell, deadline
 from kpi_platform.schemas.kpi_definitions import read_definitions

@@ -11,9 +11,9 @@ from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
 from kpi_platform.delivery import outbox
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.reports import report_round
-from kpi_platform_tests.published.page_world import GRAINS, HOSTILE, daily
+from kpi_platform_tests.published.pages.page_world import GRAINS, HOSTILE, daily
 from kpi_platform_tests.reports.conftest import ALERTS, DAWN, DAY, MINUTE, NOON, ONE_DAY, World
 
 POLICY = (

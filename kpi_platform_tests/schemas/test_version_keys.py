@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kpi_platform.schemas.nobody import INVISIBLE, WORDS_FOR_NOBODY, somebody
+from kpi_platform.schemas.texts.nobody import INVISIBLE, WORDS_FOR_NOBODY, somebody
 from kpi_platform.schemas.version_keys import version_sort_key, version_sort_keys
-from kpi_platform_tests.kpis.reference_versions import order_of
+from kpi_platform_tests.kpis.reference.reference_versions import order_of
 
 NUMBERS = st.sampled_from(["0", "00", "1", "01", "2", "9", "10", "11", "099", "1" * 30])
 PIECES = st.sampled_from(

@@ -5,7 +5,7 @@ import pytest
 
 from kpi_platform.simulator.calibration import adoption_curve
 from kpi_platform.simulator.draws import Draws
-from kpi_platform.simulator.sessions import with_versions
+from kpi_platform.simulator.people.sessions import with_versions
 
 DAY_MS = 86_400_000
 

@@ -6,8 +6,8 @@ from random import Random
 
 import pytest
 
-from kpi_platform.simulator.broken import LONG_MARK, NOT_UTF8_MARK, _line
-from kpi_platform.simulator.schedule import REASONS
+from kpi_platform.simulator.files.broken import LONG_MARK, NOT_UTF8_MARK, _line
+from kpi_platform.simulator.files.schedule import REASONS
 
 HOUR = datetime(2026, 1, 2, 3, tzinfo=UTC)
 

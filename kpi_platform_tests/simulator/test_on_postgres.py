@@ -7,7 +7,7 @@ import pytest
 
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.engine.hour_steps import work_through
-from kpi_platform.schemas.sources import Studio, parse_sources
+from kpi_platform.schemas.sources_file.sources import Studio, parse_sources
 from kpi_platform.simulator import PostgresPlace, SimulatedServerError, simulate
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse

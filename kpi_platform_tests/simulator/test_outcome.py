@@ -3,9 +3,9 @@
 import polars as pl
 
 from kpi_platform.simulator.draws import Draws
-from kpi_platform.simulator.events import CODE
+from kpi_platform.simulator.files.schedule import make_schedule
 from kpi_platform.simulator.outcome import Outcome, work_out
-from kpi_platform.simulator.schedule import make_schedule
+from kpi_platform.simulator.people.events import CODE
 from kpi_platform.simulator.truth import Truth
 
 HOUR = 3_600_000

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from kpi_platform.simulator import SimulationSummary, demo_sources_yaml
-from kpi_platform.simulator.schedule import REASONS
+from kpi_platform.simulator.files.schedule import REASONS
 from kpi_platform.simulator.world import all_sources
 from kpi_platform_tests.simulator.reading import (
     contents,

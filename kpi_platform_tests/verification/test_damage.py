@@ -14,8 +14,8 @@ import pytest
 from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.damages import damages_of
-from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.damages import damages_of
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
 from kpi_platform.engine.platform import Platform
 from kpi_platform.published.publish import Publication, publish
 from kpi_platform.schemas.tables import TABLES
@@ -23,8 +23,8 @@ from kpi_platform.simulator import simulate
 from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform.storage.kpi_database.marts import EmbeddedMarts
 from kpi_platform.storage.lake.damage import Damage
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.verification.mend import REBUILT, Mended, rebuild_table
 from kpi_platform.verification.published import compare_published, rebuild_published
 from kpi_platform_tests.whole_platform import DATA_TABLES, new_platform, run_hours

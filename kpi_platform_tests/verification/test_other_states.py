@@ -7,7 +7,7 @@ import polars as pl
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import lake_tables
-from kpi_platform.kpis.load import load
+from kpi_platform.kpis.loading.load import load
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.settings import Settings
 from kpi_platform.storage.kpi_database.embedded import connect

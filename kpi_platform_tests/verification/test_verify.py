@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kpi_platform.cli.cli import app
-from kpi_platform.engine.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.notes import VERIFY, read_note
 from kpi_platform.schemas.tables import TABLES

@@ -11,10 +11,10 @@ from typing import Literal, TypeVar
 import polars as pl
 
 from kpi_platform.arrivals.drift.mapped_columns import Use, tables_of, uses_of
-from kpi_platform.schemas.column_types import change_between
 from kpi_platform.schemas.kpi_inputs import kpis_of_mapping
-from kpi_platform.schemas.source_tables import EventMapping
-from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.sources_file.column_types import change_between
+from kpi_platform.schemas.sources_file.source_tables import EventMapping
+from kpi_platform.schemas.sources_file.sources import Source
 
 Kind = Literal[
     "table added",

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
 
 # A warning, because a failed check that blocks would stop the hour of every studio: the studio
 # concerned is stopped by its own rows of the ledger.

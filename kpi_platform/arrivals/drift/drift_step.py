@@ -13,7 +13,7 @@ from kpi_platform.arrivals.drift.drift import Change, find_changes, find_hidden
 from kpi_platform.arrivals.drift.drift_words import sentence
 from kpi_platform.arrivals.drift.mapped_columns import schemas_of, tables_of
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.sources_file.sources import Source
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import (

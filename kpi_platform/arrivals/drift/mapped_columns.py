@@ -6,16 +6,16 @@ Belongs here: holding mappings against a catalog. Does not: what changed since l
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from kpi_platform.schemas.column_types import NUMBERS, TIMES, ColumnType, column_type
 from kpi_platform.schemas.kpi_inputs import kpis_of_use
-from kpi_platform.schemas.source_tables import (
+from kpi_platform.schemas.sources_file.column_types import NUMBERS, TIMES, ColumnType, column_type
+from kpi_platform.schemas.sources_file.source_tables import (
     ConsoleFeed,
     EventMapping,
     StreamFeed,
     TableMapping,
 )
-from kpi_platform.schemas.source_values import EPOCH_PER_SECOND, Time, Value
-from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.sources_file.source_values import EPOCH_PER_SECOND, Time, Value
+from kpi_platform.schemas.sources_file.sources import Source
 
 Mapped = TableMapping | ConsoleFeed | StreamFeed
 # Attributes of events, and figures of stream feeds, that have a unit.

@@ -7,7 +7,7 @@ events are made.
 import polars as pl
 
 from kpi_platform.arrivals.feeds.feed_step import NO_BAD, FeedStep
-from kpi_platform.schemas.sources import Source
+from kpi_platform.schemas.sources_file.sources import Source
 from kpi_platform.schemas.tables import TABLES
 
 

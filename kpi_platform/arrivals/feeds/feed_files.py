@@ -15,8 +15,8 @@ from kpi_platform.arrivals.feeds.csv_records import CsvRecords, Record
 from kpi_platform.arrivals.feeds.parquet_rows import parquet_rows
 from kpi_platform.arrivals.feeds.text_lines import Line, kept_text, physical_lines
 from kpi_platform.arrivals.telemetry.decompress import FileRead
-from kpi_platform.schemas.json_text import read_json, scalar_text, without_halves, write_json
-from kpi_platform.schemas.row_faults import FAULTS
+from kpi_platform.schemas.texts.json_text import read_json, scalar_text, without_halves, write_json
+from kpi_platform.schemas.texts.row_faults import FAULTS
 
 READABLE = re.compile(r"(?i)\.(?:(csv|jsonl)(?:\.(?:gz|zst))?|parquet)$")
 ROWS_AT_A_TIME = 50_000

@@ -33,24 +33,24 @@ from kpi_platform.arrivals.ledger_rows import ledger_rows
 from kpi_platform.arrivals.stored_lines import BAD as BAD_LINES
 from kpi_platform.arrivals.stored_lines import StoredLines, with_rows
 from kpi_platform.engine.admission import NO_MARKS, admit
-from kpi_platform.engine.file_ledger import (
+from kpi_platform.engine.books.file_ledger import (
     FileRecord,
     FilesChangedError,
     read_files,
     write_files,
 )
-from kpi_platform.engine.hour_fingerprints import newest_hour, read_consumed
-from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
-from kpi_platform.engine.hour_queue import enqueue_hours, waiting_hours
+from kpi_platform.engine.books.hour_fingerprints import newest_hour, read_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed, read_ledger, write_ledger
+from kpi_platform.engine.books.hour_queue import enqueue_hours, waiting_hours
 from kpi_platform.engine.hour_steps import Done, error_line
 from kpi_platform.engine.platform import Platform
-from kpi_platform.schemas.file_names import writers_reason
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
-from kpi_platform.schemas.mapped_values import decode_rows, holds
-from kpi_platform.schemas.row_faults import FAULTS, kept_row
-from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed
-from kpi_platform.schemas.sources import Source, Sources
+from kpi_platform.schemas.sources_file.mapped_values import decode_rows, holds
+from kpi_platform.schemas.sources_file.source_tables import ConsoleFeed, StreamFeed
+from kpi_platform.schemas.sources_file.sources import Source, Sources
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.texts.file_names import writers_reason
+from kpi_platform.schemas.texts.row_faults import FAULTS, kept_row
 from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 from kpi_platform.storage.landing.landing import Landing, LandingError, LandingFile
 

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from kpi_platform.arrivals.feeds.text_lines import LONGEST_LINE
 from kpi_platform.arrivals.studios.text_rows import row_texts
-from kpi_platform.schemas.row_faults import FAULTS, NOT_MAPPED
+from kpi_platform.schemas.texts.row_faults import FAULTS, NOT_MAPPED
 
 ROWS_AT_A_TIME = 4_096
 # What a file may become: a value that is written once and used by every row costs its sender

@@ -10,9 +10,9 @@ from typing import get_args
 
 import polars as pl
 
-from kpi_platform.schemas.source_tables import RowsAre, StreamFeed
-from kpi_platform.schemas.sources import Sources
-from kpi_platform.schemas.stream_figures import FIGURES
+from kpi_platform.schemas.sources_file.source_tables import RowsAre, StreamFeed
+from kpi_platform.schemas.sources_file.sources import Sources
+from kpi_platform.schemas.sources_file.stream_figures import FIGURES
 from kpi_platform.schemas.tables import TABLES
 
 _STATS = TABLES["stream_stats"].polars_schema

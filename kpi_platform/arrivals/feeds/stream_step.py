@@ -15,19 +15,19 @@ import polars as pl
 from kpi_platform.arrivals.feeds.feed_files import ROWS_AT_A_TIME
 from kpi_platform.arrivals.feeds.feed_step import FeedStep, HourRead
 from kpi_platform.arrivals.feeds.stream_stats import Statements, stream_stats
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.engine.current_rows import TABLE as CAPTURED
 from kpi_platform.engine.current_rows import current_rows
-from kpi_platform.engine.hour_fingerprints import read_consumed
-from kpi_platform.engine.hour_queue import dequeue_hours, enqueue_hours, waiting_hours
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.row_faults import FAULTS
-from kpi_platform.schemas.source_tables import StreamFeed
-from kpi_platform.schemas.sources import Source, Sources
-from kpi_platform.schemas.stream_figures import captured_stream_rows, stream_rows
+from kpi_platform.schemas.sources_file.source_tables import StreamFeed
+from kpi_platform.schemas.sources_file.sources import Source, Sources
+from kpi_platform.schemas.sources_file.stream_figures import captured_stream_rows, stream_rows
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.texts.row_faults import FAULTS
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.locks import CAPTURE_LOCK, lake_lock
 from kpi_platform.storage.landing.landing import Landing

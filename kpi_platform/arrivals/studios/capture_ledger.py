@@ -11,10 +11,10 @@ import polars as pl
 
 from kpi_platform.arrivals.studios.capture_plan import CapturedSource
 from kpi_platform.arrivals.studios.version_store import TABLE
-from kpi_platform.engine.hour_fingerprints import read_consumed
-from kpi_platform.engine.hour_ledger import empty_rows, read_ledger, write_ledger
-from kpi_platform.engine.hour_queue import enqueue_hours
-from kpi_platform.schemas.sources import Kind
+from kpi_platform.engine.books.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.hour_ledger import empty_rows, read_ledger, write_ledger
+from kpi_platform.engine.books.hour_queue import enqueue_hours
+from kpi_platform.schemas.sources_file.sources import Kind
 from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 
 _KIND: Kind = "warehouse"

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from kpi_platform.arrivals.studios.captured_rows import CapturedTable
 from kpi_platform.orchestration.partitions import HOUR, fold_ranges
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.source_tables import ConsoleFeed, StreamFeed, TableMapping
-from kpi_platform.schemas.sources import Source, Sources, Studio
+from kpi_platform.schemas.sources_file.source_tables import ConsoleFeed, StreamFeed, TableMapping
+from kpi_platform.schemas.sources_file.sources import Source, Sources, Studio
 
 Range = tuple[datetime | None, datetime]
 

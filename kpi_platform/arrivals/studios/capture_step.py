@@ -20,15 +20,15 @@ from kpi_platform.arrivals.studios.rows_ahead import enter_rows_ahead
 from kpi_platform.arrivals.studios.studio_notices import KeyWatch, StudioNotices
 from kpi_platform.arrivals.studios.studio_reader import OpenWarehouse, StudioReader
 from kpi_platform.arrivals.studios.version_store import TABLE, VersionStore, stored_contents
-from kpi_platform.engine.hour_fingerprints import Consumed, read_consumed, record_consumed
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_fingerprints import Consumed, read_consumed, record_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.engine.table_order import next_tables
 from kpi_platform.orchestration.partitions import HOUR
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.row_versions import VERSION as VERSION_COLUMNS
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_in
 from kpi_platform.storage.studio_databases import StudioWarehouseError, as_studio_error
 

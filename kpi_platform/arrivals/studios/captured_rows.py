@@ -11,8 +11,8 @@ import polars as pl
 import polars_hash as plh
 
 from kpi_platform.arrivals.studios.text_rows import row_texts, text_columns
-from kpi_platform.schemas.mapped_values import instant_of
-from kpi_platform.schemas.source_tables import Captured
+from kpi_platform.schemas.sources_file.mapped_values import instant_of
+from kpi_platform.schemas.sources_file.source_tables import Captured
 from kpi_platform.schemas.tables import TABLES
 
 _VERSIONS = TABLES["raw_studio_events"].polars_schema

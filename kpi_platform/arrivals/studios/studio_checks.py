@@ -8,7 +8,7 @@ from datetime import datetime
 
 from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
-from kpi_platform.schemas.hour_checks import CheckSpec, HourCheck
+from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
 
 _TABLE = "raw_studio_events"
 _MOST_NAMES = 20

@@ -14,7 +14,7 @@ import polars as pl
 
 from kpi_platform.arrivals.drift.drift_step import StudioDrift, look_for_drift
 from kpi_platform.arrivals.studios.captured_rows import CapturedTable
-from kpi_platform.schemas.sources import Source, Studio
+from kpi_platform.schemas.sources_file.sources import Source, Studio
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import (
     SAMPLE_SECONDS,

@@ -7,7 +7,7 @@ from collections.abc import Collection
 
 import polars as pl
 
-from kpi_platform.schemas.mapped_values import field, field_name
+from kpi_platform.schemas.sources_file.mapped_values import field, field_name
 
 
 def row_texts(rows: pl.DataFrame) -> pl.Series:

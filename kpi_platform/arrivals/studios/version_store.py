@@ -18,8 +18,8 @@ from datetime import datetime
 import polars as pl
 
 from kpi_platform.arrivals.studios.version_copies import drop_copies
-from kpi_platform.engine.hour_fingerprints import forget_consumed
-from kpi_platform.engine.hour_queue import enqueue_hours
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.hour_queue import enqueue_hours
 from kpi_platform.schemas.fingerprints import fingerprint
 from kpi_platform.schemas.row_versions import ROW, VERSION, may_hold, touched_hours
 from kpi_platform.schemas.tables import INGEST_HOUR

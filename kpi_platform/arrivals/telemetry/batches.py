@@ -12,10 +12,10 @@ from typing import NamedTuple
 from polars.exceptions import PanicException
 
 from kpi_platform.arrivals.telemetry.decompress import FileRead
-from kpi_platform.arrivals.telemetry.json_objects import split_objects
 from kpi_platform.arrivals.telemetry.lines import BLOCK_LINES, BOM, Block, cut_blocks
-from kpi_platform.arrivals.telemetry.reasons import Origin
-from kpi_platform.schemas.file_names import Format, told_by_name
+from kpi_platform.arrivals.telemetry.parsing.json_objects import split_objects
+from kpi_platform.arrivals.telemetry.parsing.reasons import Origin
+from kpi_platform.schemas.texts.file_names import Format, told_by_name
 
 # Before a text's first character; more of it than this tells nothing.
 _BLANKS = b" \t\r\n\x0b\x0c"

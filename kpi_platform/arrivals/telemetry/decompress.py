@@ -11,7 +11,7 @@ from typing import Protocol
 import zstandard
 
 from kpi_platform.arrivals.telemetry import zst_frames
-from kpi_platform.schemas.file_names import Compression, told_by_name
+from kpi_platform.schemas.texts.file_names import Compression, told_by_name
 
 PIECE_BYTES = 1 << 20
 _GZ_MAGIC = b"\x1f\x8b"

@@ -14,8 +14,8 @@ from datetime import date, datetime
 
 from kpi_platform.arrivals.file_hashes import UNOPENABLE, hash_file
 from kpi_platform.arrivals.hour_files import HourFiles, Seen, held_records, judge_files
-from kpi_platform.engine.file_ledger import REFUSED, FileRecord
-from kpi_platform.engine.seals import LateFiles
+from kpi_platform.engine.books.file_ledger import REFUSED, FileRecord
+from kpi_platform.engine.books.seals import LateFiles
 from kpi_platform.storage.landing.landing import Landing, LandingFile
 
 Owners = Callable[[str], Mapping[str, str]]

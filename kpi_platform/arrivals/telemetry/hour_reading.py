@@ -15,9 +15,14 @@ import polars as pl
 from kpi_platform.arrivals.file_hashes import Hashing
 from kpi_platform.arrivals.hour_files import Seen, held_records
 from kpi_platform.arrivals.stored_lines import StoredLines
-from kpi_platform.arrivals.telemetry.parse import FileCounts, Origin, TelemetryFile, parse_files
+from kpi_platform.arrivals.telemetry.parsing.parse import (
+    FileCounts,
+    Origin,
+    TelemetryFile,
+    parse_files,
+)
 from kpi_platform.engine.admission import NO_MARKS, Marks, admit
-from kpi_platform.engine.file_ledger import FileRecord, FilesChangedError
+from kpi_platform.engine.books.file_ledger import FileRecord, FilesChangedError
 from kpi_platform.storage.lake.spool import Spool
 from kpi_platform.storage.landing.landing import Landing
 

@@ -35,22 +35,22 @@ from kpi_platform.arrivals.telemetry.dropped_files import (
     refused_days,
 )
 from kpi_platform.arrivals.telemetry.hour_reading import FilesReading, NotThereAnewError, ToRead
-from kpi_platform.arrivals.telemetry.parse import Origin
+from kpi_platform.arrivals.telemetry.parsing.parse import Origin
 from kpi_platform.engine.admission import Marks
-from kpi_platform.engine.file_ledger import (
+from kpi_platform.engine.books.file_ledger import (
     FileRecord,
     FilesChangedError,
     hour_content,
     read_files,
     write_files,
 )
-from kpi_platform.engine.hour_fingerprints import newest_hour, read_consumed
-from kpi_platform.engine.hour_ledger import mark_failed, read_ledger, write_ledger
+from kpi_platform.engine.books.hour_fingerprints import newest_hour, read_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed, read_ledger, write_ledger
+from kpi_platform.engine.books.seals import LateFiles, dropped_hours, forget_dropped, refused_lines
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.seals import LateFiles, dropped_hours, forget_dropped, refused_lines
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.sources import UNASSIGNED, Sources
+from kpi_platform.schemas.sources_file.sources import UNASSIGNED, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_of, named
 from kpi_platform.storage.lake.spool import Spool

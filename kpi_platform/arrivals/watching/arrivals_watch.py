@@ -13,10 +13,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from kpi_platform.arrivals.closed_hours import CLOSED_MARK, closed_sources
-from kpi_platform.engine.file_ledger import CURRENT, REFUSED
+from kpi_platform.engine.books.file_ledger import CURRENT, REFUSED
 from kpi_platform.orchestration.partitions import HOUR, fold_ranges, hour_of, key_of, range_name
 from kpi_platform.schemas.fingerprints import fingerprint
-from kpi_platform.schemas.sources import Kind, Sources
+from kpi_platform.schemas.sources_file.sources import Kind, Sources
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.landing.landing import LandingFile
 

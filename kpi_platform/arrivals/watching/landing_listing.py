@@ -11,8 +11,8 @@ from datetime import datetime
 from kpi_platform.arrivals.closed_hours import SUCCESS
 from kpi_platform.arrivals.watching.arrivals_watch import NO_FILES
 from kpi_platform.orchestration.partitions import HOUR
-from kpi_platform.schemas.file_names import WRITERS, writers_reason
-from kpi_platform.schemas.sources import Sources
+from kpi_platform.schemas.sources_file.sources import Sources
+from kpi_platform.schemas.texts.file_names import WRITERS, writers_reason
 from kpi_platform.storage.landing.landing import LandingFile
 
 MOST_NAMES = 50

@@ -12,12 +12,12 @@ import polars as pl
 
 from kpi_platform.arrivals.held_checks import check_held
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
-from kpi_platform.engine.file_ledger import TABLE, FileKind, held_files
-from kpi_platform.engine.hour_fingerprints import newest_hour
+from kpi_platform.engine.books.file_ledger import TABLE, FileKind, held_files
+from kpi_platform.engine.books.hour_fingerprints import newest_hour
+from kpi_platform.engine.books.removals import RAW_TABLES, note_missing
 from kpi_platform.engine.platform import Platform
-from kpi_platform.engine.removals import RAW_TABLES, note_missing
 from kpi_platform.orchestration.partitions import HOUR
-from kpi_platform.schemas.hour_checks import HourCheck
+from kpi_platform.schemas.hours.hour_checks import HourCheck
 from kpi_platform.schemas.tables import INGEST_HOUR
 from kpi_platform.storage.lake.lake import Lake, hours_in
 from kpi_platform.storage.landing.landing import LandingFile

@@ -30,8 +30,8 @@ from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry, read_
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import RANGE_END, RANGE_START
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform.schemas.hidden_secrets import hide_secrets
-from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.schemas.sources_file.sources import SourcesError
+from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.storage.lake.lake import LakeError
 from kpi_platform.storage.landing.landing import LandingError, LandingFile
 

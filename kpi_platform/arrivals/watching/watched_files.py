@@ -19,8 +19,8 @@ from kpi_platform.arrivals.watching.arrivals_watch import (
     read_fingerprints,
 )
 from kpi_platform.engine.platform import Platform
-from kpi_platform.schemas.file_names import why_no_telemetry
-from kpi_platform.schemas.sources import Kind
+from kpi_platform.schemas.sources_file.sources import Kind
+from kpi_platform.schemas.texts.file_names import why_no_telemetry
 from kpi_platform.storage.lake.lake import hours_in
 from kpi_platform.storage.landing.landing import LandingFile
 

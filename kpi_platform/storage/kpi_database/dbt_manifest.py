@@ -19,7 +19,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.settings import Settings, SettingsError, load_settings, make_home
 from kpi_platform.storage.kpi_database import parsed_projects
 from kpi_platform.storage.local_servers.local_process import ending_with_us

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
 LAYOUT = "6"

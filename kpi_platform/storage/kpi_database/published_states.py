@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import duckdb
 
 from kpi_platform.storage.kpi_database.embedded import count, transaction
-from kpi_platform.storage.lake.table_states import TableState
+from kpi_platform.storage.lake.delta.table_states import TableState
 
 
 def has_marts(con: duckdb.DuckDBPyConnection) -> bool:

@@ -18,8 +18,8 @@ from pyarrow import ArrowException
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.settings import PARTITION_FORMAT
+from kpi_platform.storage.lake.delta.lake_files import files_of, scan_files
 from kpi_platform.storage.lake.lake import Lake, LakeError, hours_expression
-from kpi_platform.storage.lake.lake_files import files_of, scan_files
 from kpi_platform.storage.landing.landing import first_line
 
 LOG = "_delta_log"

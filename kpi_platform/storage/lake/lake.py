@@ -26,8 +26,8 @@ from obstore import get_range, put
 from obstore.exceptions import BaseError
 
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.lake.delta_tables import PlainTable
-from kpi_platform.storage.lake.delta_writes import (
+from kpi_platform.storage.lake.delta.delta_tables import PlainTable
+from kpi_platform.storage.lake.delta.delta_writes import (
     COMPRESSION,
     about_hours,
     add_missing_columns,
@@ -37,8 +37,8 @@ from kpi_platform.storage.lake.delta_writes import (
     table_properties,
     writer_properties,
 )
-from kpi_platform.storage.lake.keyed_changes import changes_of, merge
-from kpi_platform.storage.lake.lake_files import (
+from kpi_platform.storage.lake.delta.keyed_changes import changes_of, merge
+from kpi_platform.storage.lake.delta.lake_files import (
     Span,
     files_of,
     islands,
@@ -46,8 +46,8 @@ from kpi_platform.storage.lake.lake_files import (
     meets,
     scan_files,
 )
+from kpi_platform.storage.lake.delta.month_files import MonthFiles, has_columns_of
 from kpi_platform.storage.lake.lake_root import LakeError, LakeRoot, open_store
-from kpi_platform.storage.lake.month_files import MonthFiles, has_columns_of
 from kpi_platform.storage.landing.landing import first_line
 
 if TYPE_CHECKING:

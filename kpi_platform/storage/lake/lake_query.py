@@ -25,7 +25,7 @@ from obstore.fsspec import FsspecStore
 from obstore.store import from_url
 
 from kpi_platform.storage.lake.complete_lake import CompleteLake
-from kpi_platform.storage.lake.delta_tables import plain_root, without_patterns
+from kpi_platform.storage.lake.delta.delta_tables import plain_root, without_patterns
 from kpi_platform.storage.lake.lake import Lake, LakeError
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 

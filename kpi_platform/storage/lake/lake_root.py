@@ -12,10 +12,10 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from kpi_platform.schemas.addresses import AddressError, parse_place
-from kpi_platform.schemas.hidden_secrets import SafeError
-from kpi_platform.storage.lake.delta_tables import check_place, readable_place
-from kpi_platform.storage.lake.snapshots import Snapshots
+from kpi_platform.schemas.sources_file.addresses import AddressError, parse_place
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
+from kpi_platform.storage.lake.delta.delta_tables import check_place, readable_place
+from kpi_platform.storage.lake.delta.snapshots import Snapshots
 from kpi_platform.storage.landing.landing import RETRIES, first_line
 
 

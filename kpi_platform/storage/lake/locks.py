@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from obstore.exceptions import BaseError
 from obstore.store import ObjectStore, from_url
 
-from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.storage.lake.leases import (
     NOTICE_SECONDS,
     Lease,

@@ -24,7 +24,7 @@ from deltalake.exceptions import DeltaError
 from obstore.store import ObjectStore
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.delta_writes import COMPRESSION, retried
+from kpi_platform.storage.lake.delta.delta_writes import COMPRESSION, retried
 from kpi_platform.storage.lake.lake import Lake, open_store
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 

@@ -16,9 +16,9 @@ import obstore
 from obstore.exceptions import BaseError, InvalidPathError, PermissionDeniedError
 from obstore.store import LocalStore, ObjectStore, from_url
 
-from kpi_platform.schemas.addresses import AddressError, parse_place
-from kpi_platform.schemas.file_names import why_no_telemetry, writers_reason
-from kpi_platform.schemas.hidden_secrets import SafeError
+from kpi_platform.schemas.sources_file.addresses import AddressError, parse_place
+from kpi_platform.schemas.texts.file_names import why_no_telemetry, writers_reason
+from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.storage.landing import odd_names
 from kpi_platform.storage.landing.s3_words import said_of_s3
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
-from kpi_platform.schemas.file_names import NO_ACCESS, UNREADABLE_NAME
+from kpi_platform.schemas.texts.file_names import NO_ACCESS, UNREADABLE_NAME
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta

@@ -14,8 +14,8 @@ import duckdb
 import polars as pl
 import pyarrow as pa
 
-from kpi_platform.schemas.column_types import column_type
-from kpi_platform.schemas.source_connections import DuckDBConnection
+from kpi_platform.schemas.sources_file.column_types import column_type
+from kpi_platform.schemas.sources_file.source_connections import DuckDBConnection
 from kpi_platform.storage.studio_databases import sql
 from kpi_platform.storage.studio_databases.batches import plain, rows_at_a_time
 from kpi_platform.storage.studio_databases.errors import (

@@ -6,7 +6,7 @@ Belongs here: the exceptions and how a driver's message becomes one line. Does n
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from kpi_platform.schemas.hidden_secrets import SafeError, hide_secrets
+from kpi_platform.schemas.texts.hidden_secrets import SafeError, hide_secrets
 
 
 class StudioWarehouseError(SafeError, OSError):

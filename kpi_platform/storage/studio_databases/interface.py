@@ -11,7 +11,7 @@ from typing import Literal, Protocol
 import polars as pl
 import pyarrow as pa
 
-from kpi_platform.schemas.source_values import Time
+from kpi_platform.schemas.sources_file.source_values import Time
 
 # One row per column of a table or view, in the order of table and position. `type` is the
 # database's own name of the type; `kind` is `table`, `view`, `late_binding_view` or `external`;

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from obstore.store import from_url
 
-from kpi_platform.schemas.addresses import AddressError, ServerAddress, parse_server
-from kpi_platform.schemas.hidden_secrets import remember_secret
-from kpi_platform.schemas.source_connections import (
+from kpi_platform.schemas.sources_file.addresses import AddressError, ServerAddress, parse_server
+from kpi_platform.schemas.sources_file.source_connections import (
     Connection,
     DuckDBConnection,
     PostgresConnection,
     RedshiftConnection,
 )
+from kpi_platform.schemas.texts.hidden_secrets import remember_secret
 from kpi_platform.storage.landing.landing import RETRIES
 from kpi_platform.storage.studio_databases.duckdb_file import DuckDBWarehouse
 from kpi_platform.storage.studio_databases.errors import (
@@ -25,10 +25,10 @@ from kpi_platform.storage.studio_databases.errors import (
     TerminalWarehouseError,
 )
 from kpi_platform.storage.studio_databases.interface import StudioWarehouse
-from kpi_platform.storage.studio_databases.postgres import PostgresWarehouse
+from kpi_platform.storage.studio_databases.postgres.postgres import PostgresWarehouse
 
 if TYPE_CHECKING:
-    from kpi_platform.storage.studio_databases.redshift_unload import BulkReader
+    from kpi_platform.storage.studio_databases.redshift.redshift_unload import BulkReader
 
 _REDSHIFT_PORT = 5439
 Secret = Callable[[str], str | None]
@@ -68,7 +68,7 @@ def _redshift(connection: RedshiftConnection, secret: Secret) -> StudioWarehouse
     # Its libraries take a second to import, which only studios with a Redshift should pay.
     import redshift_connector
 
-    from kpi_platform.storage.studio_databases.redshift import RedshiftWarehouse
+    from kpi_platform.storage.studio_databases.redshift.redshift import RedshiftWarehouse
 
     parts = redshift_parts(connection, secret)
 
@@ -104,7 +104,7 @@ def redshift_parts(connection: RedshiftConnection, secret: Secret) -> dict[str, 
 def _bulk(connection: RedshiftConnection) -> "BulkReader | None":
     import boto3
 
-    from kpi_platform.storage.studio_databases.redshift_unload import BulkReader
+    from kpi_platform.storage.studio_databases.redshift.redshift_unload import BulkReader
 
     unload = connection.unload
     if unload is None:

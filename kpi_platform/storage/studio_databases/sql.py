@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from kpi_platform.schemas.column_types import NUMBERS, Family, column_type
-from kpi_platform.schemas.source_values import EPOCH_PER_SECOND, Time
+from kpi_platform.schemas.sources_file.column_types import NUMBERS, Family, column_type
+from kpi_platform.schemas.sources_file.source_values import EPOCH_PER_SECOND, Time
 from kpi_platform.storage.studio_databases.errors import TerminalWarehouseError
 from kpi_platform.storage.studio_databases.interface import Window
 

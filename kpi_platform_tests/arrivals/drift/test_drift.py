@@ -11,7 +11,7 @@ from kpi_platform.arrivals.drift.drift import Change, find_changes, find_hidden
 from kpi_platform.arrivals.drift.drift_checks import warehouses_are_as_mapped
 from kpi_platform.arrivals.drift.drift_step import StudioDrift, look_for_drift
 from kpi_platform.arrivals.drift.drift_words import sentence
-from kpi_platform.schemas.sources import Source, parse_sources
+from kpi_platform.schemas.sources_file.sources import Source, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import CATALOG, StudioWarehouse
 

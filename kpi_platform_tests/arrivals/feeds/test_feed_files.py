@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.arrivals.feeds.feed_files import FeedRead, TextForm
-from kpi_platform.schemas.body_text import MAX_DEPTH
+from kpi_platform.schemas.texts.body_text import MAX_DEPTH
 
 Row = tuple[int, dict[str, str | None]]
 Bad = tuple[int, str, str]

@@ -16,7 +16,7 @@ from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
 from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import SourcesError, parse_sources
+from kpi_platform.schemas.sources_file.sources import SourcesError, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform.storage.studio_databases import TransientWarehouseError

@@ -13,10 +13,10 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.books.removals import accept_removals
 from kpi_platform.engine.hour_steps import HourReport
-from kpi_platform.engine.removals import accept_removals
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import Sources, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.arrivals.studios.studio_world import START, hour

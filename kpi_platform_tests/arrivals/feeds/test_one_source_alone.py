@@ -15,10 +15,10 @@ from kpi_platform.cleaned import mapped_rows
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.conform import RowOrigin, conform
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.json_text import write_json
-from kpi_platform.schemas.source_tables import EventMapping, StreamFeed
-from kpi_platform.schemas.sources import parse_sources
-from kpi_platform.schemas.stream_figures import stream_rows
+from kpi_platform.schemas.sources_file.source_tables import EventMapping, StreamFeed
+from kpi_platform.schemas.sources_file.sources import parse_sources
+from kpi_platform.schemas.sources_file.stream_figures import stream_rows
+from kpi_platform.schemas.texts.json_text import write_json
 from kpi_platform_tests.arrivals.feeds.test_feeds import Feeds
 from kpi_platform_tests.arrivals.studios.studio_world import START
 

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from kpi_platform.arrivals.feeds.stream_stats import Statements, contradictions, stream_stats
-from kpi_platform.schemas.json_text import write_json
-from kpi_platform.schemas.source_tables import RowsAre, StreamFeed
-from kpi_platform.schemas.stream_figures import stream_rows
+from kpi_platform.schemas.sources_file.source_tables import RowsAre, StreamFeed
+from kpi_platform.schemas.sources_file.stream_figures import stream_rows
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.texts.json_text import write_json
 
 HOUR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 Figures = tuple[float, int | None, int | None, float | None]

@@ -12,7 +12,7 @@ import polars as pl
 import pyarrow as pa
 
 from kpi_platform.arrivals.studios.text_rows import text_columns
-from kpi_platform.schemas.mapped_values import instant_of
+from kpi_platform.schemas.sources_file.mapped_values import instant_of
 from kpi_platform.storage.studio_databases import (
     CATALOG,
     SchemaTraits,

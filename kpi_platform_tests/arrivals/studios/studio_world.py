@@ -13,11 +13,11 @@ import polars as pl
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessions_step import SessionsStep
+from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources import Sources, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform_tests.arrivals.studios.memory_warehouse import MemoryWarehouse

@@ -9,7 +9,7 @@ import pytest
 from kpi_platform.arrivals.checks import check_studios
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform.storage.studio_databases import TerminalWarehouseError, TransientWarehouseError
 from kpi_platform_tests.arrivals.studios.studio_world import (
     SOURCES,

@@ -15,7 +15,7 @@ import pytest
 
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.engine.hour_steps import HourReport, work_through
-from kpi_platform.schemas.sources import Sources, Studio, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, Studio, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.studio_databases import StudioWarehouse, Window, open_warehouse
 from kpi_platform_tests.arrivals.studios.studio_world import SOURCES, START, hour

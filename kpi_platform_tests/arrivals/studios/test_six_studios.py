@@ -19,7 +19,7 @@ from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.onboarding.proposal_step import propose_unmapped
 from kpi_platform.onboarding.proposal_yaml import as_yaml
 from kpi_platform.schemas.attributes import attribute
-from kpi_platform.schemas.sources import Sources, Studio, parse_sources
+from kpi_platform.schemas.sources_file.sources import Sources, Studio, parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse

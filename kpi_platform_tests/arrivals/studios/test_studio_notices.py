@@ -13,7 +13,7 @@ from kpi_platform.arrivals.drift.drift_step import StudioDrift
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.studios.studio_checks import AHEAD, KEYS, ROLES, check_studio_tables
 from kpi_platform.arrivals.studios.studio_notices import KeyWatch, StudioNotices
-from kpi_platform.schemas.hour_checks import HourCheck
+from kpi_platform.schemas.hours.hour_checks import HourCheck
 from kpi_platform.storage.studio_databases import SchemaTraits
 from kpi_platform_tests.arrivals.studios.studio_world import (
     START,

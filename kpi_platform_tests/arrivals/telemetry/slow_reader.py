@@ -7,7 +7,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 
-from kpi_platform.arrivals.telemetry.plain_json import FIELDS
+from kpi_platform.arrivals.telemetry.parsing.plain_json import FIELDS
 
 BOM = b"\xef\xbb\xbf"
 BLANKS = " \t\r\x0b\x0c"

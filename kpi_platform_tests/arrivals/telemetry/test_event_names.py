@@ -6,9 +6,13 @@ import polars as pl
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.arrivals.telemetry.event_names import NAMED, judge_bodies, read_event_names
-from kpi_platform.arrivals.telemetry.nested_bodies import read_nested_names
-from kpi_platform.schemas.body_text import BLANKS, decode_body
+from kpi_platform.arrivals.telemetry.parsing.event_names import (
+    NAMED,
+    judge_bodies,
+    read_event_names,
+)
+from kpi_platform.arrivals.telemetry.parsing.nested_bodies import read_nested_names
+from kpi_platform.schemas.texts.body_text import BLANKS, decode_body
 
 PIECES = st.sampled_from(
     ["Name", "'Name'", '"Name"', "A", "'A'", '"B"', "{", "}", "[", "]", ":", ": ", ",", ", ", "'",

@@ -11,16 +11,16 @@ import pytest
 import zstandard
 from polars.exceptions import PanicException
 
-from kpi_platform.arrivals.telemetry import parse
 from kpi_platform.arrivals.telemetry.lines import BLOCK_LINES
-from kpi_platform.arrivals.telemetry.parse import (
+from kpi_platform.arrivals.telemetry.parsing import parse
+from kpi_platform.arrivals.telemetry.parsing.parse import (
     FileCounts,
     Origin,
     ParsedPart,
     TelemetryFile,
     parse_files,
 )
-from kpi_platform.schemas.file_names import Format
+from kpi_platform.schemas.texts.file_names import Format
 
 HOUR = datetime(2026, 1, 1, 5, tzinfo=UTC)
 HEADER = "Category\tTimestamp\tServiceName\tSessionId\tTransactionId\tBodyMessage"

@@ -10,8 +10,8 @@ import zstandard
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.arrivals.telemetry.json_objects import split_objects
-from kpi_platform.arrivals.telemetry.parse import (
+from kpi_platform.arrivals.telemetry.parsing.json_objects import split_objects
+from kpi_platform.arrivals.telemetry.parsing.parse import (
     FileCounts,
     Origin,
     ParsedPart,

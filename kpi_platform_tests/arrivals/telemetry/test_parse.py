@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.arrivals.telemetry.parse import (
+from kpi_platform.arrivals.telemetry.parsing.parse import (
     Origin,
     ParsedFile,
     TelemetryFile,

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 import zstandard
 
-from kpi_platform.arrivals.telemetry.parse import (
+from kpi_platform.arrivals.telemetry.parsing.parse import (
     Origin,
     ParsedFile,
     TelemetryFile,

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kpi_platform.arrivals.telemetry import jsonl
-from kpi_platform.arrivals.telemetry.event_names import judge_bodies
-from kpi_platform.arrivals.telemetry.plain_json import FIELDS, plain_fields
+from kpi_platform.arrivals.telemetry.parsing import jsonl
+from kpi_platform.arrivals.telemetry.parsing.event_names import judge_bodies
+from kpi_platform.arrivals.telemetry.parsing.plain_json import FIELDS, plain_fields
 
 LINE = {
     "Category": "Telemetry",

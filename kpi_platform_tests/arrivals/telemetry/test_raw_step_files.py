@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.engine.hour_steps import work_through
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import Landing
 

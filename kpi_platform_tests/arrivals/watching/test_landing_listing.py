@@ -15,8 +15,8 @@ from kpi_platform.arrivals.watching.landing_listing import (
     unread_hours,
     why_nothing_comes,
 )
-from kpi_platform.schemas.file_names import why_no_telemetry
-from kpi_platform.schemas.sources import parse_sources
+from kpi_platform.schemas.sources_file.sources import parse_sources
+from kpi_platform.schemas.texts.file_names import why_no_telemetry
 from kpi_platform.storage.landing.landing import LandingFile
 
 NOW = datetime(2026, 3, 10, 12, 30, tzinfo=UTC)

@@ -27,11 +27,11 @@ from kpi_platform.arrivals.watching.schedules import everything, hourly_schedule
 from kpi_platform.arrivals.watching.sensors import LISTING_SECONDS, telemetry_arrivals_sensor, watch
 from kpi_platform.arrivals.watching.watched_files import Feeds, Telemetry
 from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.engine.hour_ledger import mark_failed
+from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform.schemas.sources import SourcesError
+from kpi_platform.schemas.sources_file.sources import SourcesError
 from kpi_platform.settings import Settings
 from kpi_platform.storage.landing.landing import LandingError
 

@@ -10,9 +10,9 @@ from deltalake.exceptions import CommitFailedError, DeltaError
 
 from kpi_platform.schemas.tables import TABLES, Table
 from kpi_platform.storage.lake import lake as lake_module
-from kpi_platform.storage.lake.keyed_changes import changes_of, merge
+from kpi_platform.storage.lake.delta.keyed_changes import changes_of, merge
+from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, LakeError, hours_of
-from kpi_platform.storage.lake.lake_files import files_of
 
 FIVE = datetime(2026, 1, 1, 5, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.schemas.tables import TABLES
+from kpi_platform.storage.lake.delta.lake_files import MOST_ISLANDS, islands, meets
 from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_predicate
-from kpi_platform.storage.lake.lake_files import MOST_ISLANDS, islands, meets
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -14,7 +14,7 @@ from obstore.exceptions import GenericError
 from obstore.store import MemoryStore, from_url
 
 from kpi_platform.storage.lake import leases
-from kpi_platform.storage.lake.delta_writes import retried
+from kpi_platform.storage.lake.delta.delta_writes import retried
 from kpi_platform.storage.lake.leases import Lease, LeaseLostError
 from kpi_platform.storage.lake.locks import LockError, leased
 from kpi_platform.storage.local_servers.local_s3 import S3Server

@@ -11,10 +11,10 @@ from deltalake.exceptions import CommitFailedError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.storage.lake.delta.lake_files import files_of
+from kpi_platform.storage.lake.delta.month_files import MonthFiles
 from kpi_platform.storage.lake.lake import Lake, open_store
-from kpi_platform.storage.lake.lake_files import files_of
 from kpi_platform.storage.lake.maintenance import maintain
-from kpi_platform.storage.lake.month_files import MonthFiles
 
 FIRST = date(2025, 1, 1)
 DAYS = [FIRST + timedelta(days=number) for number in range(0, 400, 5)]

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.delta_writes import arrow_schema, arrow_stream
+from kpi_platform.storage.lake.delta.delta_writes import arrow_schema, arrow_stream
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.lake_query import run_query
 from kpi_platform.storage.lake.maintenance import maintain

@@ -15,8 +15,8 @@ import pytest
 from deltalake import DeltaTable
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake import snapshots as snapshots_module
-from kpi_platform.storage.lake.delta_tables import PlainTable
+from kpi_platform.storage.lake.delta import snapshots as snapshots_module
+from kpi_platform.storage.lake.delta.delta_tables import PlainTable
 from kpi_platform.storage.lake.lake import Lake, open_store
 from kpi_platform.storage.lake.maintenance import maintain
 from kpi_platform.storage.local_servers.local_s3 import S3Server

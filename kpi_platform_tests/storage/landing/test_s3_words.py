@@ -12,7 +12,7 @@ from deltalake.exceptions import DeltaError
 from obstore.exceptions import BaseError
 from obstore.store import from_url
 
-from kpi_platform.storage.lake.delta_writes import retried
+from kpi_platform.storage.lake.delta.delta_writes import retried
 from kpi_platform.storage.lake.lake_root import LakeError
 from kpi_platform.storage.landing.landing import first_line
 from kpi_platform.storage.landing.s3_words import said_of_s3

@@ -13,7 +13,10 @@ import duckdb
 import psycopg2
 import pytest
 
-from kpi_platform.schemas.source_connections import DuckDBConnection, PostgresConnection
+from kpi_platform.schemas.sources_file.source_connections import (
+    DuckDBConnection,
+    PostgresConnection,
+)
 from kpi_platform.storage.studio_databases import StudioWarehouse, open_warehouse
 from kpi_platform_tests.servers import PostgresServer
 

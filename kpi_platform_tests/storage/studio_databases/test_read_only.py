@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import psycopg2
 import pytest
 
-from kpi_platform.schemas.source_values import Time
+from kpi_platform.schemas.sources_file.source_values import Time
 from kpi_platform.storage.studio_databases import (
     SchemaTraits,
     StudioWarehouse,
@@ -62,7 +62,9 @@ def test_a_view_that_writes_writes_in_no_read(postgres: Studio) -> None:
 def test_a_sample_takes_seconds_and_names_its_table(
     postgres: Studio, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("kpi_platform.storage.studio_databases.postgres.SAMPLE_SECONDS", 0.5)
+    monkeypatch.setattr(
+        "kpi_platform.storage.studio_databases.postgres.postgres.SAMPLE_SECONDS", 0.5
+    )
     postgres.execute(WRITING_VIEW)
     began = time.monotonic()
     for ask in (

@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from kpi_platform.schemas.source_values import Time
+from kpi_platform.schemas.sources_file.source_values import Time
 from kpi_platform.storage.studio_databases import TerminalWarehouseError, Window, sql
 from kpi_platform_tests.storage.studio_databases.conftest import Studio, duckdb_studio
 

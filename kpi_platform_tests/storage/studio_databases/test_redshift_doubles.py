@@ -20,8 +20,8 @@ from botocore.stub import ANY, Stubber
 from obstore.store import MemoryStore, ObjectStore, from_url
 from redshift_connector.error import InterfaceError, ProgrammingError
 
-from kpi_platform.schemas.source_connections import RedshiftConnection, Unload
-from kpi_platform.schemas.source_values import Time
+from kpi_platform.schemas.sources_file.source_connections import RedshiftConnection, Unload
+from kpi_platform.schemas.sources_file.source_values import Time
 from kpi_platform.storage.local_servers.local_s3 import S3Server
 from kpi_platform.storage.studio_databases import (
     TerminalWarehouseError,
@@ -29,8 +29,11 @@ from kpi_platform.storage.studio_databases import (
     Window,
 )
 from kpi_platform.storage.studio_databases.opening import redshift_parts
-from kpi_platform.storage.studio_databases.redshift import RedshiftWarehouse
-from kpi_platform.storage.studio_databases.redshift_unload import BulkReader, unload_statement
+from kpi_platform.storage.studio_databases.redshift.redshift import RedshiftWarehouse
+from kpi_platform.storage.studio_databases.redshift.redshift_unload import (
+    BulkReader,
+    unload_statement,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/unload"
 UNLOAD = Unload(

@@ -8,7 +8,10 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from kpi_platform.schemas.source_connections import DuckDBConnection, PostgresConnection
+from kpi_platform.schemas.sources_file.source_connections import (
+    DuckDBConnection,
+    PostgresConnection,
+)
 from kpi_platform.storage.studio_databases import (
     StudioWarehouse,
     StudioWarehouseError,

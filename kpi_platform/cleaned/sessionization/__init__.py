@@ -1,0 +1,1 @@
+"""From events to sessions: parts of hours, and what is chained over the hours."""

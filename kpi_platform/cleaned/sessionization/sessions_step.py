@@ -1,0 +1,173 @@
+"""Brings `session_parts` and `sessions` up to date for changed hours, at the cost of the change.
+
+Belongs here: the order of commits that survives a crash, and neighbours that changed meanwhile.
+Does not: how parts fold into sessions (`sessions.py`), and how far a change reaches
+(`session_reach.py`).
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Self
+
+import polars as pl
+
+from kpi_platform.cleaned.sessionization.session_parts import SESSION_OF_HOUR, session_parts
+from kpi_platform.cleaned.sessionization.session_reach import PartsChange, connected, read_change
+from kpi_platform.cleaned.sessionization.sessions import StalePartsError, rebuild_sessions
+from kpi_platform.engine.books.history_queue import enqueue, settled_sessions
+from kpi_platform.engine.books.hour_fingerprints import forget_consumed, read_consumed
+from kpi_platform.engine.books.hour_ledger import mark_failed
+from kpi_platform.engine.hour_steps import Done
+from kpi_platform.engine.platform import Platform
+from kpi_platform.schemas.diff import diff_rows
+from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
+from kpi_platform.schemas.players import PlayerIdRules
+from kpi_platform.schemas.tables import SESSION, TABLES
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of, hours_predicate
+from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
+
+VERSION = "1"
+_KEYS = TABLES["sessions"].row_keys
+_OWNERSHIP = ["player_id", "device", "ended_at"]
+
+
+class SessionsStep:
+    """The hourly work of `sessions`."""
+
+    table = "sessions"
+    hours_stand_alone = False
+
+    def __init__(self, lake: Lake, players: PlayerIdRules, silence: timedelta) -> None:
+        self._lake = lake
+        self._players = players
+        self._silence = silence
+        self._rows: dict[datetime, int] = {}
+
+    @classmethod
+    def of(cls, platform: Platform, lake: Lake | None = None) -> Self:
+        """The step as the settings have it, in the platform's lake or another."""
+        silence = platform.settings.session_silence
+        return cls(lake or platform.lake, platform.player_id_rules, silence)
+
+    def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
+        """The content of `cleaned_events` and the settings that decide about sessions."""
+        consumed = read_consumed(self._lake, "cleaned_events", hours)
+        self._rows = {hour: item.rows for hour, item in consumed.items()}
+        return {
+            hour: fingerprint(VERSION, repr(self._players), str(self._silence), item.content)
+            for hour, item in consumed.items()
+        }
+
+    def weight(self, hour: datetime) -> int:
+        """Events of the hour."""
+        return self._rows[hour]
+
+    def fail(self, hour: datetime, error: str) -> None:
+        """Mark the hour as failed in the ledger."""
+        mark_failed(self._lake, hour, error, [])
+
+    def run(self, hours: Sequence[datetime]) -> Mapping[datetime, Done]:
+        """Replace the hours' parts and every session that they touch."""
+        with lake_lock(self._lake.uri, FOLD_LOCK):
+            # Read under the lock, so that of two runs of an hour the later one has the last word.
+            new = self._parts_of(self._lake.read_hours("cleaned_events", hours))
+            changed = self._replace(hours, new)
+        return {
+            hour: Done(content_fingerprint(part), part.height, {"sessions_changed": changed})
+            for hour, part in hours_of(new, hours).items()
+        }
+
+    def _replace(self, hours: Sequence[datetime], new: pl.DataFrame) -> int:
+        """Commit the parts, then the sessions; returns how many of them changed.
+
+        What goes stays among the parts as a part without events until the sessions are committed.
+        So a run that is killed in between leaves behind which sessions may have vanished, whatever
+        the hour contains when it is run again.
+        """
+        change = read_change(self._lake, hours, new)
+        if change.stored.is_empty() and change.new.is_empty():
+            return 0
+        change, old, rebuilt = self._rebuilt(change)
+        upserts, deletes = diff_rows(old, rebuilt.select(old.columns), _KEYS)
+        change.commit(self._lake)
+        if upserts.height or deletes.height:
+            # Even if the hours become again what the history knows of them, it has to be folded.
+            forget_consumed(self._lake, "user_version_history", hours)
+            settled = settled_sessions(self._lake, change.hours)
+            enqueue(self._lake, _players_touched(old, upserts, deletes, settled))
+        changed = self._lake.apply_changes("sessions", upserts, deletes)
+        if change.emptied.height:
+            self._lake.delete(
+                "session_parts", f"event_count = 0 AND ({hours_predicate(change.hours)})"
+            )
+        return changed
+
+    def _rebuilt(self, change: PartsChange) -> tuple[PartsChange, pl.DataFrame, pl.DataFrame]:
+        """The change, the sessions that it may reach as they are, and as they are to be.
+
+        The events of another hour may have changed since its parts were made: its own run then
+        failed, was killed, or is about to come. The sessions shared with it are brought up to
+        date with it, and only those, so that its run finds them done.
+        """
+        while True:
+            parts, old = connected(self._lake, change, self._silence)
+            try:
+                rebuilt = rebuild_sessions(
+                    parts,
+                    self._events_of,
+                    self._players.attributes,
+                    self._silence,
+                    self._players.local_sources,
+                )
+            except StalePartsError as error:
+                made = self._parts_of(self._events_of(error.keys))
+                change = change.refreshed(self._lake, error.keys, made)
+            else:
+                return change, old, rebuilt
+
+    def _parts_of(self, events: pl.DataFrame) -> pl.DataFrame:
+        return session_parts(
+            events, self._players.attributes, self._silence, self._players.local_sources
+        )
+
+    def _events_of(self, keys: pl.DataFrame) -> pl.DataFrame:
+        """The events of sessions in hours (`SESSION_OF_HOUR`), beside the other columns of each."""
+        events = self._lake.scan_hours("cleaned_events", hours_in(keys))
+        return events.join(keys.lazy(), on=SESSION_OF_HOUR).collect()
+
+
+def _players_touched(
+    old: pl.DataFrame, upserts: pl.DataFrame, deletes: pl.DataFrame, settled: pl.DataFrame
+) -> pl.DataFrame:
+    """Players whose sightings so far may now be another's, or lie in another session.
+
+    One row per player, with `changed_from` and `changed_to`: from the start of the first to the
+    end of the last of these sessions, as they were and as they are to be.
+
+    That a session began or went on touches nobody's: what is sighted in it is yet to come, unless
+    the history holds it already (`settled`), or another session of this id lost what it gained.
+    """
+    gone = old.join(deletes, on=_KEYS, how="semi")
+    before = old.select(*_KEYS, *_OWNERSHIP)
+    moved = upserts.join(before, on=[*_KEYS, *_OWNERSHIP], how="anti", nulls_equal=True)
+    went_on = moved.join(before, on=_KEYS, how="left", suffix="_before", nulls_equal=True).filter(
+        pl.col("ended_at_before").is_null()
+        | (
+            (pl.col("ended_at") > pl.col("ended_at_before"))
+            & pl.col("player_id").eq_missing(pl.col("player_id_before"))
+            & (pl.col("device") == pl.col("device_before"))
+        )
+    )
+    others = moved.join(went_on, on=_KEYS, how="anti")
+    old_ids = pl.concat([frame.select(SESSION) for frame in (settled, gone, others)])
+    harmless = went_on.join(old_ids, on=SESSION, how="anti")
+    moved = moved.join(harmless, on=_KEYS, how="anti")
+    replaced = old.join(moved, on=_KEYS, how="semi")
+    columns = ["player_id", "started_at", "ended_at"]
+    return (
+        pl.concat([frame.select(columns) for frame in (gone, moved, replaced)])
+        .filter(pl.col("player_id").is_not_null())
+        .group_by("player_id")
+        .agg(changed_from=pl.col("started_at").min(), changed_to=pl.col("ended_at").max())
+        .sort("player_id")
+    )

@@ -1,0 +1,1 @@
+"""The dbt project: what it says, whether it changed, and running it."""

@@ -1,0 +1,1 @@
+"""From the lake into the KPI database, and which periods that affects."""

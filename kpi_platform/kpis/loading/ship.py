@@ -1,0 +1,83 @@
+"""Brings the copies of another warehouse up to date with those of the embedded one.
+
+Belongs here: which partitions are copied, and the order of copies and books. Does not: how a
+warehouse takes rows (storage), and what is loaded into the embedded one (load.py).
+"""
+
+import duckdb
+import polars as pl
+
+from kpi_platform.kpis.loading.load import LOADED
+from kpi_platform.storage.kpi_database.copies import Partition, WarehouseCopy
+from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, transaction
+
+# What the models read besides the copies: small, and replaced whole.
+_BOOKS = (
+    *(
+        "sources",
+        "services",
+        "source_hours",
+        "waits",
+        "loads",
+        "affected_hours",
+        "affected_dates",
+        "affected_players",
+    ),
+    *("affected_sessions", "affected_versions"),
+)
+
+
+def ship(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy) -> int:
+    """Copy every partition that differs, then the books; returns how many partitions it copied.
+
+    Interrupted, it goes on where it stopped when called again.
+    """
+    here, there = _partitions(con), copy.partitions()
+    if _numbers_differ(here, there):
+        # The embedded warehouse was made anew, and its numbers mean other partitions now.
+        copy.clear()
+        there = []
+    known = set(there)
+    gone = {(each.table, each.key) for each in there} - {(each.table, each.key) for each in here}
+    for partition in (each for each in here if each not in known):
+        copy.replace(partition, _rows(con, partition))
+    for each in (each for each in there if (each.table, each.key) in gone):
+        nothing = pl.DataFrame()
+        copy.replace(Partition(each.table, each.key, each.number, None), nothing)
+    copy.replace_tables({name: _table(con, name) for name in _BOOKS})
+    return len([each for each in here if each not in known]) + len(gone)
+
+
+def fetch_changes(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy) -> None:
+    """Enter what the models there noted as changed in the embedded warehouse's books."""
+    changes = copy.take_changes(NOTES)
+    if changes.height:
+        with transaction(con):
+            insert_frame(con, "lake.changed_periods", changes)
+
+
+def _partitions(con: duckdb.DuckDBPyConnection) -> list[Partition]:
+    rows = con.execute(
+        "select table_name, partition_key, partition_id, signature from lake.loaded_partitions"
+        " order by all"
+    ).fetchall()
+    # Of the ledger only its books are copied.
+    return [Partition(*row) for row in rows if row[0] in LOADED]
+
+
+def _numbers_differ(here: list[Partition], there: list[Partition]) -> bool:
+    numbers = {(each.table, each.key): each.number for each in here}
+    return any(numbers.get((each.table, each.key), each.number) != each.number for each in there)
+
+
+def _rows(con: duckdb.DuckDBPyConnection, partition: Partition) -> pl.DataFrame:
+    columns = ", ".join(("partition_id", *LOADED[partition.table].columns))
+    return pl.DataFrame(
+        con.sql(
+            f"select {columns} from lake.{partition.table} where partition_id = {partition.number}"
+        ).to_arrow_table()
+    )
+
+
+def _table(con: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
+    return pl.DataFrame(con.sql(f"select * from lake.{name}").to_arrow_table())

@@ -1,0 +1,1 @@
+"""The dashboard and the daily report: their figures, their words, their assets."""

@@ -1,0 +1,1 @@
+"""Who plays what, when and how."""

@@ -1,0 +1,1 @@
+"""Delta tables: their files, their writes, their states."""
