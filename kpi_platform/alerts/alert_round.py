@@ -64,9 +64,11 @@ class Round:
     def figures(self) -> dict[str, object]:
         """As JSON."""
         words = ("opened", "grown", "resolved")
-        found = {w: [i.incident_id for i in self.changed if self._word(i) == w] for w in words}
+        ids_by_word = {
+            w: [i.incident_id for i in self.changed if self._word(i) == w] for w in words
+        }
         sent = [m.message_id for m in self.messages if m.state == "sent"]
-        return {"at": self.at.isoformat(), **found, "sent": sent, "waiting": self.waiting}
+        return {"at": self.at.isoformat(), **ids_by_word, "sent": sent, "waiting": self.waiting}
 
     def lines(self) -> Iterator[str]:
         """For a person."""

@@ -82,8 +82,8 @@ def _incident(row: dict[str, object]) -> Incident:
         open_hours=hours_in_text(str(row["open_hours"])),
     )
     # Only what a finding said itself is its own; the command of its kind is made anew.
-    own = "" if mend(incident) == row["mend"] else str(row["mend"])
-    return replace(incident, mend=own)
+    said_mend = "" if mend(incident) == row["mend"] else str(row["mend"])
+    return replace(incident, mend=said_mend)
 
 
 def _name(first: datetime, end: datetime) -> str:

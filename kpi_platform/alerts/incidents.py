@@ -134,11 +134,11 @@ def acknowledge(incident: Incident, at: datetime) -> Incident:
 
 def _told(known: Iterable[Incident]) -> dict[Key, tuple[Range, ...]]:
     """The hours of each key that were closed without becoming right."""
-    found: dict[Key, tuple[Range, ...]] = {}
+    closed: dict[Key, tuple[Range, ...]] = {}
     for incident in known:
         if incident.closed_by in ("ack", "age"):
-            found[incident.key] = (*found.get(incident.key, ()), *incident.hours)
-    return found
+            closed[incident.key] = (*closed.get(incident.key, ()), *incident.hours)
+    return closed
 
 
 def _go_through(look: Look, wrong: dict[Key, _Wrong]) -> None:

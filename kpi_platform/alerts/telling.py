@@ -65,7 +65,7 @@ def entries_due(
     """The messages that are not yet written down. `known`: those of these incidents that are;
     `since`: when this was last asked (None: never)."""
     ids = {entry.message_id: entry for entry in known}
-    found: list[Entry] = []
+    entries: list[Entry] = []
     for policy in alerts.enabled:
         for incident in incidents:
             if not policy.wants(incident, studios_of(incident.key, world.studios), world.groups):
@@ -76,8 +76,8 @@ def entries_due(
                 to = (policy, recipient)
                 for event in _events(incident, to, ids, since):
                     message = _message(alerts, incident, event, to, world)
-                    found.append(_entry(to, incident.incident_id, event, message, at))
-    return [entry for entry in found if entry.message_id not in ids]
+                    entries.append(_entry(to, incident.incident_id, event, message, at))
+    return [entry for entry in entries if entry.message_id not in ids]
 
 
 def heartbeats(
@@ -87,15 +87,15 @@ def heartbeats(
     due. `last`: the day of the last one; `complete`: through when data is complete."""
     if at.hour < alerts.heartbeat_hour or last >= f"{at:%Y-%m-%d}":
         return []
-    found: dict[str, Entry] = {}
+    by_place: dict[str, Entry] = {}
     for policy in alerts.enabled:
         if policy.policy_options.heartbeat:
             for recipient in policy.notification_service.recipients():
                 where = f"{policy.notification_service.model_dump_json()} {recipient}"
                 message = _heartbeat(policy, recipient, open_incidents, complete, at)
                 entry = _entry((policy, recipient), HEARTBEAT, HEARTBEAT, message, at)
-                found.setdefault(where, entry)
-    return list(found.values())
+                by_place.setdefault(where, entry)
+    return list(by_place.values())
 
 
 def trial(policy: Policy, recipient: str, at: datetime) -> Message:

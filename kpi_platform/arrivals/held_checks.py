@@ -71,7 +71,7 @@ def check_held(
 
 def _findings(table: str, lost: pl.DataFrame, refused: pl.DataFrame) -> list[Finding]:
     """One of each source: what letting files go would mend is the kind's own command."""
-    found = []
+    findings = []
     for source in pl.concat([lost["source"], refused["source"]]).unique().sort():
         gone, not_taken = (files.filter(source=source)["path"].sort() for files in (lost, refused))
         said = [
@@ -85,8 +85,8 @@ def _findings(table: str, lost: pl.DataFrame, refused: pl.DataFrame) -> list[Fin
         mends = [*([_REFUSED] if not_taken.len() else []), *([_GONE] if gone.len() else [])]
         # Of files that are gone alone, the command with the hours in it is better.
         mend = "\n".join(mends) if not_taken.len() else ""
-        found.append(Finding("files_held", table, " ".join(said), source=source, mend=mend))
-    return found
+        findings.append(Finding("files_held", table, " ".join(said), source=source, mend=mend))
+    return findings
 
 
 def _names(paths: pl.Series) -> str:

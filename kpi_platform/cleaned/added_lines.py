@@ -47,20 +47,20 @@ class AddedLines:
         taken = self._lake.read_hours("file_ledger", [self._hour])
         is_new = pl.col("file_name").is_in(paths)
         cleaner = self._decoded(self._lake.scan_hours(_LINES, [self._hour]).filter(is_new))
-        known: list[pl.Series] = []
+        known_ids: list[pl.Series] = []
 
         def fresh(stored: pl.LazyFrame) -> pl.DataFrame:
             there = stored.select("event_id").collect()["event_id"]
             events = pl.concat([TABLES[_EVENTS].polars_schema.to_frame(), *cleaner.events()])
             is_known = events["event_id"].is_in(there.implode())
-            known[:] = [events["event_id"].filter(is_known)]
+            known_ids[:] = [events["event_id"].filter(is_known)]
             return events.filter(~is_known)
 
         if not self._lake.add_to_hour(_EVENTS, self._hour, fresh):
             return None
         self._write_bad(cleaner, paths)
         self._add_carried(cleaner.carried())
-        moved = self._copies(cleaner, known[0], paths)
+        moved = self._copies(cleaner, known_ids[0], paths)
         self._count(taken, paths, cleaner.file_accounts(), moved)
         return self._complete_ledger()
 

@@ -207,14 +207,16 @@ def _hash_of_key() -> pl.Expr:
 
 def _body(mapping: EventMapping, columns: list[str], origin: RowOrigin) -> pl.Expr:
     """The body as JSON text: what the studio calls it first, then ours, since the last counts."""
-    own = {name: _attribute(name, value, origin) for name, value in mapping.attributes.items()}
+    member_texts = {
+        name: _attribute(name, value, origin) for name, value in mapping.attributes.items()
+    }
     named = (("PlayerId", mapping.player_id), ("Platform", mapping.platform))
-    own |= {name: value_of(value) for name, value in named if value is not None}
+    member_texts |= {name: value_of(value) for name, value in named if value is not None}
     if mapping.event is not None:
-        own["Name"] = value_of(mapping.event)
+        member_texts["Name"] = value_of(mapping.event)
     members = [_members(name) for name in mapping.json_columns]
     passed = [_member(_apart(name), field(name)) for name in _passed(mapping, columns)]
-    pieces = [*passed, *members, *(_member(name, text) for name, text in own.items())]
+    pieces = [*passed, *members, *(_member(name, text) for name, text in member_texts.items())]
     return pl.concat_str(
         pl.lit("{"), pl.concat_str(pieces, separator=",", ignore_nulls=True), pl.lit("}")
     )

@@ -77,12 +77,12 @@ def settled(
     players = events.filter(where("player_id"))
     traits = events.filter(where(*TRAITS))
     ends = events.filter(where("session_end_seconds"))
-    found = (
+    column_groups = (
         players_of(players, ["chain"], player_id_attributes, local_sources),
         traits_of(traits, ["chain"]),
         session_ends_of(ends, ["chain"]).select("chain", duration_seconds="session_end_seconds"),
     )
-    for columns in found:
+    for columns in column_groups:
         if not columns.is_empty():
             sessions = sessions.update(columns, on="chain", how="left")
     return sessions

@@ -172,8 +172,10 @@ class MappedRows:
         feed = source.feed if source is not None else None
         if isinstance(feed, ConsoleFeed):
             return feed, RowOrigin(game, "Console", self._future_limit, feed.decimal)
-        found = [m for m in (source.tables if source else ()) if m.table == table]
-        return (found[0] if found else _NO_EVENTS), RowOrigin(game, future_limit=self._future_limit)
+        mappings = [m for m in (source.tables if source else ()) if m.table == table]
+        return (mappings[0] if mappings else _NO_EVENTS), RowOrigin(
+            game, future_limit=self._future_limit
+        )
 
 
 def _mark(source: Source) -> str:

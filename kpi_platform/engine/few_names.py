@@ -57,17 +57,17 @@ def known_platforms(
     """
     unlisted = rows.filter(names.unlisted(pl.col("platform")))
     counted = unlisted.group_by("source", "platform").len("rows")
-    told = [
+    by_source = [
         f"{source}: {', '.join(_told(part))}"
         for (source,), part in counted.partition_by("source", as_dict=True).items()
     ]
-    sources = "; ".join(sorted(told)[:_MOST_TOLD])
+    sources = "; ".join(sorted(by_source)[:_MOST_TOLD])
     figures: dict[str, int | str] = {"rows_of_other": unlisted.height, "sources": sources}
     return HourCheck(spec, hour, unlisted.is_empty(), figures)
 
 
 def _told(platforms: pl.DataFrame) -> list[str]:
     most = platforms.sort("rows", "platform", descending=[True, False])
-    told = [shown(name[:_LONGEST_TOLD]) for name in most["platform"].head(_MOST_TOLD)]
-    more = most.height - len(told)
-    return [*told, *([f"{more:,} more"] if more else [])]
+    names = [shown(name[:_LONGEST_TOLD]) for name in most["platform"].head(_MOST_TOLD)]
+    more = most.height - len(names)
+    return [*names, *([f"{more:,} more"] if more else [])]

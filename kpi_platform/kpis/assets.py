@@ -69,8 +69,8 @@ def kpis(
             rows = _rows_by_hour(report, key.path[-1])
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key.path[-1], 0.0))
     made = _made(context, measured, report, run)
-    told = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
-    tell_reports(context, parts.lake, told)
+    reports = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
+    tell_reports(context, parts.lake, reports)
     yield from _outputs(context, report, run, made)
     end_red_if_hours_failed(context, parts.lake)
 
@@ -96,12 +96,12 @@ def _evaluations(
     context: dg.AssetExecutionContext, run: DbtRun
 ) -> dict[dg.AssetKey, list[dg.AssetCheckEvaluation]]:
     """The selected checks whose tests dbt ran, by asset."""
-    found: dict[dg.AssetKey, list[dg.AssetCheckEvaluation]] = {}
+    evaluations: dict[dg.AssetKey, list[dg.AssetCheckEvaluation]] = {}
     for test, finding in run.tests.items():
         key = _SPECS.check_of_test.get(test)
         if key is not None and key in context.selected_asset_check_keys:
-            found.setdefault(key.asset_key, []).append(_evaluation(key, finding))
-    return found
+            evaluations.setdefault(key.asset_key, []).append(_evaluation(key, finding))
+    return evaluations
 
 
 def _evaluation(key: dg.AssetCheckKey, finding: Finding) -> dg.AssetCheckEvaluation:

@@ -102,7 +102,7 @@ def metrics_of(reports: Sequence[RunReport], now: datetime) -> "MetricsData":
     from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 
     at = _nanoseconds(now)
-    told = [(report, values_of(report)) for report in reports]
+    values_by_report = [(report, values_of(report)) for report in reports]
     gauges = [
         Metric(
             f"{PREFIX}{metric.name}",
@@ -111,13 +111,13 @@ def metrics_of(reports: Sequence[RunReport], now: datetime) -> "MetricsData":
             Gauge(
                 [
                     NumberDataPoint({"asset": report.asset}, 0, at, values[metric])
-                    for report, values in told
+                    for report, values in values_by_report
                     if metric in values
                 ]
             ),
         )
         for metric in METRICS
-        if any(metric in values for _, values in told)
+        if any(metric in values for _, values in values_by_report)
     ]
     scope = ScopeMetrics(InstrumentationScope("kpi_platform"), gauges, "")
     return MetricsData([ResourceMetrics(_resource(), [scope], "")])

@@ -41,8 +41,10 @@ def tell(settings: Settings, reports: Sequence[RunReport]) -> list[str]:
 
     Metrics are about a run: whatever becomes of them, the run goes on.
     """
-    told = [_failure(name, partial(OUTLETS[name], settings, reports)) for name in settings.metrics]
-    return [line for line in told if line]
+    failures = [
+        _failure(name, partial(OUTLETS[name], settings, reports)) for name in settings.metrics
+    ]
+    return [line for line in failures if line]
 
 
 def has_traces(settings: Settings) -> bool:

@@ -19,13 +19,13 @@ def prometheus_text(reports: Sequence[RunReport]) -> str:
 
 
 def _lines(reports: Sequence[RunReport]) -> Iterator[str]:
-    told = [(report, values_of(report)) for report in reports]
+    values_by_report = [(report, values_of(report)) for report in reports]
     for metric in METRICS:
-        if not any(metric in values for _, values in told):
+        if not any(metric in values for _, values in values_by_report):
             continue
         yield f"# HELP {_PREFIX}_{metric.name} {metric.words}"
         yield f"# TYPE {_PREFIX}_{metric.name} gauge"
-        for report, values in told:
+        for report, values in values_by_report:
             if metric in values:
                 yield f"{_PREFIX}_{metric.name}{_labels(report)} {values[metric]}"
     yield f"# HELP {_PREFIX}_started_at_seconds When the step began, in seconds since 1970."

@@ -92,10 +92,10 @@ def judge(counts: pl.DataFrame) -> pl.DataFrame:
     for number, window in enumerate(WINDOWS):
         rows = with_window(rows, window, number)
     rows = _stopped(rows)
-    told = [f"_tells_{number}" for number in range(len(WINDOWS))]
+    window_names = [f"_tells_{number}" for number in range(len(WINDOWS))]
     which = pl.coalesce(
         pl.when("_has_stopped").then(pl.lit(-1)),
-        *(pl.when(name).then(pl.lit(number)) for number, name in enumerate(told)),
+        *(pl.when(name).then(pl.lit(number)) for number, name in enumerate(window_names)),
     )
     return rows.with_columns(_which=which).select(
         *KEY,

@@ -49,12 +49,12 @@ def judge_daemons(daemons: list[DaemonState]) -> list[Finding]:
 
 def judge_ticks(ticks: list[TickState], now: datetime) -> list[Finding]:
     """What is on: ticked in time, and without an error; and whether anything runs hours at all."""
-    found = [finding for tick in ticks if tick.is_on for finding in [_judged(tick, now)]]
+    findings = [finding for tick in ticks if tick.is_on for finding in [_judged(tick, now)]]
     if not any(tick.is_on and tick.name in _RUNS_HOURS for tick in ticks):
         said = "neither hourly_schedule nor telemetry_arrivals_sensor is on: no hour runs by itself"
         mend = "dagster schedule start hourly_schedule; dagster sensor start " + _RUNS_HOURS[1]
-        found.append(Finding("ticks", "note", said, mend))
-    return found
+        findings.append(Finding("ticks", "note", said, mend))
+    return findings
 
 
 def _judged(tick: TickState, now: datetime) -> Finding:

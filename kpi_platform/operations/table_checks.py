@@ -25,9 +25,9 @@ def check_tables(lake: Lake) -> list[Finding]:
     if is_half_upgraded(lake):
         return [Finding("tables", "wrong", "an upgrade began and did not end", "kpi upgrade")]
     names = [name for name in lake.tables() if not name.startswith("published/")]
-    found = [finding for name in names for finding in _table(lake, name)]
-    if found:
-        return found
+    findings = [finding for name in names for finding in _table(lake, name)]
+    if findings:
+        return findings
     return [Finding("tables", "well", f"{len(names)} tables are as this release has them")]
 
 
@@ -58,10 +58,10 @@ def check_readers(platform: Platform) -> list[Finding]:
         return [Finding("readers", "note", "nothing is published yet")]
     # A count would be answered by the log alone.
     rows = table.collect().height
-    found = [Finding("readers", "well", f"published/{_READ_FIRST} is read: {rows:,} rows")]
+    findings = [Finding("readers", "well", f"published/{_READ_FIRST} is read: {rows:,} rows")]
     if platform.settings.warehouse == "postgres":
-        found.append(_role(platform))
-    return found
+        findings.append(_role(platform))
+    return findings
 
 
 def _role(platform: Platform) -> Finding:

@@ -224,7 +224,7 @@ def check_states(
             .order_by(table.id)
             .limit(most)
         ).fetchall()
-    found: list[tuple[Any, ...]] = [tuple(row) for row in rows]
+    states: list[tuple[Any, ...]] = [tuple(row) for row in rows]
     passed = {"SUCCEEDED": True, "FAILED": False}
     return [
         CheckState(
@@ -234,7 +234,7 @@ def check_states(
             passed.get(status),
             run_id,
         )
-        for row_id, asset, name, partition, status, run_id in found
+        for row_id, asset, name, partition, status, run_id in states
     ]
 
 

@@ -115,11 +115,11 @@ def _unsuccessful(
 
 def _ended(instance: dg.DagsterInstance, run_ids: Sequence[str], before: datetime) -> list[str]:
     """Those of these runs that ended before."""
-    found: list[str] = []
+    ended: list[str] = []
     for some in _parts(run_ids):
         wanted = RunsFilter(run_ids=list(some), statuses=list(_ENDED), updated_before=before)
-        found += [record.dagster_run.run_id for record in instance.get_run_records(wanted)]
-    return found
+        ended += [record.dagster_run.run_id for record in instance.get_run_records(wanted)]
+    return ended
 
 
 def _prune_assets(storage: SqlEventLogStorage, before: datetime, failed: set[str]) -> int:

@@ -56,9 +56,9 @@ def _written_at(folder: Path) -> float:
 
 
 def _unknown(instance: DagsterInstance, run_ids: Sequence[str]) -> list[str]:
-    found = instance.get_run_records(RunsFilter(run_ids=list(run_ids)))
-    known = {record.dagster_run.run_id for record in found}
-    return [run_id for run_id in run_ids if run_id not in known]
+    records = instance.get_run_records(RunsFilter(run_ids=list(run_ids)))
+    known_ids = {record.dagster_run.run_id for record in records}
+    return [run_id for run_id in run_ids if run_id not in known_ids]
 
 
 def _parts(values: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -225,9 +225,9 @@ def _summaries(
     by_spec: dict[CheckSpec, list[HourCheck]] = defaultdict(list)
     for check in checks:
         by_spec[check.spec].append(check)
-    found = {spec.name: (spec, results) for spec, results in by_spec.items()}
+    by_check = {spec.name: (spec, results) for spec, results in by_spec.items()}
     for key in sorted(context.selected_asset_check_keys):
-        spec, results = found.get(key.name, (None, []))
+        spec, results = by_check.get(key.name, (None, []))
         failing = [check for check in results if not check.passed]
         blocks = spec is not None and not spec.is_warning and not is_range
         yield CheckResult(

@@ -33,8 +33,8 @@ def missing_of(
     late = []
     for book in sorted(books, key=lambda each: each.source):
         if studio in ("all", book.studio):
-            own = [*book.not_read, *awaited_hours(book, start, ran_until)]
-            lacking = subtracted(intersected(own, *span), never)
+            not_arrived = [*book.not_read, *awaited_hours(book, start, ran_until)]
+            lacking = subtracted(intersected(not_arrived, *span), never)
             if lacking:
                 late.append(f"{book.source} {_hours(lacking)}")
     if late:

@@ -55,7 +55,7 @@ def addressees(reports: Reports, subscriptions: Sequence[Subscription]) -> list[
     # Who left all gets none that the file names later either, unless it asked for it.
     gone = {address for address, report in left if report == ALL}
     asked = {(s.address, s.report) for s in subscriptions if s.is_subscribed}
-    found: dict[tuple[str, str, str], Addressee] = {}
+    addressed: dict[tuple[str, str, str], Addressee] = {}
     for recipient in reports.recipients:
         service = recipient.notification_service
         for address in service.recipients():
@@ -63,12 +63,12 @@ def addressees(reports: Reports, subscriptions: Sequence[Subscription]) -> list[
             if not address or key in asked or not (key in left or key[0] in gone):
                 # A channel is known by its recipient's name, an address by itself.
                 of = (*key, "" if address else recipient.name)
-                found.setdefault(of, Addressee(recipient.route, address, recipient.studio))
+                addressed.setdefault(of, Addressee(recipient.route, address, recipient.studio))
     for each in subscriptions:
         if each.is_subscribed:
             of = (each.address, each.report, "")
-            found.setdefault(of, Addressee(SUBSCRIBED, each.written_as, each.report))
-    return list(found.values())
+            addressed.setdefault(of, Addressee(SUBSCRIBED, each.written_as, each.report))
+    return list(addressed.values())
 
 
 def report_routes(
@@ -86,8 +86,8 @@ def subscribe(lake: Lake, address: str, report: str, at: datetime) -> bool:
     """Note that an address wants a report; False, and nothing is written, if it is noted. To be
     called under the lock of the messages, as `unsubscribe`."""
     key = (address.lower(), report)
-    known = {(s.address, s.report): s for s in read_subscriptions(lake)}
-    if key in known and known[key].is_subscribed:
+    before = {(s.address, s.report): s for s in read_subscriptions(lake)}
+    if key in before and before[key].is_subscribed:
         return False
     _note(lake, [Subscription(*key, address, is_subscribed=True, changed_at=at)])
     return True

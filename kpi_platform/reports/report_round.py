@@ -132,8 +132,8 @@ def _write_messages(desk: Desk, row: Mapping[str, Any], *, is_new: bool) -> None
     due = [each for each in desk.addressees if each.report == row["report"]]
     entries = [_entry(desk, row, each) for each in due]
     if not is_new:
-        known = {e.message_id for e in read_entries(desk.parts.lake, {e.thread for e in entries})}
-        entries = [entry for entry in entries if entry.message_id not in known]
+        written = {e.message_id for e in read_entries(desk.parts.lake, {e.thread for e in entries})}
+        entries = [entry for entry in entries if entry.message_id not in written]
     write_entries(desk.parts.lake, entries)
 
 

@@ -83,15 +83,15 @@ def _looks(
     by_hour = {hour_of(name): s for name, s in by_partition.items() if name is not None}
     if by_hour:
         failing = {hour: state for hour, state in by_hour.items() if not state.passed}
-        found = _of_hours(instance, description, failing)
-        looks.append(_look(key, found, tuple(ranges_of(by_hour))))
+        findings = _of_hours(instance, description, failing)
+        looks.append(_look(key, findings, tuple(ranges_of(by_hour))))
     whole = by_partition.get(None)
     event = evaluation_of(instance, whole) if whole else None
     if event is not None and key.name in _SAID_BY_HOUR:
         return [*looks, *_looks_of_hours(event, _SAID_BY_HOUR[key.name])]
     if whole is not None and event is not None and _OF_A_SUMMARY not in event.metadata:
-        found = [] if whole.passed else _findings(event, description, ())
-        looks.append(_look(key, found, None))
+        findings = [] if whole.passed else _findings(event, description, ())
+        looks.append(_look(key, findings, None))
     return looks
 
 

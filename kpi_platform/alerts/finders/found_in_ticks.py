@@ -40,13 +40,13 @@ def look_at_ticks(instance: dg.DagsterInstance, at: datetime) -> Look:
     ]
     if states and (gone := _daemon_is_gone(instance, at)):
         return Look((gone,), "sensor_failed")
-    found = [finding for state in states if (finding := _of(instance, state, at))]
-    return Look(tuple(found), "sensor_failed")
+    findings = [finding for state in states if (finding := _of(instance, state, at))]
+    return Look(tuple(findings), "sensor_failed")
 
 
 def look_at_backfills(instance: dg.DagsterInstance, at: datetime) -> Look:
     """The backfills that are asked for and of which nothing has run for hours."""
-    found = []
+    hanging = []
     for backfill in instance.get_backfills(status=BackfillStatus.REQUESTED):
         runs = instance.get_run_records(
             dg.RunsFilter(tags={"dagster/backfill": backfill.backfill_id}), limit=1
@@ -59,8 +59,8 @@ def look_at_backfills(instance: dg.DagsterInstance, at: datetime) -> Look:
                 f"The backfill {backfill.backfill_id} is not done, and nothing of it has run since "
                 f"{since:%Y-%m-%d %H:%M} UTC."
             )
-            found.append(Finding("backfill_hangs", backfill.backfill_id, cause))
-    return Look(tuple(found), "backfill_hangs")
+            hanging.append(Finding("backfill_hangs", backfill.backfill_id, cause))
+    return Look(tuple(hanging), "backfill_hangs")
 
 
 def _daemon_is_gone(instance: dg.DagsterInstance, at: datetime) -> Finding | None:

@@ -88,17 +88,17 @@ def discover(
     chosen = _chosen(platform, studio)
     folder = out or platform.settings.home / "proposals"
     remember: Remember = "all" if accept else "nothing"
-    found = [
+    looks = [
         _look(platform, one, sources, remember, folder, views=views) for one, sources in chosen
     ]
     if as_json:
-        say_json([one.as_json() for one in found])
+        say_json([one.as_json() for one in looks])
     else:
-        for one in found:
+        for one in looks:
             _print(one)
-        if not found:
+        if not looks:
             say("no studio has a warehouse: name one in the file of KPI_SOURCES")
-    if any(one.error or (one.drift and one.drift.blocking and not accept) for one in found):
+    if any(one.error or (one.drift and one.drift.blocking and not accept) for one in looks):
         raise typer.Exit(FAILED)
 
 
@@ -110,8 +110,8 @@ def _chosen(platform: Platform, studio: str | None) -> list[tuple[Studio, list[S
     if studio is None:
         return list(every.values())
     if studio not in every:
-        known = ", ".join(sorted(every)) or "none"
-        raise typer.BadParameter(f"{studio!r} is no studio with a warehouse; there are: {known}")
+        studios = ", ".join(sorted(every)) or "none"
+        raise typer.BadParameter(f"{studio!r} is no studio with a warehouse; there are: {studios}")
     return [every[studio]]
 
 

@@ -41,8 +41,8 @@ def subscribe(
     _check(address)
     platform = Platform(load_settings())
     refuse_other_layout(platform.lake)
-    known = {"all", "unassigned", *(each.key for each in platform.sources.studios)}
-    if studio not in known:
+    studios = {"all", "unassigned", *(each.key for each in platform.sources.studios)}
+    if studio not in studios:
         raise typer.BadParameter(f"--studio {studio!r}: KPI_SOURCES names no such studio")
     alerts = read_alerts(platform)
     with lake_lock(platform.lake.uri, ALERTS_LOCK):

@@ -54,14 +54,14 @@ def doctor(as_json: Annotated[bool, _JSON] = False) -> None:
     and schedules (really ticking), alerts. Exit code 0: nothing is wrong; 1: something is.
     """
     try:
-        found = list(examine(load_settings(), datetime.now(UTC)))
+        findings = list(examine(load_settings(), datetime.now(UTC)))
     except SettingsError as error:
-        found = [Finding("settings", "wrong", str(error), "docs/operations.md, Settings")]
+        findings = [Finding("settings", "wrong", str(error), "docs/operations.md, Settings")]
     if as_json:
-        say_json([asdict(each) for each in found])
+        say_json([asdict(each) for each in findings])
     else:
-        for each in found:
+        for each in findings:
             mend = f"  -> {each.mend}" if each.mend and each.level != "well" else ""
             say(f"{_MARKS[each.level]:<6}{each.check}: {each.said}{mend}")
-    if any(each.level == "wrong" for each in found):
+    if any(each.level == "wrong" for each in findings):
         raise typer.Exit(WRONG)

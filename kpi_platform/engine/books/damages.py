@@ -36,12 +36,12 @@ def damages_of(lake: Lake) -> dict[str, list[Damage]]:
 
     Raises LakeError if the lake cannot be reached.
     """
-    found = {table: damaged_files(lake, table) for table in TABLES}
-    readable = pin_readable(lake, found)
+    damages = {table: damaged_files(lake, table) for table in TABLES}
+    readable = pin_readable(lake, damages)
     for table, step in _COUNTED_BY.items():
-        if not found[table]:
-            found[table] += _lost(readable, table, step)
-    return found
+        if not damages[table]:
+            damages[table] += _lost(readable, table, step)
+    return damages
 
 
 def pin_readable(lake: Lake, found: Found) -> PinnedLake:

@@ -39,11 +39,11 @@ def hour_figures(lake: Lake, hours: Iterable[datetime]) -> dict[datetime, HourFi
     """The figures of each hour; every hour given is a key."""
     wanted = list(hours)
     sums = lake.read_hours(TABLE, wanted).group_by(INGEST_HOUR).agg(pl.col(FIGURES).sum())
-    found = {
+    figures = {
         datetime(day.year, day.month, day.day, hour, tzinfo=UTC): HourFigures(*values)
         for day, hour, *values in sums.iter_rows()
     }
-    return {hour: found.get(hour, HourFigures()) for hour in wanted}
+    return {hour: figures.get(hour, HourFigures()) for hour in wanted}
 
 
 def write_ledger(

@@ -85,8 +85,8 @@ class LateFiles:
             for path, day in rows.select("path", "event_date").iter_rows():
                 refused.setdefault((hour, path), set()).add(day)
         days = sealed_days(lake, min(hours).date() - reach[0] - _DAY)
-        known = {key: frozenset(found) for key, found in refused.items()}
-        return cls(lake, frozenset(days), known, reach)
+        refused_days = {key: frozenset(found) for key, found in refused.items()}
+        return cls(lake, frozenset(days), refused_days, reach)
 
     def days_for(self, hour: datetime, path: str, *, is_new: bool) -> frozenset[date]:
         """The days whose lines a file of an hour may not bring: of one that `is_new`, all that are

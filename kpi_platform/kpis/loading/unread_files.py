@@ -33,8 +33,8 @@ class UnreadFiles:
             listed = landing.list_hours(folder, [hour.replace(tzinfo=UTC) for hour in hours])
         except LandingError:
             return []
-        found = (hour for hour, files in listed.items() if any(map(_is_data, files)))
-        return sorted(hour.replace(tzinfo=None) for hour in found)
+        hours_with_data = (hour for hour, files in listed.items() if any(map(_is_data, files)))
+        return sorted(hour.replace(tzinfo=None) for hour in hours_with_data)
 
     def _place(self, source: Source) -> tuple[Landing, str] | None:
         if source.telemetry is not None:

@@ -96,12 +96,12 @@ def _newest(rows: pl.LazyFrame, table: str) -> pl.LazyFrame:
 
 def input_versions(lake: Lake) -> tuple[str, ...]:
     """The versions that `read_inputs` would read, without reading the tables."""
-    found = [
+    versions = [
         f"{name}@{version}"
         for name in (*SERIES_TABLES, *QUESTION_TABLES, *OTHER_TABLES)
         if (version := lake.version(f"published/{name}")) is not None
     ]
-    return (*found, *(f"{name}@{lake.version(name)}" for name in (LEDGER, INCIDENTS)))
+    return (*versions, *(f"{name}@{lake.version(name)}" for name in (LEDGER, INCIDENTS)))
 
 
 def page_parts() -> dict[str, str]:

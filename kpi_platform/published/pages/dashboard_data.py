@@ -352,21 +352,21 @@ def _ledger_source(hours: pl.DataFrame) -> Block:
 def studios_block(tables: Tables, names: Sequence[Block]) -> list[Block]:
     """Studios with their games as KPI rows have them; names from the sources file where it has
     them: `names` is a list of `key`, `name`, `games` (each `key`, `name`)."""
-    known = {studio["key"]: studio for studio in names}
+    named = {studio["key"]: studio for studio in names}
     rows = tables.get("kpi_daily")
     if rows is None:
         return [dict(studio) for studio in names]
-    found: dict[str, list[str]] = {}
+    games_by_studio: dict[str, list[str]] = {}
     for studio, game in rows.select(GRAIN).unique().sort(GRAIN).iter_rows():
         if studio != "all":
-            found.setdefault(studio, []).extend([] if game == "all" else [game])
+            games_by_studio.setdefault(studio, []).extend([] if game == "all" else [game])
     return [
         {
             "key": key,
-            "name": known.get(key, {}).get("name", ""),
-            "games": [{"key": game, "name": _game_name(known.get(key), game)} for game in games],
+            "name": named.get(key, {}).get("name", ""),
+            "games": [{"key": game, "name": _game_name(named.get(key), game)} for game in games],
         }
-        for key, games in found.items()
+        for key, games in games_by_studio.items()
     ]
 
 

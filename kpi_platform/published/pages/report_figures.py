@@ -166,9 +166,9 @@ def _series(rows: pl.DataFrame, kpi: Definition, day: date) -> Series:
 def _attention(
     tables: Mapping[str, pl.DataFrame], ledger: pl.DataFrame, day: date, studio: str
 ) -> list[str]:
-    found = [*_ledger_attention(ledger), *_restated(tables.get("kpi_restatements"), day, studio)]
-    found += _focus(tables.get("version_focus"))
-    return found[:_ATTENTION]
+    lines = [*_ledger_attention(ledger), *_restated(tables.get("kpi_restatements"), day, studio)]
+    lines += _focus(tables.get("version_focus"))
+    return lines[:_ATTENTION]
 
 
 def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
@@ -179,14 +179,14 @@ def _ledger_attention(ledger: pl.DataFrame) -> list[str]:
         failed=(pl.col("status") == "failed").sum(),
         day=pl.col("p_ingest_date_utc").max().cast(pl.String),
     )
-    found = []
+    lines = []
     for row in by_source.sort("source").iter_rows(named=True):
         if row["failed"]:
             hours = "1 hour" if row["failed"] == 1 else f"{row['failed']} hours"
-            found.append(f"{row['source']}: {hours} of {row['day']} failed")
+            lines.append(f"{row['source']}: {hours} of {row['day']} failed")
         if not row["lines"]:
-            found.append(f"{row['source']}: no data on {row['day']}")
-    return found
+            lines.append(f"{row['source']}: no data on {row['day']}")
+    return lines
 
 
 def _restated(rows: pl.DataFrame | None, day: date, studio: str) -> list[str]:

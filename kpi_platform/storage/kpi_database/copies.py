@@ -225,15 +225,15 @@ def parquet_stage(uri: str) -> Callable[[str, pl.DataFrame], str]:
 
 def removal(partition: Partition) -> list[Statement]:
     """The statements, with their values, that take a partition and its entry away."""
-    known = "lake.loaded_partitions where table_name = %s and partition_key = %s"
+    entry = "lake.loaded_partitions where table_name = %s and partition_key = %s"
     values = (partition.table, partition.key)
     return [
         (
             f"delete from lake.{partition.table}"
-            f" where partition_id in (select partition_id from {known})",
+            f" where partition_id in (select partition_id from {entry})",
             values,
         ),
-        (f"delete from {known}", values),
+        (f"delete from {entry}", values),
     ]
 
 

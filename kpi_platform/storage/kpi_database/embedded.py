@@ -142,8 +142,8 @@ def stored_layout(path: Path) -> str | None:
 
 
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
-    known = "select 1 from information_schema.tables where table_schema = 'lake'"
-    if not con.execute(known).fetchall():
+    has_lake = "select 1 from information_schema.tables where table_schema = 'lake'"
+    if not con.execute(has_lake).fetchall():
         return None
     rows = con.execute("select version from lake.layout").fetchall()
     return str(rows[0][0]) if rows else ""
@@ -186,8 +186,8 @@ def record_partitions(
 
     Leaves the temporary table `staged_partitions` (`partition_key`, `partition_id`).
     """
-    known = "select partition_key, partition_id from lake.loaded_partitions where table_name = ?"
-    old = {key: int(number) for key, number in con.execute(known, [table]).fetchall()}
+    stored = "select partition_key, partition_id from lake.loaded_partitions where table_name = ?"
+    old = {key: int(number) for key, number in con.execute(stored, [table]).fetchall()}
     ids = {
         key: old[key] if key in old else count(con, "select nextval('lake.partition_ids')")
         for key in signatures

@@ -86,8 +86,8 @@ def damaged_files(
     if hours is not None:
         files = files.filter(_may_be_of(files, hours))
     seen = {} if known is None else known
-    found = [_damage(lake, table, files[number], seen) for number in range(files.height)]
-    return [item for item in found if item is not None]
+    damages = [_damage(lake, table, files[number], seen) for number in range(files.height)]
+    return [item for item in damages if item is not None]
 
 
 def _may_be_of(files: pl.DataFrame, hours: Collection[datetime]) -> pl.Expr:
@@ -160,9 +160,9 @@ class Damages:
         near = [hour + timedelta(hours=number) for hour in hours for number in _REACH]
         try:
             for tables, some in ((TABLES, hours), (TABLES, near), ([table], None)):
-                found = [item for name in tables for item in self._of(name, some)]
-                if found:
-                    return "; ".join(item.line for item in found)
+                damages = [item for name in tables for item in self._of(name, some)]
+                if damages:
+                    return "; ".join(item.line for item in damages)
         except (LakeError, BaseError, OSError):
             # The lake cannot be reached: the error itself says so.
             pass

@@ -179,9 +179,9 @@ class Lake(LakeRoot):
         if snapshot is None:
             return pl.LazyFrame(schema=TABLES[table].polars_schema)
         rows = pl.scan_delta(snapshot)
-        known = {field.name for field in snapshot.schema().fields}
+        stored = {field.name for field in snapshot.schema().fields}
         # A table of an earlier release lacks the columns that its contract has gained since.
-        missing = {n: t for n, t in TABLES[table].polars_schema.items() if n not in known}
+        missing = {n: t for n, t in TABLES[table].polars_schema.items() if n not in stored}
         return rows.with_columns(pl.lit(None, t).alias(n) for n, t in missing.items())
 
     def scan_hours(self, table: str, hours: Iterable[datetime]) -> pl.LazyFrame:
@@ -620,8 +620,10 @@ class Partitions:
             missing_columns="insert",
             extra_columns="ignore",
         )
-        known = [pl.lit(value, schema[name]).alias(name) for name, value in values.items()]
-        return rows.with_columns(known).select(list(schema)).collect()
+        partition_values = [
+            pl.lit(value, schema[name]).alias(name) for name, value in values.items()
+        ]
+        return rows.with_columns(partition_values).select(list(schema)).collect()
 
 
 def _partition_value(dtype: pl.DataType, text: str) -> date | int | str:

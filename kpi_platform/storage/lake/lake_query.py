@@ -61,11 +61,11 @@ DEFAULT_BOUNDS = Bounds()
 
 def lake_tables(lake: Lake) -> dict[str, list[str]]:
     """The names of the tables there are, by schema (`published`, `lake`), each list sorted."""
-    found = {"published": _folders(lake, "published"), "lake": _folders(lake, "")}
-    has = set(found["lake"])
+    names = {"published": _folders(lake, "published"), "lake": _folders(lake, "")}
+    has = set(names["lake"])
     derived = [name for name, (needs, _) in DERIVED.items() if needs in has]
-    found["published"] = sorted({*found["published"], *derived})
-    return found
+    names["published"] = sorted({*names["published"], *derived})
+    return names
 
 
 def _folders(lake: Lake, below: str) -> list[str]:

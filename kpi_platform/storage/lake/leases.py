@@ -192,9 +192,9 @@ class Lease:
 
     def _content(self) -> bytes:
         self._renewals += 1
-        told = {**self._said, "owner": self._owner, "renewals": self._renewals}
-        told["after"] = self._after
-        return json.dumps(told).encode()
+        content = {**self._said, "owner": self._owner, "renewals": self._renewals}
+        content["after"] = self._after
+        return json.dumps(content).encode()
 
     def _look(self) -> tuple[str, bytes] | None:
         """The object's tag and content, or None if there is none."""

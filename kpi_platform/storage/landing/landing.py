@@ -147,13 +147,13 @@ class Landing:
         answers in 60 ms half a minute for each day.
         """
         wanted = list(hours)
-        found = {name: {hour: list[LandingFile]() for hour in wanted} for name in folders}
+        files = {name: {hour: list[LandingFile]() for hour in wanted} for name in folders}
         places = [(name, prefix) for name in folders for prefix in _prefixes_for(wanted)]
         for (name, _), listed in zip(places, self._list_each(places), strict=True):
             for file in listed:
-                if file.hour in found[name]:
-                    found[name][file.hour].append(file)
-        return found
+                if file.hour in files[name]:
+                    files[name][file.hour].append(file)
+        return files
 
     def _list_each(self, places: Sequence[tuple[str, str]]) -> Iterator[Iterator[LandingFile]]:
         prefixes = [f"{folder}/{prefix}" for folder, prefix in places]

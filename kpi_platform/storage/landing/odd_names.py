@@ -47,12 +47,12 @@ def keys(uri: str, prefix: str) -> "Iterator[ObjectMeta]":
 def key_folders(uri: str) -> list[str]:
     """The first parts of the keys below `uri` that can be asked for."""
     root = _root(uri)
-    found = [
+    names = [
         prefix["Prefix"].removeprefix(root).removesuffix("/")
         for page in _pages(uri, root, "/")
         for prefix in page.get("CommonPrefixes", [])
     ]
-    return [name for name in found if shown(name) == name]
+    return [name for name in names if shown(name) == name]
 
 
 def shown(name: str) -> str:

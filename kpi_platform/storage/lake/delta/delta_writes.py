@@ -118,8 +118,8 @@ def _paths(schema: pl.Schema) -> Iterator[tuple[str, pl.DataType]]:
 def add_missing_columns(target: DeltaTable, contract: Table) -> None:
     """Give a table of an earlier release the columns that its contract has gained since."""
     wanted = Schema.from_arrow(arrow_schema(contract.polars_schema))
-    known = {field.name for field in target.schema().fields}
-    missing = [field for field in wanted.fields if field.name not in known]
+    stored = {field.name for field in target.schema().fields}
+    missing = [field for field in wanted.fields if field.name not in stored]
     if missing:
         target.alter.add_columns(missing)
 
