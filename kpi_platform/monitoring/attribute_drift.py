@@ -81,14 +81,16 @@ def drifts(counts: pl.DataFrame) -> list[Drift]:
         # It came back: nothing is broken any more.
         pl.col("last_share") < (pl.col("before") + pl.col("now")) / 2,
     ).with_columns(errors=_errors())
-    found = (
+    significant = (
         fallen.filter(pl.col("errors") >= STANDARD_ERRORS)
         .sort("errors", "hour", descending=[True, False])
         .unique(_KEY, keep="first", maintain_order=True)
     )
     return [
         Drift(*row)
-        for row in found.select(*_KEY, "before", "now", "hour").sort(_lost(), *_KEY).iter_rows()
+        for row in significant.select(*_KEY, "before", "now", "hour")
+        .sort(_lost(), *_KEY)
+        .iter_rows()
     ]
 
 

@@ -71,20 +71,20 @@ def services_send_what_they_sent(platform: PlatformResource) -> dg.AssetCheckRes
     lake = platform.platform.lake
     table = lake.scan("event_attributes")
     newest = table.select(pl.col("p_ingest_date_utc").max()).collect().item()
-    found: list[Drift] = []
+    fallen: list[Drift] = []
     if newest is not None:
         days = pl.col("p_ingest_date_utc") >= newest - timedelta(days=USUAL_DAYS)
         hour = pl.col("p_ingest_date_utc").cast(pl.Datetime("us")) + pl.duration(
             hours=pl.col("p_ingest_hour_utc")
         )
-        found = drifts(table.filter(days).with_columns(hour=hour).collect())
+        fallen = drifts(table.filter(days).with_columns(hour=hour).collect())
     return CheckResult(
-        passed=not found,
+        passed=not fallen,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
-            "fallen": len(found),
-            "what": "\n".join(each.words() for each in found[:MOST_NAMED]),
-            FINDINGS: findings_text(drift_findings(found)),
+            "fallen": len(fallen),
+            "what": "\n".join(each.words() for each in fallen[:MOST_NAMED]),
+            FINDINGS: findings_text(drift_findings(fallen)),
         },
     )
 
