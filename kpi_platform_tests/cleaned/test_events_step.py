@@ -116,7 +116,7 @@ def test_a_source_whose_lines_name_too_many_services_is_named_with_or_without_a_
     put(HOURS[0], "a.tsv", [named.format(n, "S" if n % 2 else "") for n in range(51)])
     put(HOURS[1], "a.tsv", [named.format(n, "") for n in range(50)])
     run(HOURS[:2])
-    checks = check_events(lake, HOURS[:2], 1.0, 0.0)
+    checks = check_events(lake, HOURS[:2], 1.0)
     few = {check.hour: check for check in checks if check.spec == FEW_SERVICES}
     assert [few[hour].passed for hour in HOURS[:2]] == [False, True]
     assert few[HOURS[0]].figures["sources"] == "game names 51 services"
