@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import polars as pl
 from dbt.adapters.factory import get_adapter, register_adapter, reset_adapters
 from dbt.config.runtime import RuntimeConfig
 from dbt.context.providers import generate_runtime_macro_context, generate_runtime_model_context
@@ -28,6 +29,7 @@ from jinja2 import Template
 
 from dbt import flags
 from kpi_platform.kpis.loading.load import load
+from kpi_platform.schemas.sources_file.sources import NO_SERVICES
 from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     mark_built,
@@ -74,8 +76,16 @@ class Engine:
 class FastBuild:
     """An emptied warehouse; `changed` models have another text than the project's."""
 
-    def __init__(self, engine: "Engine", changed: Mapping[str, tuple[str, str]]) -> None:
+    def __init__(
+        self,
+        engine: "Engine",
+        changed: Mapping[str, tuple[str, str]],
+        sources: pl.DataFrame,
+        services: pl.DataFrame,
+    ) -> None:
         self._engine = engine
+        self._sources = sources
+        self._services = services
         self._adapter = adapter = engine.adapter
         self._changed = changed
         self._is_new = True
@@ -101,7 +111,22 @@ class FastBuild:
 
     def load(self, lake: Lake) -> None:
         """Load what changed."""
-        load(self._con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+        load(
+            self._con,
+            lake.tables(),
+            self._sources,
+            PLAYER_ID_ATTRIBUTES,
+            services=self._services,
+        )
+
+    def step(self, lake: Lake) -> None:
+        """Load, build, and forget what is published."""
+        self.load(lake)
+        self.run()
+
+    def rows(self, query: str) -> list[tuple[object, ...]]:
+        """The rows of a query, sorted."""
+        return sorted(self._con.execute(query).fetchall(), key=repr)
 
     def run(self, *, is_finished: bool = True) -> None:
         """Build what is pending, the first time everything; forget what is published. A build that
@@ -232,8 +257,8 @@ def _full_text(build: FastBuild, name: str) -> str:
 
 @contextmanager
 def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
-    """A function that makes a `FastBuild`, one at a time; `changed` as {model: (text, other)}.
-    `variables` of the project have other values."""
+    """A function that makes a `FastBuild`, one at a time: `changed` as {model: (text, other)}, of
+    these `sources` and `services`, as `load` takes them. `variables` of the project have other values."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
     _set_flags(full_refresh=False)
@@ -249,8 +274,12 @@ def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
 
     engine = Engine(adapter, config)
 
-    def build(changed: Mapping[str, tuple[str, str]] | None = None) -> FastBuild:
-        return FastBuild(engine, changed or {})
+    def build(
+        changed: Mapping[str, tuple[str, str]] | None = None,
+        sources: pl.DataFrame = NO_SOURCES,
+        services: pl.DataFrame = NO_SERVICES,
+    ) -> FastBuild:
+        return FastBuild(engine, changed or {}, sources, services)
 
     manager = get_event_manager()
     ctx_set_event_manager(_Silence())

@@ -1,13 +1,14 @@
 """The KPI tables of any order of loads equal a build from scratch and the slow reference."""
 
 import random
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
 
-from kpi_platform_tests.kpis.builds import NO_SOURCES, Build, Lake, by_hour, utc
+from kpi_platform_tests.kpis.builds import NO_SOURCES, Lake, by_hour, utc
+from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.kpis.reference.reference_kpis import KnownSource, World
 from kpi_platform_tests.reference import Event, Row
 
@@ -103,17 +104,23 @@ def loads(seed: int, events_per_hour: int) -> list[dict[datetime, list[Event]]]:
     ]
 
 
+@pytest.fixture(scope="module")
+def make_build() -> Iterator[Callable[..., FastBuild]]:
+    with fast_builds() as make:
+        yield make
+
+
 # Where much happens, sessions and copies collide; where little does, first days and starts move.
 @pytest.mark.parametrize(("seed", "events_per_hour"), [(1, 14), (2, 3), (3, 6)])
 def test_tables_equal_a_build_from_scratch_and_the_reference(
-    seed: int, events_per_hour: int
+    make_build: Callable[..., FastBuild], seed: int, events_per_hour: int
 ) -> None:
-    build = Build(source_frame())
+    build = make_build(sources=source_frame())
     for hours in loads(seed, events_per_hour):
         build.step(lake_of(hours))
     grown = {table: build.rows(f"from marts.{table}") for table in TABLES}
 
-    scratch = Build(source_frame())
+    scratch = make_build(sources=source_frame())
     scratch.step(lake_of(hours))
 
     for table in TABLES:
@@ -121,7 +128,7 @@ def test_tables_equal_a_build_from_scratch_and_the_reference(
     assert_equals_reference(scratch, World(hours, SOURCES))
 
 
-def assert_equals_reference(build: Build, expected: World) -> None:
+def assert_equals_reference(build: FastBuild, expected: World) -> None:
     """Every table holds the reference's rows, whatever order they are in."""
     for table, rows in (
         ("attributed_events", expected.attributed_events()),
