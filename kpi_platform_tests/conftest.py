@@ -8,6 +8,11 @@ from kpi_platform_tests.servers import postgres_server, s3_server
 __all__ = ["browser", "postgres_server", "s3_server"]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, in an order of its own: so that no worker waits for the last."""
+    items.sort(key=lambda item: not any(item.iter_markers("slow")))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say in one line what was left out for want of a browser: a skip alone is easily missed."""
     if chromium() is None:

@@ -24,7 +24,8 @@ def _unnamed(code: str) -> Iterator[int]:
             # Other things that open take no mode: a lake, a store.
             name in {"open", "fdopen"} and any(set(text) <= set("rwax+t") for text in texts if text)
         )
-        is_text = "text" in given or "universal_newlines" in given
+        # What replaces a field called `text` starts no process.
+        is_text = name != "replace" and ("text" in given or "universal_newlines" in given)
         if "encoding" not in given and (opens or is_text):
             yield node.lineno
 

@@ -1,6 +1,6 @@
 """Which sources have said that an hour of theirs is whole: a `_SUCCESS` in the hour's folder.
 
-Belongs here: who says it. Does not: what follows (schemas/completeness.py). Only sources that
+Belongs here: who says it. Does not: what follows (schemas/hours/completeness.py). Only sources that
 deliver while the hour lasts are asked: of the others a file alone says so.
 """
 

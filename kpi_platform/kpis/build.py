@@ -87,7 +87,7 @@ def build_marts(
             if not full_refresh and not pending(con):
                 return _report(marts(con), report, is_waiting=is_waiting)
             if copy is not None:
-                ship(con, copy)
+                ship(con, copy, full_refresh=full_refresh)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
         run_dbt(full_refresh)
         with connect(path) as con:

@@ -1,7 +1,7 @@
 """How old the newest complete hour is, from ledger and sources alone.
 
 Belongs here: the pure judgement, with the clock as an argument. Does not: when it is made, and what
-complete means (schemas/completeness.py).
+complete means (schemas/hours/completeness.py).
 
 Dagster's own freshness is per asset, and running an old hour again makes an asset fresh.
 """

@@ -1,6 +1,6 @@
 """Whether the marts are built by the definitions that are installed.
 
-Belongs here: this. Does not: building them (kpis/rebuild.py).
+Belongs here: this. Does not: building them (kpis/dbt/rebuild.py).
 """
 
 from kpi_platform.kpis.dbt.projects import definitions_waiting

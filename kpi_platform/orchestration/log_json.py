@@ -1,7 +1,7 @@
 """What the process logs as one JSON object a line, with ECS names (`KPI_LOG_FORMAT=json`).
 
 Belongs here: what of a record and of Dagster's own notes on it goes into which field. Does not:
-the names (`schemas/log_lines.py`).
+the names (`schemas/texts/log_lines.py`).
 
 Dagster makes its handlers and formatters in several places and at several times (a run's console,
 the daemon, code servers, the webserver), each of which may come after ours. All of them write

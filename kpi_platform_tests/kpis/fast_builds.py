@@ -258,7 +258,8 @@ def _full_text(build: FastBuild, name: str) -> str:
 @contextmanager
 def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
     """A function that makes a `FastBuild`, one at a time: `changed` as {model: (text, other)}, of
-    these `sources` and `services`, as `load` takes them. `variables` of the project have other values."""
+    these `sources` and `services`, as `load` takes them.
+    `variables` of the project have other values."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
     _set_flags(full_refresh=False)

@@ -18,7 +18,12 @@ from kpi_platform_tests.orchestration.servers import Webserver, running_dagster,
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(24)]
 SECONDS = 900.0
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(3 * SECONDS)]
+# One process starts the servers.
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(3 * SECONDS),
+    pytest.mark.xdist_group("ui_ways"),
+]
 
 
 @dataclass(frozen=True)

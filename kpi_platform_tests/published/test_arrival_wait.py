@@ -50,6 +50,14 @@ def test_the_wait_is_the_longest_of_the_hours(
     assert longest_wait(lake, pl.Series([], dtype=pl.Datetime("us", "UTC")), NOW) is None
 
 
+def test_a_ledger_that_cannot_be_read_says_nothing_and_stops_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    write_files(lake, "telemetry", {HOURS[0]: ([], of_minutes(5))})
+    for file in (tmp_path / "file_ledger").rglob("*.parquet"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert longest_wait(lake, pl.Series(HOURS), NOW) is None
+
+
 def test_a_copy_arrives_when_it_is_made_and_not_when_its_original_was() -> None:
     object_in_s3 = LandingFile("a/2026/03/10/05/x.tsv", 1, "tag", NOW)
     copy = LandingFile(

@@ -16,6 +16,9 @@ from kpi_platform.reports import report_round
 from kpi_platform_tests.published.pages.page_world import GRAINS, HOSTILE, daily
 from kpi_platform_tests.reports.conftest import ALERTS, DAWN, DAY, MINUTE, NOON, ONE_DAY, World
 
+# One process makes what all of it reads.
+pytestmark = pytest.mark.xdist_group("report_round")
+
 POLICY = (
     "alert_policies: [{name: a, event_types: [hour_failed], "
     "notification_service: {slack: {webhook_env: HOOK}}}]\n"

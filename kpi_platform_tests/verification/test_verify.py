@@ -29,6 +29,9 @@ from kpi_platform.verification.verify import (
 )
 from kpi_platform_tests.whole_platform import new_platform, run_hours
 
+# One process makes what all of it reads.
+pytestmark = pytest.mark.xdist_group("verify")
+
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(10)]
 # One column per table, changed in one row.

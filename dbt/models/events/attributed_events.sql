@@ -15,16 +15,17 @@ with events as (
     {%- set of_players = affected_players_predicate('player_id', ref('affected_activity_players')) %}
     select * from {{ ref('stg_cleaned_events') }} where {{ in_hours }}
     union all
-    select * from {{ ref('stg_cleaned_events') }}
+    -- Joined, as PostgreSQL asks every row of a list that stands beside an `or`.
+    select e.*
+    from {{ ref('stg_cleaned_events') }} e
+    left join (
+        select distinct source, service_name, session_id from {{ source('lake', 'sessions') }} where {{ of_players }}
+            and {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') }}
+    ) s on s.source = e.source and s.service_name = e.service_name and s.session_id = e.session_id
+    left join {{ ref('affected_activity_players') }} p on p.player_id = e.own_player_id
+    left join (select source from {{ source('lake', 'sources') }} where kind = 'console') k on k.source = e.source
     where {{ on_dates }} and not ({{ in_hours }})
-        and (
-            (source, service_name, session_id) in (
-                select source, service_name, session_id from {{ source('lake', 'sessions') }} where {{ of_players }}
-                    and {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') }}
-            )
-            or own_player_id in (select player_id from {{ ref('affected_activity_players') }})
-            or source in (select source from {{ source('lake', 'sources') }} where kind = 'console')
-        )
+        and (s.source is not null or p.player_id is not null or k.source is not null)
     union all
     select * from {{ ref('stg_cleaned_events') }}
     where version is not null and not ({{ on_dates }})

@@ -1,6 +1,7 @@
 """Which hours failed, which sources are late and whether data is fresh, by the books.
 
-Belongs here: reading `hour_ledger`. Does not: what complete means (`schemas/completeness.py`).
+Belongs here: reading `hour_ledger`. Does not: what complete means
+(`schemas/hours/completeness.py`).
 
 The ledger is read when it changed; in between only the clock goes on.
 """

@@ -1,7 +1,7 @@
 """Notes which files that hours hold are gone, without a run of the hours.
 
 Belongs here: comparing listings with the ledger, for every kind of file. Does not: what held
-files mean (`engine/removals.py`).
+files mean (`engine/books/removals.py`).
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -13,7 +13,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from kpi_platform.cleaned.interleaved_parts import (
+from kpi_platform.cleaned.sessionization.interleaved_parts import (
     hours_of_chains,
     in_chains,
     settled,

@@ -5,7 +5,7 @@ Does not: how parts fold into sessions (`sessions.py`), and how far a change rea
 (`session_reach.py`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -15,7 +15,11 @@ from kpi_platform.cleaned.sessionization.session_parts import SESSION_OF_HOUR, s
 from kpi_platform.cleaned.sessionization.session_reach import PartsChange, connected, read_change
 from kpi_platform.cleaned.sessionization.sessions import StalePartsError, rebuild_sessions
 from kpi_platform.engine.books.history_queue import enqueue, settled_sessions
-from kpi_platform.engine.books.hour_fingerprints import forget_consumed, read_consumed
+from kpi_platform.engine.books.hour_fingerprints import (
+    Consumed,
+    forget_consumed,
+    read_consumed,
+)
 from kpi_platform.engine.books.hour_ledger import mark_failed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
@@ -53,10 +57,7 @@ class SessionsStep:
         """The content of `cleaned_events` and the settings that decide about sessions."""
         consumed = read_consumed(self._lake, "cleaned_events", hours)
         self._rows = {hour: item.rows for hour, item in consumed.items()}
-        return {
-            hour: fingerprint(VERSION, repr(self._players), str(self._silence), item.content)
-            for hour, item in consumed.items()
-        }
+        return self._inputs_of(consumed)
 
     def weight(self, hour: datetime) -> int:
         """Events of the hour."""
@@ -77,6 +78,12 @@ class SessionsStep:
             for hour, part in hours_of(new, hours).items()
         }
 
+    def _inputs_of(self, consumed: Mapping[datetime, Consumed]) -> dict[datetime, str]:
+        return {
+            hour: fingerprint(VERSION, repr(self._players), str(self._silence), item.content)
+            for hour, item in consumed.items()
+        }
+
     def _replace(self, hours: Sequence[datetime], new: pl.DataFrame) -> int:
         """Commit the parts, then the sessions; returns how many of them changed.
 
@@ -87,7 +94,8 @@ class SessionsStep:
         change = read_change(self._lake, hours, new)
         if change.stored.is_empty() and change.new.is_empty():
             return 0
-        change, old, rebuilt = self._rebuilt(change)
+        change, old, rebuilt, asked = self._rebuilt(change)
+        self._forget_others(asked.difference(hours))
         upserts, deletes = diff_rows(old, rebuilt.select(old.columns), _KEYS)
         change.commit(self._lake)
         if upserts.height or deletes.height:
@@ -102,19 +110,36 @@ class SessionsStep:
             )
         return changed
 
-    def _rebuilt(self, change: PartsChange) -> tuple[PartsChange, pl.DataFrame, pl.DataFrame]:
-        """The change, the sessions that it may reach as they are, and as they are to be.
+    def _forget_others(self, hours: Collection[datetime]) -> None:
+        """Forget the hours whose events are others than their own runs made sessions of: should
+        they become again what they were, their sessions are no longer so."""
+        made_of = read_consumed(self._lake, "sessions", hours)
+        are = self._inputs_of(read_consumed(self._lake, "cleaned_events", made_of))
+        others = [hour for hour, item in made_of.items() if item.input != are.get(hour)]
+        forget_consumed(self._lake, "sessions", others)
+
+    def _rebuilt(
+        self, change: PartsChange
+    ) -> tuple[PartsChange, pl.DataFrame, pl.DataFrame, set[datetime]]:
+        """The change, the sessions that it may reach as they are, and as they are to be; and the
+        hours whose events were asked for.
 
         The events of another hour may have changed since its parts were made: its own run then
         failed, was killed, or is about to come. The sessions shared with it are brought up to
         date with it, and only those, so that its run finds them done.
         """
+        asked: set[datetime] = set()
+
+        def events_of(keys: pl.DataFrame) -> pl.DataFrame:
+            asked.update(hours_in(keys))
+            return self._events_of(keys)
+
         while True:
             parts, old = connected(self._lake, change, self._silence)
             try:
                 rebuilt = rebuild_sessions(
                     parts,
-                    self._events_of,
+                    events_of,
                     self._players.attributes,
                     self._silence,
                     self._players.local_sources,
@@ -123,7 +148,7 @@ class SessionsStep:
                 made = self._parts_of(self._events_of(error.keys))
                 change = change.refreshed(self._lake, error.keys, made)
             else:
-                return change, old, rebuilt
+                return change, old, rebuilt, asked
 
     def _parts_of(self, events: pl.DataFrame) -> pl.DataFrame:
         return session_parts(

@@ -1,6 +1,6 @@
 """The `kpi removals` commands: files that are gone though hours hold their lines.
 
-Belongs here: arguments and messages. Does not: what letting go means (`engine/removals.py`).
+Belongs here: arguments and messages. Does not: what letting go means (`engine/books/removals.py`).
 """
 
 from datetime import datetime

@@ -27,7 +27,11 @@ _BOOKS = (
 )
 
 
-def ship(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy) -> int:
+# Of them those that only an update reads, and that are large where everything is new.
+_OF_UPDATES = ("affected_sessions",)
+
+
+def ship(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy, *, full_refresh: bool = False) -> int:
     """Copy every partition that differs, then the books; returns how many partitions it copied.
 
     Interrupted, it goes on where it stopped when called again.
@@ -38,13 +42,15 @@ def ship(con: duckdb.DuckDBPyConnection, copy: WarehouseCopy) -> int:
         copy.clear()
         there = []
     known = set(there)
+    left_out = _OF_UPDATES if full_refresh else ()
     gone = {(each.table, each.key) for each in there} - {(each.table, each.key) for each in here}
     for partition in (each for each in here if each not in known):
         copy.replace(partition, _rows(con, partition))
     for each in (each for each in there if (each.table, each.key) in gone):
         nothing = pl.DataFrame()
         copy.replace(Partition(each.table, each.key, each.number, None), nothing)
-    copy.replace_tables({name: _table(con, name) for name in _BOOKS})
+    books = {name: _table(con, name, 0 if name in left_out else None) for name in _BOOKS}
+    copy.replace_tables(books)
     return len([each for each in here if each not in known]) + len(gone)
 
 
@@ -79,5 +85,6 @@ def _rows(con: duckdb.DuckDBPyConnection, partition: Partition) -> pl.DataFrame:
     )
 
 
-def _table(con: duckdb.DuckDBPyConnection, name: str) -> pl.DataFrame:
-    return pl.DataFrame(con.sql(f"select * from lake.{name}").to_arrow_table())
+def _table(con: duckdb.DuckDBPyConnection, name: str, most: int | None) -> pl.DataFrame:
+    limit = "" if most is None else f" limit {most}"
+    return pl.DataFrame(con.sql(f"select * from lake.{name}{limit}").to_arrow_table())

@@ -1,7 +1,7 @@
 """The embedded KPI database: connecting, the schema `lake`, replacing loaded rows by difference.
 
 Belongs here: every statement that opens the database or changes its loaded tables. Does not: which
-periods a difference affects (kpis/affected.py), and the marts, which are dbt's.
+periods a difference affects (kpis/loading/affected.py), and the marts, which are dbt's.
 """
 
 import re

@@ -1,7 +1,7 @@
 """A second database file beside the embedded one, in which models are built while hours go on.
 
 Belongs here: copying the file, and taking tables over from it. Does not: what is built there, and
-when (kpis/rebuild.py).
+when (kpis/dbt/rebuild.py).
 
 It has the same name in a folder of its own: the names of tables have that of the file in them.
 """
