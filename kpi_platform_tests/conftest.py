@@ -9,7 +9,7 @@ __all__ = ["browser", "postgres_server", "s3_server"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, in an order of its own: so that no worker waits for the last."""
+    """Begin with what takes longest, so that no worker waits for the last."""
     items.sort(key=lambda item: not any(item.iter_markers("slow")))
 
 
