@@ -4,10 +4,12 @@ Belongs here: the expectation alone. Does not: how far below it is told (`usual_
 
 Usual is the lesser of two: the median of the same hour one, two and three weeks before, which
 follows a level that holds for two weeks; and the least but one of five weeks before, which two odd
-weeks (a release that fades, a holiday in each) cannot raise. Each is scaled by how the weeks before
-the last one compared with their own usual, so that growth is followed, a fall is not, and what the
-choice of a low week leaves out is put back. An hour's own value never counts, nor does what another
-run made of it: only the hour.
+weeks (a release that fades, a holiday in each) cannot raise. What both of the newest two weeks had
+far above that one is no odd week but the new usual: there the median counts alone.
+
+Each is scaled by how the weeks before the last one compared with their own usual, so that growth is
+followed, a fall is not, and what the choice of a low week leaves out is put back. An hour's own
+value never counts, nor does what another run made of it: only the hour.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,9 @@ WEEK = 168
 # What is read: the five weeks of hours whose own usual is needed for the level.
 HISTORY_HOURS = 9 * WEEK
 KEY = ("source", "service_name", "event_name")
+# A level so far above the careful one, for two weeks, is none that releases and holidays bring. Of
+# one less far above, the half is below the careful one, too.
+_NEW_LEVEL = 1.5
 _GREATEST_SCALE, _LEAST_SCALE = 1.5, 0.7
 
 
@@ -40,7 +45,21 @@ def with_due(rows: pl.DataFrame) -> pl.DataFrame:
     rows = _with_usual(rows, "_short", (1, 2, 3), rank=None)
     rows = _with_usual(rows, "_long", (1, 2, 3, 4, 5), rank=1)
     is_known = pl.col("_short").is_not_null()
-    return rows.with_columns(due=pl.when(is_known).then(pl.min_horizontal("_short", "_long")))
+    careful = (
+        pl.when(_is_new_level()).then("_short").otherwise(pl.min_horizontal("_short", "_long"))
+    )
+    return rows.with_columns(due=pl.when(is_known).then(careful))
+
+
+def _is_new_level() -> pl.Expr:
+    """Whether the newest two weeks agree, over a day up to the hour, that far more than `_long` is
+    usual. What falls now is in neither."""
+    one, two = (pl.col("count").shift(WEEK * week).over(KEY) for week in (1, 2))
+    both = pl.when(one.is_not_null() & two.is_not_null()).then(pl.min_horizontal(one, two))
+    held, careful = (
+        of_hour.rolling_mean(24, min_samples=12).over(KEY) for of_hour in (both, pl.col("_long"))
+    )
+    return (held > _NEW_LEVEL * careful).fill_null(value=False)
 
 
 def _with_usual(

@@ -8,6 +8,7 @@ every one of them against the Dagster that is installed, and says what breaks wi
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -185,9 +186,10 @@ class PlannedAssetByAsset(RunDomain):
 
 @dataclass(frozen=True)
 class CheckState:
-    """An evaluation of a check, or the plan of one; `row_id` grows with each.
+    """An evaluation of a check, or the plan of one; `row_id` grows with each plan.
 
-    `partition`: None of the run as a whole. `passed`: None while it is only planned.
+    `partition`: None of the run as a whole. `passed`: None while it is only planned. `at`: when it
+    was evaluated (UTC), which need not be in the order of the plans; until then, when planned.
     """
 
     row_id: int
@@ -195,6 +197,7 @@ class CheckState:
     partition: str | None
     passed: bool | None
     run_id: str
+    at: datetime
 
 
 def _evaluations(instance: dg.DagsterInstance) -> AbstractContextManager[Connection]:
@@ -219,7 +222,7 @@ def check_states(
             newest = connection.execute(select(func.max(table.id))).scalar() or 0
             after = max(newest - most, 0)
         rows = connection.execute(
-            select(*columns, table.execution_status, table.run_id)
+            select(*columns, table.execution_status, table.run_id, table.evaluation_event_timestamp)
             .where(table.id > after)
             .order_by(table.id)
             .limit(most)
@@ -233,8 +236,9 @@ def check_states(
             partition,
             passed.get(status),
             run_id,
+            at.replace(tzinfo=UTC),
         )
-        for row_id, asset, name, partition, status, run_id in states
+        for row_id, asset, name, partition, status, run_id, at in states
     ]
 
 

@@ -138,6 +138,19 @@ def test_a_level_that_holds_for_two_weeks_is_the_new_usual() -> None:
     assert START + 60 * 24 * HOUR < last < START + 76 * 24 * HOUR
 
 
+@pytest.mark.parametrize("days", [15, 21, 28])
+def test_a_source_that_tripled_two_weeks_ago_or_more_and_halves_is_told(
+    world: dict[str, list[int]], days: int
+) -> None:
+    tripled = {
+        source: [3 * count if n >= AT - days * 24 else count for n, count in enumerate(counts)]
+        for source, counts in world.items()
+        if int(source) >= 200
+    }
+    told = since(tripled, lambda _: 0.5, together=2, hours=3)
+    assert all(hours is not None and hours <= 3 for hours in told.values()), told
+
+
 def test_before_three_weeks_only_what_stops_is_told() -> None:
     halved: list[int | None] = [100 if number < 200 else 50 for number in range(300)]
     stopped: list[int | None] = [100 if number < 298 else 0 for number in range(300)]

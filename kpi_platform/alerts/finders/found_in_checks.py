@@ -7,7 +7,7 @@ left for the next look: its retry may find it right.
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -31,7 +31,8 @@ _KINDS = {
     "warehouses_are_as_mapped": "schema_drifted",
     "services_send_what_they_sent": "attribute_silent",
 }
-# A look at all hours that says of each what the hour's own check says when the hour runs.
+# A look at all hours that says of each what the hour's own check says when the hour runs. Under its
+# own name it says nothing: what a release opened that did not yet know this is closed.
 _SAID_BY_HOUR = {"no_hour_holds_files_that_are_gone": "every_file_is_still_there"}
 # The summary of a run over a range repeats what is kept of its hours.
 _OF_A_SUMMARY = "failed_hours"
@@ -62,13 +63,17 @@ def look_at_checks(
     states = check_states(instance, mark)
     waiting = [s.row_id for s in states if s.run_id in unfinished]
     newest: dict[dg.AssetCheckKey, dict[str | None, CheckState]] = defaultdict(dict)
-    for state in states:
+    for state in sorted(states, key=lambda state: state.at):
         if state.passed is not None and state.run_id not in unfinished:
             newest[state.key][state.partition] = state
     looks: list[Look] = []
     for key, by_partition in newest.items():
         if key.name not in JUDGED_ELSEWHERE:
             looks += _looks(instance, key, checks.get(key, ""), by_partition)
+    # After the hours' own, which of those left to it are older.
+    for key, by_partition in newest.items():
+        if key.name in _SAID_BY_HOUR and None in by_partition:
+            looks += _looks_of_hours(instance, by_partition[None], newest)
     last = states[-1].row_id if states else mark or 0
     return CheckLooks(tuple(looks), min([last, *(row - 1 for row in waiting)]))
 
@@ -87,27 +92,42 @@ def _looks(
         looks.append(_look(key, findings, tuple(ranges_of(by_hour))))
     whole = by_partition.get(None)
     event = evaluation_of(instance, whole) if whole else None
-    if event is not None and key.name in _SAID_BY_HOUR:
-        return [*looks, *_looks_of_hours(event, _SAID_BY_HOUR[key.name])]
     if whole is not None and event is not None and _OF_A_SUMMARY not in event.metadata:
-        findings = [] if whole.passed else _findings(event, description, ())
-        looks.append(_look(key, findings, None))
+        is_said = whole.passed or key.name in _SAID_BY_HOUR
+        looks.append(_look(key, [] if is_said else _findings(event, description, ()), None))
     return looks
 
 
-def _looks_of_hours(event: dg.AssetCheckEvaluation, check: str) -> list[Look]:
-    """What a look at all hours found, as if the `check` of these hours had; of others nothing: they
-    are right again when their own check says so."""
-    text = event.metadata[FINDINGS].value if FINDINGS in event.metadata else "[]"
-    together: dict[tuple[str, str], Finding] = {}
-    for each in findings_in(str(text), None, check):
-        of = (each.asset, each.source)
-        hours = together[of].hours if of in together else ()
-        together[of] = replace(each, hours=tuple(sorted({*hours, *each.hours})))
-    return [
-        Look((each,), each.kind, each.asset, check, tuple(ranges_of(each.hours)))
-        for each in together.values()
-    ]
+def _looks_of_hours(
+    instance: dg.DagsterInstance,
+    whole: CheckState,
+    newest: Mapping[dg.AssetCheckKey, Mapping[str | None, CheckState]],
+) -> list[Look]:
+    """What a look at all hours found, as if the check of these hours had, one look for each asset;
+    of others nothing: they are right again when their own check says so. Of an hour whose own check
+    was evaluated since, that counts."""
+    event = evaluation_of(instance, whole)
+    if event is None or FINDINGS not in event.metadata:
+        return []
+    check = _SAID_BY_HOUR[whole.key.name]
+    since = {
+        (key.asset_key.path[-1], hour_of(name))
+        for key, states in newest.items()
+        if key.name == check
+        for name, state in states.items()
+        if name is not None and state.at > whole.at
+    }
+    by_asset: dict[str, list[Finding]] = defaultdict(list)
+    for found in findings_in(str(event.metadata[FINDINGS].value), None, check):
+        hours = tuple(hour for hour in found.hours if (found.asset, hour) not in since)
+        if hours:
+            by_asset[found.asset].append(replace(found, hours=hours))
+    looks = []
+    for asset, findings in by_asset.items():
+        newest_first = sorted(findings, key=lambda found: max(found.hours), reverse=True)
+        ranges = tuple(ranges_of(hour for found in findings for hour in found.hours))
+        looks.append(Look(tuple(_joined(newest_first)), None, asset, check, ranges))
+    return looks
 
 
 def _look(key: dg.AssetCheckKey, findings: list[Finding], hours: tuple[Range, ...] | None) -> Look:
@@ -121,21 +141,31 @@ def _of_hours(
 ) -> list[Finding]:
     """One finding for each source, with all its hours; those beyond what is read go with the
     newest."""
+    newest_first = sorted(failing, reverse=True)
+    found: list[Finding] = []
+    for hour in newest_first[:_MOST_READ]:
+        event = evaluation_of(instance, failing[hour])
+        for finding in _findings(event, description, (hour,)) if event else ():
+            found.append(replace(finding, hours=finding.hours or (hour,)))
+    joined = _joined(found)
+    rest = newest_first[_MOST_READ:]
+    if rest and joined:
+        joined[0] = replace(joined[0], hours=tuple(sorted({*joined[0].hours, *rest})))
+    return joined
+
+
+def _joined(findings: Iterable[Finding]) -> list[Finding]:
+    """One finding for each kind and source: in the words of the first, with the hours and the mends
+    of all."""
     together: dict[tuple[str, str], Finding] = {}
     hours: dict[tuple[str, str], set[datetime]] = defaultdict(set)
     # Hours may need several commands: of some, files were refused, of others they are gone.
     mends: dict[tuple[str, str], dict[str, None]] = defaultdict(dict)
-    newest_first = sorted(failing, reverse=True)
-    for hour in newest_first[:_MOST_READ]:
-        event = evaluation_of(instance, failing[hour])
-        for finding in _findings(event, description, (hour,)) if event else ():
-            of = (finding.kind, finding.source)
-            together.setdefault(of, finding)
-            hours[of].update(finding.hours or (hour,))
-            mends[of] |= dict.fromkeys(finding.mend.split("\n") if finding.mend else ())
-    rest = newest_first[_MOST_READ:]
-    if rest and together:
-        hours[next(iter(together))].update(rest)
+    for finding in findings:
+        of = (finding.kind, finding.source)
+        together.setdefault(of, finding)
+        hours[of].update(finding.hours)
+        mends[of] |= dict.fromkeys(finding.mend.split("\n") if finding.mend else ())
     return [
         replace(finding, hours=tuple(sorted(hours[of])), mend="\n".join(mends[of]))
         for of, finding in together.items()

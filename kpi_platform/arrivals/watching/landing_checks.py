@@ -28,7 +28,7 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.orchestration.dagster_internals import CheckResult
 from kpi_platform.orchestration.partitions import key_of, range_name
 from kpi_platform.orchestration.resources import PlatformResource
-from kpi_platform.schemas.findings import FINDINGS, findings_in, findings_text
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_in, findings_text
 from kpi_platform.storage.landing.landing import LandingError
 
 TABLE = dg.AssetKey("raw_telemetry")
@@ -132,16 +132,18 @@ def _hours(unread: Sequence[datetime]) -> dict[str, int | str]:
 def _held(parts: Platform) -> Result:
     found = list(held_hours(parts.lake))
     named = [f"{key_of(check.hour)} {check.figures['sources']}" for _, check in found]
-    # As the check of each hour says them, so that whoever is told of one hears of it once.
-    findings = [
-        replace(finding, hours=(check.hour,))
-        for table, check in found
-        for finding in findings_in(str(check.figures[FINDINGS]), table, check.spec.name)
-    ]
+    # As the check of each hour says them, so that whoever is told of one hears of it once. An hour
+    # is told with all its sources: one that is left out would count as right again.
+    findings: list[Finding] = []
+    for table, check in found:
+        of_hour = findings_in(str(check.figures[FINDINGS]), table, check.spec.name)
+        if findings and len(findings) + len(of_hour) > _MOST_FINDINGS:
+            break
+        findings += [replace(finding, hours=(check.hour,)) for finding in of_hour]
     return not named, {
         "hours": len(named),
         "names": "\n".join(named[:MOST_NAMES]),
-        FINDINGS: findings_text(findings[:_MOST_FINDINGS]),
+        FINDINGS: findings_text(findings),
     }
 
 

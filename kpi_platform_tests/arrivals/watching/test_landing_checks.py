@@ -8,9 +8,12 @@ import pytest
 
 from kpi_platform.arrivals.assets import raw_console_feed, raw_telemetry
 from kpi_platform.arrivals.feeds.stream_step import StreamStep
+from kpi_platform.arrivals.held_checks import held_spec
+from kpi_platform.arrivals.watching import landing_checks
 from kpi_platform.arrivals.watching.landing_checks import (
     FEEDS,
     FILES,
+    HELD,
     HOURS,
     list_landing,
     unread_ranges,
@@ -18,6 +21,8 @@ from kpi_platform.arrivals.watching.landing_checks import (
 from kpi_platform.arrivals.watching.schedules import landing_listing
 from kpi_platform.engine.hour_steps import work_through
 from kpi_platform.orchestration.resources import PlatformResource
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_in, findings_text
+from kpi_platform.schemas.hours.hour_checks import HourCheck
 
 # Older than any sensor looks back.
 OLD = datetime(2026, 1, 5, 7, tzinfo=UTC)
@@ -117,3 +122,29 @@ def test_a_file_outside_any_folder_is_named_though_there_is_no_folder(world: Pat
     put(world, "landing/a.tsv")
     found, _ = listing()
     assert "a.tsv (no valid hour)" in str(found[FILES].metadata["files"].value)
+
+
+def test_an_hour_that_holds_files_is_named_with_all_its_sources_or_not_at_all(
+    world: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = [Finding("files_held", "raw_telemetry", "gone", source=source) for source in "abc"]
+    figures = {"sources": "a, b, c", FINDINGS: findings_text(found)}
+    hours = [
+        (
+            "raw_telemetry",
+            HourCheck(held_spec("raw_telemetry"), hour, passed=False, figures=figures),
+        )
+        for hour in (OLD, OLD + timedelta(hours=1), OLD + timedelta(hours=2))
+    ]
+    monkeypatch.setattr(landing_checks, "held_hours", lambda _: iter(hours))
+    for most, named in ((9, 3), (8, 2), (2, 1)):
+        monkeypatch.setattr(landing_checks, "_MOST_FINDINGS", most)
+        metadata = listing()[0][HELD].metadata
+        assert metadata["hours"].value == 3
+        told = findings_in(str(metadata[FINDINGS].value), None, "")
+        assert [(each.source, *each.hours) for each in told] == [
+            (source, hour)
+            for _, check in hours[:named]
+            for hour in (check.hour,)
+            for source in "abc"
+        ]
