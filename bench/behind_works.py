@@ -11,16 +11,8 @@ from pathlib import Path
 
 import polars as pl
 
+from bench.lake_steps import hour_file, run_steps, steps_of
 from bench.telemetry import LINES_PER_SESSION, lines_of
-from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
-from kpi_platform.cleaned.events_step import EventsStep
-from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
-from kpi_platform.engine.hour_steps import HourStep, work_through
-from kpi_platform.history.history_step import HistoryStep
-from kpi_platform.schemas.players import PlayerIdRules
-from kpi_platform.schemas.sources_file.sources import Sources
-from kpi_platform.storage.lake.lake import Lake
-from kpi_platform.storage.landing.landing import Landing
 
 START = datetime(2026, 1, 1, 5, tzinfo=UTC)
 SMALL, LARGE = 250, 5_000
@@ -65,8 +57,7 @@ def _lines(hour: datetime, lines: int) -> pl.DataFrame:
 
 def write_lines(folder: Path, hour: datetime, name: str, lines: pl.DataFrame) -> None:
     """A file of telemetry that comes to an hour."""
-    path = folder / f"landing/game/{hour:%Y/%m/%d/%H}/{name}.tsv"
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = hour_file(folder, hour, f"{name}.tsv")
     lines.write_csv(path, include_header=False, separator="\t", quote_style="never")
 
 
@@ -77,28 +68,7 @@ def _measured(folder: Path, hour: datetime) -> None:
 
 
 def _run(folder: Path, hours: list[datetime]) -> None:
-    for step in steps_of(folder):
-        for reports in work_through(lake_of(folder), step, hours, 1 << 30):
-            if {report.status for report in reports} != {"written"}:
-                raise SystemExit(f"not what was to be measured: {reports}")
-
-
-def lake_of(folder: Path) -> Lake:
-    """The lake of the world in this folder."""
-    return Lake(str(folder / "lake"))
-
-
-def steps_of(folder: Path) -> list[HourStep]:
-    """The lake's steps from telemetry to histories, in order."""
-    lake, landing = lake_of(folder), Landing(str(folder / "landing"))
-    limits = ArrivalLimits(timedelta(days=30), timedelta(hours=24))
-    rules = PlayerIdRules(("PlayerId",))
-    return [
-        RawStep(lake, landing, Sources(), limits),
-        EventsStep(lake, Sources()),
-        SessionsStep(lake, rules, timedelta(hours=24)),
-        HistoryStep(lake, rules),
-    ]
+    run_steps(folder, steps_of(folder), hours)
 
 
 if __name__ == "__main__":

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import polars as pl
 
-from bench.behind_works import START, lake_of, steps_of, write_lines
+from bench.behind_works import START, write_lines
+from bench.lake_steps import run_steps, steps_of
 from bench.telemetry import LINES_PER_SESSION, lines_of
-from kpi_platform.engine.hour_steps import HourStep, work_through
 
 HOURS, LINES = 6, 240_000
 TIMES = [START + timedelta(hours=number) for number in range(HOURS)]
@@ -28,22 +28,15 @@ def make(folder: Path, how: str) -> None:
     for number, time_ in enumerate(TIMES):
         of_hour = lines.filter(pl.col("unit").hash(9) % HOURS == number)
         write_lines(folder, time_, "part", of_hour.drop("unit"))
-    for step in steps_of(folder)[:2]:
-        _run(folder, step)
+    run_steps(folder, steps_of(folder)[:2], TIMES)
 
 
 def sessions(folder: Path) -> None:
     """The sessions of all hours, in one run."""
-    step = steps_of(folder)[2]
+    steps = steps_of(folder)[2:3]
     began = time.process_time()
-    _run(folder, step)
+    run_steps(folder, steps, TIMES)
     sys.stdout.write(f"worked {time.process_time() - began}\n")
-
-
-def _run(folder: Path, step: HourStep) -> None:
-    for reports in work_through(lake_of(folder), step, TIMES, 1 << 30):
-        if {report.status for report in reports} != {"written"}:
-            raise SystemExit(f"not what was to be measured: {reports}")
 
 
 if __name__ == "__main__":

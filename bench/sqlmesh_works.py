@@ -7,7 +7,6 @@ A side is a folder. What it was sent lies in `sent`, a file an hour, for the ref
 """
 
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -33,20 +32,13 @@ from bench.sighted_hours import (
     write_columns,
     write_lines,
 )
+from bench.typed_works import KEY, children_seconds, empty, make_empty, program
 
 PROJECT = Path(__file__).with_name("sqlmesh_project")
 PACKAGES = ("sqlmesh==0.236.4", "duckdb==1.5.6")
 # The hours that are there before anything is measured.
 HOURS = 8
 SOURCES = "studios: [{key: studio, games: [{key: game, sources: [{key: game, telemetry: game}]}]}]"
-EMPTY_ASSET = """import dagster as dg
-
-@dg.asset(partitions_def=dg.HourlyPartitionsDefinition("2026-01-01-00:00"))
-def empty() -> None: ...
-
-defs = dg.Definitions([empty])
-"""
-_KEY = "%Y-%m-%d-%H:%M"
 
 
 class Ours:
@@ -66,11 +58,11 @@ class Ours:
 
     def run(self, first: int, last: int) -> "subprocess.Popen[bytes]":
         """Begin what is typed for these hours."""
-        keys = [(START + timedelta(hours=number)).strftime(_KEY) for number in (first, last)]
+        keys = [(START + timedelta(hours=number)).strftime(KEY) for number in (first, last)]
         hours = (
             ["--partition-range", "...".join(keys)] if first != last else ["--partition", keys[0]]
         )
-        return _begun([_beside_python("dagster"), *_SELECT_ALL, *hours], self._environment())
+        return _begun([program("dagster"), *_SELECT_ALL, *hours], self._environment())
 
     def tables(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """`HISTORIES` and `DAILY` as they are."""
@@ -88,7 +80,7 @@ class Ours:
             "KPI_HOME": str(self.folder / "home"),
             "KPI_LANDING_URI": str(self.folder / "landing"),
             "KPI_SOURCES": str(self.folder / "sources.yaml"),
-            "KPI_START_HOUR": START.strftime(_KEY),
+            "KPI_START_HOUR": START.strftime(KEY),
             "DAGSTER_HOME": str(ROOT),
             "DAGSTER_MODULE_NAME": "kpi_platform.definitions",
         }
@@ -103,7 +95,7 @@ class SQLMesh:
     def prepare(self) -> None:
         """Install it, compiled as an installation is, and put its project there."""
         python = self.folder / "environment" / "bin" / "python"
-        uv = _beside_python("uv")
+        uv = program("uv")
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(python.parents[1])])
         install = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", str(python)]
         _run([*install, *PACKAGES])
@@ -191,18 +183,6 @@ def kill(side: Side) -> None:
     _finish(side.run(number, number))
 
 
-def empty(side: Side) -> None:
-    """Dagster's own command on an empty hourly asset, in its default executor."""
-    folder = side.folder.with_name("empty")
-    if not folder.exists():
-        folder.mkdir()
-        (folder / "dagster.yaml").touch()
-        (folder / "empty_hour.py").write_text(EMPTY_ASSET)
-    own = {"DAGSTER_HOME": str(folder), "DAGSTER_MODULE_NAME": "empty_hour"}
-    select = ["asset", "materialize", "--select", "empty", "--partition", START.strftime(_KEY)]
-    _finish(_begun([_beside_python("dagster"), *select], own | {"PYTHONPATH": str(folder)}))
-
-
 def differences(side: Side) -> int:
     """The rows in which what a side holds and the reference differ."""
     sent = pl.read_parquet(side.folder / "sent" / "*.parquet")
@@ -258,10 +238,6 @@ def _run(command: list[str]) -> None:
     subprocess.run(command, check=True)
 
 
-def _beside_python(name: str) -> str:
-    return str(Path(sys.executable).with_name(name))
-
-
 WORKS: dict[str, Callable[[Side], None]] = {
     "build": build,
     "next": following,
@@ -269,7 +245,6 @@ WORKS: dict[str, Callable[[Side], None]] = {
     "correction": correction,
     "unchanged": unchanged,
     "kill": kill,
-    "empty": empty,
 }
 
 
@@ -278,14 +253,16 @@ def main(side_name: str, work: str, folder: Path) -> None:
 
     Of ours, Dagster's own are taken off, where `empty` ran before and left them.
     """
-    side = SIDES[side_name](folder / side_name)
-    WORKS[work](side)
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    seconds = usage.ru_utime + usage.ru_stime
     floor = folder / "empty_seconds"
     if work == "empty":
+        make_empty(folder)
+        empty(folder)
+        seconds = children_seconds()
         floor.write_text(str(seconds))
     else:
+        side = SIDES[side_name](folder / side_name)
+        WORKS[work](side)
+        seconds = children_seconds()
         with (folder / "exactness.csv").open("a") as file:
             file.write(f"{work},{side_name},{differences(side)}\n")
         if isinstance(side, Ours) and floor.exists():

@@ -31,16 +31,21 @@ def make(folder: Path) -> None:
     """A world of small hours, the first of them worked through, and an empty asset."""
     world = ["simulate", "--out", str(folder / "world"), "--start", START.strftime(KEY)]
     world += ["--hours", str(HOURS + COMING), "--players", "200", "--seed", "5"]
-    _run([_program("kpi"), *world], folder)
-    (folder / "empty").mkdir()
-    (folder / "empty" / "dagster.yaml").touch()
-    (folder / "empty" / "empty_hour.py").write_text(EMPTY_ASSET)
+    _run([program("kpi"), *world], folder)
+    make_empty(folder)
     for number in range(HOURS):
         _arrive(folder, START + timedelta(hours=number))
     last = START + timedelta(hours=HOURS - 1)
     hours = f"{START.strftime(KEY)}...{last.strftime(KEY)}"
     _run([*_materialize("*"), "--partition-range", hours], folder)
     _remember(folder, last)
+
+
+def make_empty(folder: Path) -> None:
+    """A module with an empty hourly asset, and a home for Dagster."""
+    (folder / "empty").mkdir()
+    (folder / "empty" / "dagster.yaml").touch()
+    (folder / "empty" / "empty_hour.py").write_text(EMPTY_ASSET)
 
 
 def empty(folder: Path) -> None:
@@ -69,12 +74,12 @@ def following(folder: Path) -> None:
 
 def kpi_help(folder: Path) -> None:
     """What the command can do."""
-    _run([_program("kpi"), "--help"], folder)
+    _run([program("kpi"), "--help"], folder)
 
 
 def version_at(folder: Path) -> None:
     """The version of a player whom nobody knows: the same work, and an exit of its own."""
-    command = [_program("kpi"), "version-at", "nobody", START.strftime("%Y-%m-%dT%H:%M")]
+    command = [program("kpi"), "version-at", "nobody", START.strftime("%Y-%m-%dT%H:%M")]
     _run(command, folder, allowed=(0, 3))
 
 
@@ -105,11 +110,18 @@ def _run(
 
 
 def _materialize(select: str) -> list[str]:
-    return [_program("dagster"), "asset", "materialize", "--select", select]
+    return [program("dagster"), "asset", "materialize", "--select", select]
 
 
-def _program(name: str) -> str:
+def program(name: str) -> str:
+    """A program of the environment that this one runs in."""
     return str(Path(sys.executable).with_name(name))
+
+
+def children_seconds() -> float:
+    """CPU seconds of all commands that this process ran."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
 
 
 def _arrive(folder: Path, hour: datetime) -> None:
@@ -137,6 +149,5 @@ if __name__ == "__main__":
         "version-at": version_at,
     }
     works[sys.argv[1]](Path(sys.argv[2]))
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
     sys.stdout.flush()
-    print(f"{WORKED}{usage.ru_utime + usage.ru_stime}")
+    print(f"{WORKED}{children_seconds()}")
