@@ -13,37 +13,17 @@ from pathlib import Path
 import duckdb
 import pytest
 from dbt.adapters.duckdb.credentials import DuckDBCredentials
-from dbt.cli.main import dbtRunner
 
 from kpi_platform.kpis.dbt.dbt_run import DbtBuildError, DbtRun, clear_failed, plain_path
 from kpi_platform.storage.kpi_database.embedded import WarehouseError, connect
-
-PROJECT = """name: small
-profile: small
-version: "1.0"
-models:
-  +materialized: table
-"""
-PROFILE = """small:
-  target: here
-  outputs:
-    here: {type: duckdb, path: "{{ env_var('KPI_WAREHOUSE_PATH') }}"}
-"""
+from kpi_platform_tests.kpis.dbt.small_project import write_small_project
 
 
 def _run(folder: Path, model: str, monkeypatch: pytest.MonkeyPatch) -> DbtRun:
-    (folder / "models").mkdir()
-    (folder / "dbt_project.yml").write_text(PROJECT)
-    (folder / "profiles.yml").write_text(PROFILE)
-    (folder / "models" / "one.sql").write_text(model)
-    # The project is parsed before anybody knows the warehouse.
     monkeypatch.setenv("KPI_WAREHOUSE_PATH", "warehouse.duckdb")
-    places = ["--project-dir", str(folder), "--profiles-dir", str(folder)]
-    places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-    assert dbtRunner().invoke(["parse", "--quiet", *places]).success
+    parsed = write_small_project(folder, {"one": model})
     # A run takes the project as it was parsed, and reads it no more.
     (folder / "models" / "one.sql").unlink()
-    parsed = folder / "target" / "partial_parse.msgpack"
     return DbtRun(folder, parsed, folder / "warehouse.duckdb", folder / "target")
 
 

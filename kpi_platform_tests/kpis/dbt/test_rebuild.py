@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from dbt.cli.main import dbtRunner
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import Project, build_marts
@@ -17,19 +16,8 @@ from kpi_platform.kpis.dbt.rebuild import ChangedProject, rebuild_marts
 from kpi_platform.settings import Settings
 from kpi_platform.storage.kpi_database.embedded import connect
 from kpi_platform.storage.kpi_database.second_database import SecondDatabase
+from kpi_platform_tests.kpis.dbt.small_project import write_small_project
 
-PROJECT = """name: small
-profile: small
-version: "1.0"
-models:
-  +materialized: table
-"""
-PROFILE = """small:
-  target: here
-  outputs:
-    here:
-      {type: duckdb, path: "{{ env_var('KPI_WAREHOUSE_PATH') }}", schema: marts, threads: 1}
-"""
 FIRST = {
     "base": "select 1 as n, uuid() as drawn",
     "apart": "select 1 as n, uuid() as drawn",
@@ -61,23 +49,17 @@ class Written:
 
     def __init__(self, folder: Path, models: Mapping[str, str], macro: str = ONE) -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        (folder / "models").mkdir(parents=True)
-        (folder / "macros").mkdir()
-        (folder / "dbt_project.yml").write_text(PROJECT)
-        (folder / "profiles.yml").write_text(PROFILE)
+        (folder / "macros").mkdir(parents=True)
         (folder / "macros" / "one.sql").write_text(macro)
-        for name, text in models.items():
-            (folder / "models" / f"{name}.sql").write_text(text)
-        places = ["--project-dir", str(folder), "--profiles-dir", str(folder)]
-        places += ["--target-path", str(folder / "target"), "--log-path", str(folder / "logs")]
-        assert dbtRunner().invoke(["parse", "--quiet", *places]).success
+        self._parsed = write_small_project(folder, models, schema="marts")
         self.folder = folder
         self.fingerprint = folder.name
 
     def run(self, platform: Platform) -> DbtRun:
         """What builds by it."""
-        parsed = self.folder / "target" / "partial_parse.msgpack"
-        return DbtRun(self.folder, parsed, platform.settings.warehouse_file, self.folder / "target")
+        return DbtRun(
+            self.folder, self._parsed, platform.settings.warehouse_file, self.folder / "target"
+        )
 
     def manifest(self) -> dict[str, object]:
         """As dbt parsed it."""
