@@ -161,7 +161,7 @@ def _changed(
         for folder in what.folders:
             for hour, listed in what.landing.list_hours(folder, hours).items():
                 files[hour] += listed
-        files = {hour: fingerprints for hour, fingerprints in files.items() if fingerprints}
+        files = {hour: listed for hour, listed in files.items() if listed}
         fingerprints = {hour: what.fingerprint(listed) for hour, listed in files.items()}
         read = read_state(platform, what, files, fingerprints, hours)
         changed |= {
@@ -199,8 +199,8 @@ def _stale(platform: Platform, hours: Sequence[datetime]) -> set[datetime]:
 def seconds_of_an_hour(instance: dg.DagsterInstance) -> float | None:
     """What an hour took of late, all hourly assets together; None if none was recorded."""
     medians = [_median_seconds(instance, name) for name in STEPS]
-    seconds_by_step = [seconds for seconds in medians if seconds is not None]
-    return sum(seconds_by_step) if seconds_by_step else None
+    measured = [seconds for seconds in medians if seconds is not None]
+    return sum(measured) if measured else None
 
 
 def _median_seconds(instance: dg.DagsterInstance, name: str) -> float | None:

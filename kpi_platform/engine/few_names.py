@@ -57,11 +57,11 @@ def known_platforms(
     """
     unlisted = rows.filter(names.unlisted(pl.col("platform")))
     counted = unlisted.group_by("source", "platform").len("rows")
-    by_source = [
+    texts = [
         f"{source}: {', '.join(_told(part))}"
         for (source,), part in counted.partition_by("source", as_dict=True).items()
     ]
-    sources = "; ".join(sorted(by_source)[:_MOST_TOLD])
+    sources = "; ".join(sorted(texts)[:_MOST_TOLD])
     figures: dict[str, int | str] = {"rows_of_other": unlisted.height, "sources": sources}
     return HourCheck(spec, hour, unlisted.is_empty(), figures)
 

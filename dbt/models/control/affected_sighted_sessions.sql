@@ -6,9 +6,9 @@
 {%- set sighted = built_relation('staging', 'repeated_sightings') %}
 select source, service_name, session_id, started_at as session_started_at
 from {{ source('lake', 'sessions') }}
-where {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') if not flags.FULL_REFRESH else 'false' }}
+where {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') if is_update() else 'false' }}
     and {{ affected_players_predicate('player_id', ref('affected_activity_players')) }}
-{%- if execute and not flags.FULL_REFRESH %}
+{%- if execute and is_update() %}
 union
 -- Of a session that is somebody else's, and was, nothing differs, and its sightings are not looked at.
 select r.source, r.service_name, r.session_id, r.session_started_at

@@ -142,8 +142,8 @@ def stored_layout(path: Path) -> str | None:
 
 
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
-    has_lake = "select 1 from information_schema.tables where table_schema = 'lake'"
-    if not con.execute(has_lake).fetchall():
+    tables = "select 1 from information_schema.tables where table_schema = 'lake'"
+    if not con.execute(tables).fetchall():
         return None
     rows = con.execute("select version from lake.layout").fetchall()
     return str(rows[0][0]) if rows else ""
