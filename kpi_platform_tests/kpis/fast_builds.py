@@ -160,6 +160,12 @@ class FastBuild:
         node = next(node for node in _models() if node.name == model)
         return self._rendered(node, full_refresh=True)
 
+    def rows_of_test(self, name: str) -> list[tuple[object, ...]]:
+        """What one of the project's own tests, named by its file, says of the tables."""
+        nodes = parsed_project().nodes.values()
+        node = next(node for node in nodes if node.name == name and node.resource_type == "test")
+        return self.rows(self._rendered(node))
+
     def differences(self) -> dict[str, int]:
         """Per table the rows that a full refresh, made beside it, has otherwise; only where any."""
         found: dict[str, int] = {}

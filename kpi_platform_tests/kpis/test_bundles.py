@@ -67,6 +67,14 @@ ADD_UP = {
     "install_sources": "installs",
     "upgrade_notifications": "sent",
 }
+# Whatever hours the last run was of.
+ALL_WARNED = {
+    ("FeatureUsed", "subjects"),
+    ("Crash", "subjects"),
+    ("Install", "subjects"),
+    ("ExperimentAssigned", "subjects"),
+    ("Notification", "targets"),
+}
 JUDGED = ["version_engagement", "version_behaviour", "version_focus", "release_cadence"]
 COMPARED = ["dim_service", "version_distribution", "version_shutdown_impact", "ab_test_results"]
 
@@ -165,18 +173,31 @@ def builds() -> Iterator[dict[str, Told]]:
                 Lake({hour: hours[hour] if n < last else [] for n, hour in enumerate(HOURS)})
             )
             build.run()
+            assert warned(build) == ALL_WARNED
         assert build.differences() == {}
         found["few"] = told_by(build)
         bundled = set(rows(build, "select kind, name from staging.bundled_names"))
         services = {str(row[0]) for row in rows(build, "from staging.bundled_services")}
+        # An hour that names nothing does not end the warning.
+        quiet = HOURS[-1] + timedelta(hours=1)
+        build.load(Lake({**hours, quiet: []}))
+        build.run()
+        assert warned(build) == ALL_WARNED
     assert len(services) == 5
     with fast_builds() as make:
         for which, these in (("all", hours), ("called", called_other(hours, bundled, services))):
             build = make()
             build.load(Lake(these))
             build.run()
+            assert warned(build) == set()
             found[which] = told_by(build)
     yield found
+
+
+def warned(build: FastBuild) -> set[tuple[object, ...]]:
+    """Which names of the honest service, by event, the check says are too many."""
+    told = build.rows_of_test("clients_name_few_subjects")
+    return {(event, kind) for service, event, kind, _ in told if service == HONEST}
 
 
 def called_other(

@@ -66,3 +66,15 @@ def _data(deps: Any) -> set[dg.AssetKey]:
     return {
         key for key in keys if len(key.path) == 1 and key.path[0] not in ("kpi_sources", "loads")
     }
+
+
+def test_every_test_of_the_project_is_a_check_of_one_asset() -> None:
+    """One of several models says in its `meta` which it is about; else nobody would see it."""
+    manifest = read_manifest()
+    tests = {
+        node["name"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test"
+        and not all(each.startswith("source.") for each in node["depends_on"]["nodes"])
+    }
+    assert {spec.name for spec in model_specs(manifest).checks} == tests
