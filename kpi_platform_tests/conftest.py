@@ -13,9 +13,27 @@ settings.register_profile("without_deadline", settings(), deadline=None)
 settings.load_profile("without_deadline")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes longest, so that no worker waits for the last."""
+    """Begin with what takes longest, so that no worker waits for the last; what a module makes once
+    for its tests is made by one worker."""
     items.sort(key=lambda item: not any(item.iter_markers("slow")))
+    for item in items:
+        if not any(item.iter_markers("xdist_group")) and _shares_with_its_module(item):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.split("::")[0]))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Groups that a release of pytest passed over would make everything slow without a word."""
+    if getattr(session.config.option, "loadgroup", False):
+        for item in session.items:
+            if any(item.iter_markers("xdist_group")) and "@" not in item.nodeid:
+                raise pytest.UsageError(f"{item.nodeid}: the group is passed over")
+
+
+def _shares_with_its_module(item: pytest.Item) -> bool:
+    definitions = getattr(item, "_fixtureinfo").name2fixturedefs.values()  # noqa: B009
+    return any(each[-1].scope == "module" for each in definitions)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

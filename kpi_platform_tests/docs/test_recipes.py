@@ -20,9 +20,6 @@ from kpi_platform.published.pages.dashboard_kpis import describe_kpis, kpi_lists
 from kpi_platform.schemas.kpi_definitions import Definition, read_definitions, shown_in
 from kpi_platform_tests.kpis.builds import PROJECT
 
-# One process makes what all of it reads.
-pytestmark = pytest.mark.xdist_group("recipes")
-
 DOCS = PROJECT.parent / "docs"
 # What both recipes touch, each its two files.
 KPI_FILES = ("models/marts/kpi_daily.sql", "models/marts/kpi_daily.yml")

@@ -82,7 +82,9 @@ class FastBuild:
         changed: Mapping[str, tuple[str, str]],
         sources: pl.DataFrame,
         services: pl.DataFrame,
+        only: str | None,
     ) -> None:
+        self._models = _models(only)
         self._engine = engine
         self._sources = sources
         self._services = services
@@ -136,7 +138,7 @@ class FastBuild:
         fresh = self._is_new
         # What dbt keeps from model to model is of one run.
         parsed_project().flat_graph.pop("remembered_in", None)
-        for node in _models():
+        for node in self._models:
             if fresh and node.name in self._changed and node.config.materialized == "view":
                 # No update makes a view again.
                 self._create(node, self._rendered(node, full_refresh=True))
@@ -157,7 +159,7 @@ class FastBuild:
 
     def text(self, model: str) -> str:
         """What a full refresh runs for a model, rendered now."""
-        node = next(node for node in _models() if node.name == model)
+        node = next(node for node in self._models if node.name == model)
         return self._rendered(node, full_refresh=True)
 
     def rows_of_test(self, name: str) -> list[tuple[object, ...]]:
@@ -169,7 +171,7 @@ class FastBuild:
     def differences(self) -> dict[str, int]:
         """Per table the rows that a full refresh, made beside it, has otherwise; only where any."""
         found: dict[str, int] = {}
-        for node in _models() if not self._is_new else ():
+        for node in self._models if not self._is_new else ():
             text = _full_text(self, node.unique_id)
             for schema in ("staging", "marts"):
                 for place in ("warehouse", _OF_ONE_RUN):
@@ -264,7 +266,7 @@ def _full_text(build: FastBuild, name: str) -> str:
 @contextmanager
 def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
     """A function that makes a `FastBuild`, one at a time: `changed` as {model: (text, other)}, of
-    these `sources` and `services`, as `load` takes them.
+    these `sources` and `services`, as `load` takes them, and `only` this model with what it reads.
     `variables` of the project have other values."""
     parsed_project().build_flat_graph()
     set_invocation_context(os.environ)
@@ -285,8 +287,9 @@ def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
         changed: Mapping[str, tuple[str, str]] | None = None,
         sources: pl.DataFrame = NO_SOURCES,
         services: pl.DataFrame = NO_SERVICES,
+        only: str | None = None,
     ) -> FastBuild:
-        return FastBuild(engine, changed or {}, sources, services)
+        return FastBuild(engine, changed or {}, sources, services, only)
 
     manager = get_event_manager()
     ctx_set_event_manager(_Silence())
@@ -301,20 +304,31 @@ def fast_builds(variables: Mapping[str, int] | None = None) -> Iterator[Any]:
 
 
 @cache
-def _models() -> list[Any]:
-    """The models, each after those it reads."""
-    nodes = parsed_project().nodes
+def _models(only: str | None) -> list[Any]:
+    """The models, each after those it reads: all, or one with what it reads."""
+    nodes = {
+        name: node for name, node in parsed_project().nodes.items() if name.startswith("model.")
+    }
     found: dict[str, Any] = {}
 
     def add(name: str) -> None:
-        if name in found or not name.startswith("model."):
+        if name in found or name not in nodes:
             return
         for parent in nodes[name].depends_on.nodes:
             add(parent)
         found[name] = nodes[name]
 
-    for name in nodes:
-        add(name)
+    for name, node in nodes.items():
+        if only is None or node.name == only:
+            add(name)
+    while missing := [
+        name
+        for name, node in nodes.items()
+        if name not in found and any(node.name in each.raw_code for each in found.values())
+    ]:
+        # What a model says by its name it reads as it was before.
+        for name in missing:
+            add(name)
     return list(found.values())
 
 

@@ -15,9 +15,6 @@ from kpi_platform_tests.kpis.builds import Lake, by_hour, utc
 from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.reference import Event
 
-# One process makes what all of it reads.
-pytestmark = pytest.mark.xdist_group("bundles")
-
 HOURS = [utc(1, 5), utc(2, 5), utc(3, 5)]
 FEW = {
     "most_services": 2,

@@ -16,9 +16,6 @@ import yaml
 from kpi_platform.storage.kpi_database.dbt_manifest import PROJECT_DIR
 from kpi_platform_tests.servers import PostgresServer
 
-# One process makes what all of it reads.
-pytestmark = pytest.mark.xdist_group("readers")
-
 LOGIN, PASSWORD = "dashboards", "only-for-this-test"
 
 

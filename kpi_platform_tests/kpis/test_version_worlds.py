@@ -16,9 +16,6 @@ from kpi_platform_tests.kpis.builds import Lake, utc
 from kpi_platform_tests.kpis.fast_builds import fast_builds
 from kpi_platform_tests.reference import Event
 
-# One process makes what all of it reads.
-pytestmark = pytest.mark.xdist_group("version_worlds")
-
 # Day 1 is the first of January; now is the end of the last day.
 DAYS = 60
 HOUR = utc(1) + timedelta(days=DAYS - 1, hours=23)

@@ -29,9 +29,6 @@ from kpi_platform.verification.verify import (
 )
 from kpi_platform_tests.whole_platform import new_platform, run_hours
 
-# One process makes what all of it reads.
-pytestmark = pytest.mark.xdist_group("verify")
-
 START = datetime(2026, 1, 1, tzinfo=UTC)
 HOURS = [START + timedelta(hours=number) for number in range(10)]
 # One column per table, changed in one row.
@@ -227,7 +224,6 @@ def test_the_command_prints_what_it_found_and_says_it_by_its_exit_code(
         assert runner.invoke(app, ["verify", *wrong]).exit_code == 2
 
 
-@pytest.mark.xdist_group("servers")
 def test_a_lake_on_s3_is_verified_the_same_way(
     made: Path, tmp_path: Path, s3_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
