@@ -8,6 +8,7 @@ its stack. The samples' own thread is not counted. Linux only, which tells of ea
 
 import sys
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from types import FrameType
@@ -15,6 +16,7 @@ from types import FrameType
 EVERY = 0.01
 # What stands for the stack of a thread that is none of Python's.
 BESIDE = "beside Python"
+_LONG = 10.0
 _TASKS = Path("/proc/self/task")
 
 
@@ -39,8 +41,7 @@ class Sampler(threading.Thread):
         self._sample()
 
     def _sample(self) -> None:
-        threads = {each.native_id: each.ident for each in threading.enumerate()}
-        frames = sys._current_frames()
+        stacks = _stacks()
         for task in _TASKS.iterdir():
             number = int(task.name)
             if number == self.native_id:
@@ -53,7 +54,25 @@ class Sampler(threading.Thread):
             more = spent - self._known[number]
             self._known[number] = spent
             if more:
-                self.nanoseconds[_stack(frames.get(threads.get(number) or 0))] += more
+                self.nanoseconds[stacks.get(number, (BESIDE,))] += more
+
+
+def _stacks() -> dict[int | None, tuple[str, ...]]:
+    """The stacks of Python's threads by their number in the system.
+
+    No other thread may go on meanwhile: a frame that ends while it is looked at is no memory of
+    ours.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_LONG)
+    try:
+        # What waits for its turn asks for it within the interval of before: let it have it.
+        time.sleep(0)
+        threads = {each.ident: each.native_id for each in threading.enumerate()}
+        frames = sys._current_frames()
+        return {threads.get(ident): _stack(frame) for ident, frame in frames.items()}
+    finally:
+        sys.setswitchinterval(before)
 
 
 def _stack(frame: FrameType | None) -> tuple[str, ...]:
@@ -61,7 +80,7 @@ def _stack(frame: FrameType | None) -> tuple[str, ...]:
     while frame is not None:
         names.append(f"{frame.f_globals.get('__name__', '?')}:{frame.f_code.co_qualname}")
         frame = frame.f_back
-    return tuple(reversed(names)) or (BESIDE,)
+    return tuple(reversed(names))
 
 
 def main(written: Path, arguments: list[str]) -> None:
@@ -72,7 +91,7 @@ def main(written: Path, arguments: list[str]) -> None:
     try:
         from dagster._cli import main as dagster
 
-        dagster()
+        dagster()  # type: ignore[no-untyped-call]
     except SystemExit as ended:
         if ended.code:
             raise

@@ -17,7 +17,7 @@ from bench.measure import ROOT, WORKED
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "%Y-%m-%d-%H:%M"
 # Names the file for samples of where Dagster's command spends its time (`profiles`).
-SAMPLES = "KPI_BENCH_SAMPLES"
+SAMPLES = "BENCH_SAMPLES"
 # The hours that are there before anything is measured; later ones come one by one.
 HOURS, COMING = 8, 16
 EMPTY_ASSET = """import dagster as dg
