@@ -16,6 +16,8 @@ from bench.measure import ROOT, WORKED
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = "%Y-%m-%d-%H:%M"
+# Names the file for samples of where Dagster's command spends its time (`profiles`).
+SAMPLES = "BENCH_SAMPLES"
 # The hours that are there before anything is measured; later ones come one by one.
 HOURS, COMING = 8, 16
 EMPTY_ASSET = """import dagster as dg
@@ -110,7 +112,9 @@ def _run(
 
 
 def _materialize(select: str) -> list[str]:
-    return [program("dagster"), "asset", "materialize", "--select", select]
+    samples = os.environ.get(SAMPLES)
+    dagster = [sys.executable, "-m", "bench.sampled", samples] if samples else [program("dagster")]
+    return [*dagster, "asset", "materialize", "--select", select]
 
 
 def program(name: str) -> str:

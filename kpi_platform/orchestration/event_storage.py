@@ -26,6 +26,7 @@ from dagster._serdes import ConfigurableClassData
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import DatabaseError
 
+from kpi_platform.orchestration.packed_events import pack_events
 from kpi_platform.settings import SettingsError
 
 _DISK = re.compile("disk|readonly|unable to open|malformed|not a database")
@@ -52,7 +53,7 @@ _MANY = {
 
 
 class BatchedEventLogStorage(SqliteEventLogStorage):
-    """Dagster's event log in SQLite files below a folder, in batches."""
+    """Dagster's event log in SQLite files below a folder, in batches, each event packed."""
 
     def __init__(self, base_dir: str, inst_data: ConfigurableClassData | None = None) -> None:
         """Open the event log below `base_dir`."""
@@ -60,9 +61,11 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         self._shared: dict[str, Connection] | None = None
         # Per asset and kind of event the newest of a batch, which is what is kept of the asset.
         self._newest: dict[tuple[str, str], tuple[EventLogEntry, int]] = {}
+        self._tables: set[str] = set()
         self._stack = ExitStack()
         self._timer: threading.Timer | None = None
         self._lock = threading.RLock()
+        pack_events()
         super().__init__(base_dir, inst_data)
         atexit.register(self.flush)
 
@@ -106,6 +109,15 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
         self.flush()
         super().dispose()
 
+    def has_table(self, table_name: str) -> bool:
+        """Whether there is such a table; one that was there is not asked for again.
+
+        Dagster asks for each event of a check, by an engine and a connection of their own.
+        """
+        if table_name not in self._tables and super().has_table(table_name):
+            self._tables.add(table_name)
+        return table_name in self._tables
+
     def _write_together(self, events: list[EventLogEntry]) -> bool:
         try:
             with ExitStack() as self._stack:
@@ -138,6 +150,9 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
     @contextmanager
     def _connect(self, shard: str) -> Iterator[Connection]:
         with self._db_lock:
+            if self._shared is not None and shard in self._shared:
+                yield self._shared[shard]
+                return
             if not Path(self.path_for_shard(shard)).exists():
                 # Upkeep removes the logs of old runs: who looks for one finds it empty.
                 self._initialized_dbs.discard(shard)
@@ -146,8 +161,7 @@ class BatchedEventLogStorage(SqliteEventLogStorage):
                 with self._naming_the_place(), super()._connect(shard) as connection:
                     yield connection
                 return
-            if shard not in self._shared:
-                self._shared[shard] = self._stack.enter_context(super()._connect(shard))
+            self._shared[shard] = self._stack.enter_context(super()._connect(shard))
             yield self._shared[shard]
 
     @contextmanager

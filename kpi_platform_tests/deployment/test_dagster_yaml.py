@@ -109,6 +109,11 @@ def test_runs_are_queued_watched_and_retried_only_after_crashes(
     assert not instance.run_retries_retry_on_asset_or_op_failure
 
 
+def test_no_sensor_waits_for_another_that_plans_a_month(instance: dg.DagsterInstance) -> None:
+    assert instance.get_settings("sensors")["use_threads"]
+    assert instance.get_settings("sensors")["num_workers"] >= 4
+
+
 @pytest.mark.parametrize("kind", list(InstigatorType))
 def test_no_tick_is_kept_for_ever(instance: dg.DagsterInstance, kind: InstigatorType) -> None:
     days = instance.get_tick_retention_settings(kind)
