@@ -27,7 +27,7 @@ from kpi_platform.kpis.loading.load import differing_partitions
 from kpi_platform.retention.lines import line_files
 from kpi_platform.retention.sealing import DAY, Sealing
 from kpi_platform.schemas.tables import INGEST_HOUR
-from kpi_platform.storage.kpi_database.embedded import built_by, connect, pending
+from kpi_platform.storage.kpi_database.embedded import built_by, connect, count, pending
 from kpi_platform.storage.lake.delta.lake_files import files_of
 from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 from kpi_platform.storage.lake.locks import file_lock, warehouse_lock
@@ -98,22 +98,29 @@ def _next(platform: Platform, found: Events, sealed: Collection[date]) -> Closed
     if through < first or (found.kept and through <= found.kept.through):
         found.reason = f"{unsealed} is not sealed"
         return None
-    closed = _closed(platform, through)
+    closed = _closed(platform, through, found.kept)
     if (closed.before + settings.future_limit).date() >= unsealed:
         found.reason = f"a session of {through} or before went on for days"
         return None
     return closed
 
 
-def _closed(platform: Platform, through: date) -> Closed:
+def _closed(platform: Platform, through: date, kept: Closed | None) -> Closed:
     """Up to when lines may still be of these days' sessions: hours that may hold some are
     closed."""
     settings = platform.settings
     end = _midnight(through, DAY)
-    sessions = platform.lake.scan("sessions").filter(pl.col("p_started_date_utc") <= through)
+    # Those of days that are kept were over before.
+    sessions = platform.lake.scan("sessions").filter(
+        pl.col("p_started_date_utc") <= through,
+        pl.col("p_started_date_utc") > (kept.through if kept else date.min),
+    )
     last = sessions.select(pl.col("ended_at").max()).collect().item()
     over = max(end, last + settings.session_silence) if last is not None else end
-    return Closed(through, _midnight(over.date(), DAY) + settings.late_limit)
+    before = _midnight(over.date(), DAY) + settings.late_limit
+    if kept is not None:
+        before = max(before, kept.before)
+    return Closed(through, before, settings.session_silence)
 
 
 def _in_the_way(
@@ -140,9 +147,12 @@ def _in_the_way(
 def unsettled_hours(platform: Platform, wanted: Closed) -> list[datetime]:
     """The hours to be closed of which some table has not consumed what the one before it holds."""
     lake = platform.lake
-    rows = lake.scan("hour_ledger").filter(pl.col(INGEST_HOUR[0]) <= wanted.before.date())
+    kept = kept_days(lake)
+    since = kept.before if kept else _midnight(date.min, DAY)
+    is_near = pl.col(INGEST_HOUR[0]).is_between(since.date(), wanted.before.date())
+    rows = lake.scan("hour_ledger").filter(is_near)
     known = hours_in(rows.select(INGEST_HOUR).unique().collect())
-    hours = [hour for hour in known if hour < wanted.before]
+    hours = [hour for hour in known if since <= hour < wanted.before]
     late = set(hours) - set(read_consumed(lake, "raw_telemetry", hours))
     steps: tuple[HourStep, ...] = (
         EventsStep.of(platform),
@@ -171,10 +181,11 @@ def what_is_not_built(platform: Platform) -> str:
 def what_is_not_built_in(platform: Platform, con: duckdb.DuckDBPyConnection) -> str:
     """The same, of the database that is open."""
     path, sources = platform.settings.warehouse_file, platform.sources
-    if path.with_name(f"{path.name}.rebuilt").exists():
-        return "changed definitions are being built: run the job definitions_rebuild"
     if pending(con) or built_by(con) is None:
         return _NOT_BUILT
+    is_begun = path.with_name(f"{path.name}.rebuilt").exists()
+    if is_begun or not count(con, _KNOWS_KEPT_DAYS):
+        return "changed definitions are still to be built: run the job definitions_rebuild"
     differing = differing_partitions(
         con,
         lake_tables(platform),
@@ -185,6 +196,11 @@ def what_is_not_built_in(platform: Platform, con: duckdb.DuckDBPyConnection) -> 
     return _NOT_BUILT if differing else ""
 
 
+# A project of an earlier release, by which the marts may still be built, would compute kept days.
+_KNOWS_KEPT_DAYS = (
+    "select count(*) from duckdb_views() where schema_name = 'staging'"
+    " and view_name = 'affected_event_hours' and contains(sql, 'kept_days')"
+)
 _NOT_BUILT = "the marts are not built of what the lake has: run any hour"
 
 

@@ -170,6 +170,7 @@ _OF_TABLE = {
     "kept_days": {
         "kept_through": "Last of the days whose events may be gone (UTC).",
         "closed_before": "Ingest hours before it take no correction (UTC).",
+        "silence_seconds": "Silence that ended the sessions of these days, in seconds.",
         "state": "`closing` while what is kept is written, then `kept`.",
         "noted_at": "When it was noted (UTC).",
     },

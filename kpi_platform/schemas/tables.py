@@ -525,6 +525,7 @@ class KeptDays(Contract):
 
     kept_through = _day(primary_key=True)
     closed_before = _utc()
+    silence_seconds = _count()
     state = _text()
     noted_at = _utc()
 

@@ -21,7 +21,7 @@ from kpi_platform.engine.books.hour_fingerprints import (
     read_consumed,
 )
 from kpi_platform.engine.books.hour_ledger import mark_failed
-from kpi_platform.engine.books.kept_days import emptied_hours, unless_closed
+from kpi_platform.engine.books.kept_days import closed_days, emptied_hours, unless_closed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.diff import diff_rows
@@ -55,7 +55,17 @@ class SessionsStep:
         return cls(lake or platform.lake, platform.player_id_rules, silence)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
-        """The content of `cleaned_events` and the settings that decide about sessions."""
+        """The content of `cleaned_events` and the settings that decide about sessions.
+
+        Raises LakeError if a longer silence would join sessions of days that are kept to others.
+        """
+        closed = closed_days(self._lake)
+        if closed is not None and self._silence > closed.silence:
+            most = closed.silence // timedelta(hours=1)
+            raise LakeError(
+                f"KPI_SESSION_SILENCE_HOURS: must be at most {most}, as days"
+                f" up to {closed.through} are kept (KPI_KEEP_EVENTS_DAYS)"
+            )
         consumed = read_consumed(self._lake, "cleaned_events", hours)
         self._rows = {hour: item.rows for hour, item in consumed.items()}
         return unless_closed(self._lake, self.table, self._inputs_of(consumed))

@@ -6,7 +6,7 @@ what of them is kept (`kept_contributions`).
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
@@ -22,10 +22,11 @@ _CLOSING, _IS_KEPT = "closing", "kept"
 @dataclass(frozen=True)
 class Closed:
     """All days up to `through` are kept; `before`: ingest hours before it take no correction, and
-    no version of ours and no setting has them run again."""
+    no version of ours and no setting has them run again; `silence`: what ended their sessions."""
 
     through: date
     before: datetime
+    silence: timedelta
 
 
 def closed_days(lake: Lake) -> Closed | None:
@@ -42,7 +43,8 @@ def _newest(rows: pl.LazyFrame) -> Closed | None:
     newest = rows.sort("kept_through").tail(1).collect()
     if newest.is_empty():
         return None
-    return Closed(newest["kept_through"].item(), newest["closed_before"].item())
+    silence = timedelta(seconds=newest["silence_seconds"].item())
+    return Closed(newest["kept_through"].item(), newest["closed_before"].item(), silence)
 
 
 def close_days(lake: Lake, wanted: Closed, at: datetime) -> None:
@@ -62,7 +64,7 @@ def note_kept(lake: Lake, wanted: Closed, at: datetime) -> None:
 
 def _note(lake: Lake, wanted: Closed, state: str, at: datetime) -> None:
     rows = pl.DataFrame(
-        [(wanted.through, wanted.before, state, at)],
+        [(wanted.through, wanted.before, int(wanted.silence.total_seconds()), state, at)],
         schema=TABLES[KEPT].polars_schema,
         orient="row",
     )

@@ -95,14 +95,16 @@ class LateFiles:
 
     def days_for(self, hour: datetime, path: str, *, is_new: bool) -> frozenset[date]:
         """The days whose lines a file of an hour may not bring: of one that `is_new`, all that are
-        sealed now within the hour's reach; of others, those that were when it came."""
-        known = self.refused.get((hour, path))
-        if known is not None or not is_new:
-            return known or frozenset()
+        sealed now within the hour's reach; of others, those that were when it came. No file that
+        is read brings any of days that are kept."""
         first = (hour - self.reach[0]).date()
         last = (hour + timedelta(hours=1) + self.reach[1]).date()
-        reached = (first + n * _DAY for n in range((last - first).days + 1))
-        return frozenset(d for d in reached if d in self.sealed or d <= self.kept_through)
+        reached = {first + n * _DAY for n in range((last - first).days + 1)}
+        kept = {day for day in reached if day <= self.kept_through}
+        known = self.refused.get((hour, path))
+        if known is not None or not is_new:
+            return frozenset(kept.union(known or ()))
+        return frozenset(kept | (reached & self.sealed))
 
     def note(self, hour: datetime, came: Mapping[str, frozenset[date]]) -> None:
         """Note files that come to an hour now, before a row of them is written."""
