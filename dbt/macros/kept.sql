@@ -3,7 +3,7 @@
    days; elsewhere nothing is asked. #}
 {% macro first_open_date() -%}
     {%- if target.type != 'duckdb' -%}date '0001-01-01'
-    {%- else -%}(select coalesce(max(kept_through) + 1, date '0001-01-01') from {{ source('lake', 'kept_days') }})
+    {%- else -%}(select coalesce(max(kept_through) + 1, date '0001-01-01') from lake.kept_days)
     {%- endif -%}
 {%- endmacro %}
 
@@ -15,7 +15,7 @@ select
     {%- for column in model.columns.values() %}
     cast(contents ->> '$.{{ column.name }}' as {{ column.data_type }}) as {{ column.name }}{{ ',' if not loop.last }}
     {%- endfor %}
-from {{ source('lake', 'kept_rows') }}
+from lake.kept_rows
 where model = '{{ this.identifier }}'
     {%- endif -%}
 {%- endmacro %}

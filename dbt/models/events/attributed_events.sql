@@ -64,7 +64,7 @@ refunded as (
             and event_at <= (select max(event_at) from refunds)
         {%- if target.type == 'duckdb' %}
         union all
-        select source, purchase_id, event_at from {{ source('lake', 'kept_purchases') }}
+        select source, purchase_id, event_at from lake.kept_purchases
         {%- endif %}
     ) p
         on p.source = r.source and p.purchase_id = r.refund_of
