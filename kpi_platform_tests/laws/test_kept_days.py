@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
@@ -17,10 +18,11 @@ from kpi_platform.cleaned.sessionization import sessions_step
 from kpi_platform.engine.books.kept_days import closed_days, emptied_hours, kept_days
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history import history_step
-from kpi_platform.kpis.loading.kept_rows import DAY_OF
+from kpi_platform.kpis.loading.kept_rows import DAY_OF, REFUND_DAYS
 from kpi_platform.retention.run import run_retention
 from kpi_platform.verification.report import as_lines
 from kpi_platform.verification.verify import verify
+from kpi_platform_tests.kpis.builds import PROJECT, parsed_project
 from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.laws.kept_world import EVERY_HOUR, KeptWorld, marts
 from kpi_platform_tests.laws.sealed_world import DAY, FOLDED, HOUR, START, WALL, sorted_rows
@@ -73,6 +75,19 @@ def worlds() -> Iterator[KeptWorld]:
         world.work(EVERY_HOUR)
         world.go_on(1)
         yield world
+
+
+def test_every_model_that_reads_events_has_kept_rows() -> None:
+    models = [node for node in parsed_project().nodes.values() if node.resource_type == "model"]
+    events = "model.kpi_platform.attributed_events"
+    readers = {node.name: node for node in models if events in node.depends_on.nodes}
+    assert set(readers) == set(DAY_OF)
+    for name, node in readers.items():
+        assert "{{ kept_rows() }}" in node.raw_code, name
+        assert DAY_OF[name] in node.columns, name
+        assert all(column.data_type for column in node.columns.values()), name
+    project = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))
+    assert project["vars"]["refund_days"] == REFUND_DAYS
 
 
 def test_no_figure_moves_when_events_go(
