@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     keep_lines_days: int | None = Field(
         None, description="telemetry lines go after so many days; unset: they are kept for ever"
     )
-    keep_events_days: int | None = Field(None, description="not built: refused")
+    keep_events_days: int | None = Field(
+        None, description="events go after so many days; unset: they are kept for ever"
+    )
     keep_contributions_days: int | None = Field(None, description="not built: refused")
     retention_hours: int = Field(
         168, ge=1, description="how long replaced versions of a table stay readable"
@@ -123,13 +125,14 @@ class Settings(BaseSettings):
             raise ValueError("must be a full hour as 2026-01-01-00:00")
         return parsed
 
-    @field_validator("keep_events_days", "keep_contributions_days", mode="before")
+    @field_validator("keep_contributions_days", mode="before")
     @classmethod
     def _not_built(cls, value: object) -> object:
         if value is not None:
             raise ValueError(
-                "this release lets only lines go (KPI_KEEP_LINES_DAYS): figures are made of events"
-                " and contributions whenever they are made anew, so that both are kept for ever"
+                "this release lets lines and events go (KPI_KEEP_LINES_DAYS, KPI_KEEP_EVENTS_DAYS):"
+                " figures are made of contributions whenever they are made anew, so that these are"
+                " kept for ever"
             )
         return value
 
@@ -142,6 +145,27 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"must be at least {least}: lines may come {late} days late (KPI_LATE_LIMIT_DAYS),"
                 f" and trailing windows, cohorts and churn reach over {LONGEST_LOOK_BACK_DAYS} days"
+            )
+        return value
+
+    @field_validator("keep_events_days")
+    @classmethod
+    def _longer_than_lines(cls, value: int | None, known: ValidationInfo) -> int | None:
+        if value is None:
+            return value
+        lines = known.data.get("keep_lines_days")
+        if lines is None:
+            raise ValueError("needs KPI_KEEP_LINES_DAYS: lines go before what is made of them")
+        if known.data.get("warehouse") != "duckdb":
+            raise ValueError("needs KPI_WAREHOUSE=duckdb: what figures are made of is kept from it")
+        hours = ("future_limit_hours", "session_silence_hours")
+        days = [-(-int(known.data.get(name, 24)) // 24) for name in hours]
+        least = lines + int(known.data.get("late_limit_days", 0)) + sum(days) + 2
+        if value < least:
+            raise ValueError(
+                f"must be at least {least}: until then lines may come, or be read anew, that"
+                " sessions of these days are made of (KPI_KEEP_LINES_DAYS, KPI_LATE_LIMIT_DAYS,"
+                " KPI_FUTURE_LIMIT_HOURS, KPI_SESSION_SILENCE_HOURS)"
             )
         return value
 

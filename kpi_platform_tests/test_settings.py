@@ -86,6 +86,21 @@ def test_lines_are_kept_as_long_as_they_may_come(monkeypatch: pytest.MonkeyPatch
         load_settings()
 
 
+def test_events_are_kept_as_long_as_their_sessions_may_change(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("KPI_KEEP_LINES_DAYS", "31")
+    # 30 days late, one ahead, one of silence, and a night.
+    monkeypatch.setenv("KPI_KEEP_EVENTS_DAYS", "65")
+    assert load_settings().keep_events_days == 65
+    monkeypatch.setenv("KPI_KEEP_EVENTS_DAYS", "64")
+    with pytest.raises(SettingsError, match=r"^KPI_KEEP_EVENTS_DAYS: must be at least 65: "):
+        load_settings()
+    monkeypatch.setenv("KPI_WAREHOUSE", "postgres")
+    with pytest.raises(SettingsError, match=r"^KPI_KEEP_EVENTS_DAYS: needs KPI_WAREHOUSE=duckdb"):
+        load_settings()
+
+
 def test_the_env_of_the_folder_one_stands_in_is_not_read_and_that_is_said(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("KPI_HOME=/from/here")
     assert load_settings().home == Path(".kpi")

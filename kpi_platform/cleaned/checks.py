@@ -8,6 +8,7 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.engine.books.kept_days import emptied_hours
 from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.contract_checks import check_contract
 from kpi_platform.engine.few_names import few_names, known_platforms
@@ -26,7 +27,7 @@ ACCOUNTED = CheckSpec(
     "every_line_is_accounted_for",
     "cleaned_events",
     "lines = rows + quarantined + duplicates + left out + suppressed + sealed, per file and "
-    "source, as counted in the tables; of lines that retention took, as the ledger has them.",
+    "source, as counted in the tables; of what retention took, as the ledger has it.",
 )
 QUARANTINE_SHARE = CheckSpec(
     "quarantine_share_is_low",
@@ -82,7 +83,7 @@ def check_events(lake: Lake, hours: Sequence[datetime], quarantine_limit: float)
     quarantined = _stored(lake, "quarantined_events", hours)
     files = hours_of(lake.read_hours("file_ledger", hours), hours)
     named = _named(lake, hours)
-    dropped = dropped_hours(lake, hours)
+    dropped, emptied = dropped_hours(lake, hours), emptied_hours(lake, hours)
     checks = [
         *check_contract(lake, "cleaned_events", hours),
         *check_contract(lake, "quarantined_events", hours),
@@ -97,6 +98,7 @@ def check_events(lake: Lake, hours: Sequence[datetime], quarantine_limit: float)
                 quarantined[hour],
                 files[hour],
                 is_dropped=hour in dropped,
+                is_emptied=hour in emptied,
             ),
             _quarantine_share(hour, ledger[hour], quarantine_limit),
             _whole_files(hour, ledger[hour], files[hour]),
@@ -129,24 +131,29 @@ def _accounted(
     files: pl.DataFrame,
     *,
     is_dropped: bool,
+    is_emptied: bool,
 ) -> HourCheck:
     """Hold the ledger's sums against the rows that the tables really have, source by source, and
     the sums of each file against each other.
 
-    `is_dropped`: the lines of telemetry are gone, quarantined ones with them.
+    `is_dropped`: the lines of telemetry are gone, quarantined ones with them; `is_emptied`: its
+    events, too.
     """
-    is_gone = pl.col("kind").fill_null("telemetry").eq("telemetry") & pl.lit(is_dropped)
+    is_telemetry = pl.col("kind").fill_null("telemetry").eq("telemetry")
+    is_gone, are_gone = is_telemetry & pl.lit(is_dropped), is_telemetry & pl.lit(is_emptied)
     stored = (
         events.select("source", stored_rows="stored"),
         quarantined.select("source", stored_quarantined="stored"),
     )
-    rows = ledger.select("source", "lines", *_FATES, is_gone=is_gone.cast(pl.Int8))
+    rows = ledger.select(
+        "source", "lines", *_FATES, is_gone=is_gone.cast(pl.Int8), are_gone=are_gone.cast(pl.Int8)
+    )
     for counted in stored:
         rows = rows.join(counted, on="source", how="full", coalesce=True)
     zero = pl.exclude("source", "rows").fill_null(0)
     wrong = rows.with_columns(zero).filter(
         pl.col("rows").is_null()
-        | (pl.col("rows") != pl.col("stored_rows"))
+        | ((pl.col("rows") != pl.col("stored_rows")) & (pl.col("are_gone") == 0))
         | ((pl.col("quarantined") != pl.col("stored_quarantined")) & (pl.col("is_gone") == 0))
         | (pl.col("lines") != pl.sum_horizontal(_FATES))
     )

@@ -67,7 +67,10 @@ class DroppedLines:
             "quarantined_events", bad, hours, f"p_stage = 'decode' AND {where}"
         )
         by_file, left_out = cleaner.file_accounts(), account.left_out_rows()
-        count_files(self._lake, hours, lambda files: counted_files(files, taken, by_file, left_out))
+        late = account.sealed_rows()
+        count_files(
+            self._lake, hours, lambda files: counted_files(files, taken, by_file, left_out, late)
+        )
         ledger = self._lake.read_hours("hour_ledger", hours)
         completed = completed_ledger(ledger.filter(is_of_sources), cleaner.accounts(), account)
         write_ledger(self._lake, pl.concat([ledger.filter(~is_of_sources), completed]), hours)

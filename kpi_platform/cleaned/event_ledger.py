@@ -12,10 +12,10 @@ from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 _KEY = [*INGEST_HOUR, "source"]
 _LEDGER = TABLES["hour_ledger"].polars_schema
 _FILE = [*_KEY, "path"]
-_DECODED = ("rows", "duplicates", "undecoded", "left_out")
+_DECODED = ("rows", "duplicates", "undecoded", "left_out", "sealed")
 _SUMMED = ("rows", "duplicates", "quarantined")
 _COUNTED = ("rows", "duplicates", "undecoded", "min_event_at", "max_event_at")
-_MAPPED = ("lines", "figures", "left_out", "duplicates")
+_MAPPED = ("lines", "figures", "left_out", "sealed", "duplicates")
 # Tells the errors of cleaning from those of reading, which only reading again can take back.
 _MAPPING_FAILED = "its mapping cannot be applied: "
 
@@ -53,10 +53,11 @@ def completed_ledger(
         "duplicates": _count("duplicates_counted") + _count("duplicates_mapped"),
         "left_out": _count("left_out_mapped"),
         # Of captured rows none is: what a ledger says of them is an earlier release's deletions.
-        **{
-            name: pl.when(is_captured).then(0).otherwise(_count(name)).cast(pl.Int64)
-            for name in ("suppressed", "sealed")
-        },
+        "suppressed": pl.when(is_captured).then(0).otherwise(_count("suppressed")).cast(pl.Int64),
+        "sealed": pl.when(pl.col("kind").is_in(["warehouse", "console"]))
+        .then(_count("sealed_mapped"))
+        .otherwise(_count("sealed"))
+        .cast(pl.Int64),
         "quarantined": pl.col("quarantined_on_read") + _count("undecoded_counted"),
         "min_event_at": _unless(is_stream, "min_event_at"),
         "max_event_at": _unless(is_stream, "max_event_at"),
@@ -83,22 +84,29 @@ def table_ledger(account: RowAccount) -> pl.DataFrame:
     """One row per ingest hour, source and warehouse table: columns of `table_ledger`."""
     every = account.table().with_columns(pl.col("rows") + pl.col("figures"))
     rows = every.filter(pl.col("table_name").is_not_null())
-    none_yet = dict.fromkeys(("suppressed", "sealed"), pl.lit(0, pl.Int64))
-    return rows.with_columns(**none_yet).select(
+    return rows.with_columns(suppressed=pl.lit(0, pl.Int64)).select(
         pl.col(name).cast(dtype) for name, dtype in TABLES["table_ledger"].polars_schema.items()
     )
 
 
 def counted_files(
-    files: pl.DataFrame, taken: pl.DataFrame, accounts: pl.DataFrame, left_out: pl.DataFrame
+    files: pl.DataFrame,
+    taken: pl.DataFrame,
+    accounts: pl.DataFrame,
+    left_out: pl.DataFrame,
+    sealed: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Rows of `file_ledger` with what became of the lines of those that were `taken`.
 
     `accounts` as `EventCleaner.file_accounts`; `left_out`: ingest hour, `source` and `file_name`
-    of every row that is no event. Rows of streams are counted when they are read.
+    of every row that is no event; `sealed`: of consoles' rows that come too late. Rows of streams
+    are counted when they are read.
     """
-    aside = left_out.rename({"file_name": "path"}).group_by(_FILE).agg(left_out=pl.len())
-    counted = accounts.join(aside, on=_FILE, how="full", coalesce=True)
+    counted = accounts
+    none = left_out.clear()
+    for name, rows in (("left_out", left_out), ("sealed", none if sealed is None else sealed)):
+        aside = rows.rename({"file_name": "path"}).group_by(_FILE).agg(pl.len().alias(name))
+        counted = counted.join(aside, on=_FILE, how="full", coalesce=True)
     found = pl.col(*_DECODED).fill_null(0).cast(pl.Int64).name.suffix("_found")
     seen = taken.select(*_FILE, "content_hash", is_taken=True)
     joined = files.join(seen, on=[*_FILE, "content_hash"], how="left").join(
@@ -112,6 +120,10 @@ def counted_files(
     figures = {
         **{name: _count(f"{name}_found") for name in ("rows", "duplicates", "left_out")},
         "quarantined": pl.col("quarantined_on_read") + _count("undecoded_found"),
+        # Telemetry's lines are sealed when they are read.
+        "sealed": pl.when(pl.col("kind") == "console")
+        .then(_count("sealed_found"))
+        .otherwise("sealed"),
     }
     return joined.with_columns(
         **{n: pl.when(is_counted).then(figure).otherwise(n) for n, figure in figures.items()}
@@ -121,7 +133,8 @@ def counted_files(
 def summed_files(ledger: pl.DataFrame, files: pl.DataFrame, spans: pl.DataFrame) -> pl.DataFrame:
     """Rows of `hour_ledger` of which those of telemetry are completed by the sums of their files.
 
-    `spans`: of each source in the hour `min_event_at` and `max_event_at`. Other sources' rows stay.
+    `spans`: of each source in the hour `min_event_at` and `max_event_at`; of one whose events are
+    gone, the ledger's stay. Other sources' rows stay.
     """
     sums = (
         files.filter(pl.col("state").is_in(HOLDING), pl.col("kind") == "telemetry")
@@ -132,9 +145,9 @@ def summed_files(ledger: pl.DataFrame, files: pl.DataFrame, spans: pl.DataFrame)
     names = [*_SUMMED, "min_event_at", "max_event_at"]
     joined = ledger.join(sums, on=_KEY, how="left", suffix="_summed")
     is_file = pl.col("kind").fill_null("telemetry") == "telemetry"
-    figures = {name: pl.when(is_file).then(f"{name}_summed").otherwise(name) for name in names} | {
-        name: pl.when(is_file).then(_count(f"{name}_summed")).otherwise(name) for name in _SUMMED
-    }
+    figures = {
+        n: pl.when(is_file).then(pl.coalesce(f"{n}_summed", n)).otherwise(n) for n in names
+    } | {name: pl.when(is_file).then(_count(f"{name}_summed")).otherwise(name) for name in _SUMMED}
     processed = {
         "status": pl.when(is_file).then(pl.lit("processed")).otherwise("status"),
         "error": pl.when(is_file).then(pl.lit(None, pl.String)).otherwise("error"),

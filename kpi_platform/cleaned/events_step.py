@@ -169,7 +169,9 @@ class EventsStep:
         count_files(
             self._lake,
             hours,
-            lambda files: counted_files(files, taken, by_file, account.left_out_rows()),
+            lambda files: counted_files(
+                files, taken, by_file, account.left_out_rows(), account.sealed_rows()
+            ),
         )
         self._complete_ledger(accounts, account, hours)
         self._write_table_ledger(account, hours)

@@ -5,12 +5,13 @@ mapping does (`conform.py`), which version counts (`row_versions.py`).
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, timedelta
 
 import polars as pl
 
 from kpi_platform.cleaned.conform import Conformed, RowOrigin, conform, unmapped
+from kpi_platform.engine.books.kept_days import closed_days
 from kpi_platform.engine.current_rows import current_rows
 from kpi_platform.engine.hour_steps import error_line
 from kpi_platform.schemas.fingerprints import fingerprint
@@ -50,12 +51,14 @@ _ERRORS = pl.Schema(
 class RowAccount:
     """What became of rows. `counts`: one frame per piece with the ingest hour, `source`,
     `table_name` (null for a feed's files), `what` (`rows`, `figures`, `quarantined`, `left_out`,
-    `duplicates`, `lines`) and `count`. Rows of a stream platform's table are `figures`, no events.
-    `left_out`: the rows of feeds' files that are no events. `errors`: ingest hour, `source` and
-    `mapping_error` of mappings that cannot be applied."""
+    `sealed`, `duplicates`, `lines`) and `count`. Rows of a stream platform's table are `figures`,
+    no events. `left_out`: the rows of feeds' files that are no events; `sealed`: those of days
+    whose events may be gone. `errors`: ingest hour, `source` and `mapping_error` of mappings that
+    cannot be applied."""
 
     counts: list[pl.DataFrame] = field(default_factory=list)
     left_out: list[pl.DataFrame] = field(default_factory=list)
+    sealed: list[pl.DataFrame] = field(default_factory=list)
     errors: list[pl.DataFrame] = field(default_factory=list)
 
     def fail(self, rows: pl.DataFrame, source: str, error: str) -> None:
@@ -85,12 +88,24 @@ class RowAccount:
         """Ingest hour, `source` and `file_name` of every row of a file that is no event."""
         return pl.concat([_NO_LINES.to_frame().select(_PLACE), *self.left_out])
 
+    def sealed_rows(self) -> pl.DataFrame:
+        """The same of every row of a file that came for a day whose events may be gone."""
+        return pl.concat([_NO_LINES.to_frame().select(_PLACE), *self.sealed])
+
     def table(self) -> pl.DataFrame:
         """The sums, one row per ingest hour, source and table: a column for each `what`."""
         every = pl.concat([_COUNTS.to_frame(), *self.counts])
         sums = [
             pl.col("count").filter(pl.col("what") == what).sum().alias(what)
-            for what in ("lines", "rows", "figures", "quarantined", "duplicates", "left_out")
+            for what in (
+                "lines",
+                "rows",
+                "figures",
+                "quarantined",
+                "duplicates",
+                "left_out",
+                "sealed",
+            )
         ]
         return every.group_by(_GROUP).agg(sums).sort(_GROUP)
 
@@ -127,11 +142,20 @@ class MappedRows:
             yield from self._through_mappings(part, account)
 
     def _through_mappings(self, rows: pl.DataFrame, account: RowAccount) -> Iterator[Conformed]:
+        closed = closed_days(self._lake)
+        through = closed.through if closed else date.min
         for (source, table), group in rows.partition_by(
             "source", "table_name", as_dict=True, include_key=True
         ).items():
             name = None if table is None else str(table)
             made = self._judged(str(source), group, account, name)
+            is_late = pl.col("event_timestamp_utc").dt.date() <= through
+            late = made.lines.filter(is_late)
+            if late.height:
+                made = replace(made, lines=made.lines.filter(~is_late))
+                account.add(late, "sealed", str(source), name)
+                if name is None:
+                    account.sealed.append(late.select(_PLACE))
             account.add(made.lines, "rows", str(source), name)
             account.add(made.quarantined, "quarantined", str(source), name)
             account.add(made.left_out, "left_out", str(source), name)

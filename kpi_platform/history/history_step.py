@@ -13,6 +13,7 @@ import polars as pl
 from kpi_platform.engine.books.history_queue import FOLDING, dequeue, enqueue, waiting
 from kpi_platform.engine.books.hour_fingerprints import read_consumed
 from kpi_platform.engine.books.hour_ledger import mark_failed
+from kpi_platform.engine.books.kept_days import emptied_hours, unless_closed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.sightings import attribute_sightings, sightings
@@ -30,7 +31,7 @@ from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_expression, hours_of
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 VERSION = "3"
@@ -59,7 +60,8 @@ class HistoryStep:
         """The input that `sessions` consumed of the hour: the same events, already in sessions."""
         consumed = read_consumed(self._lake, "sessions", hours)
         self._rows = {hour: item.rows for hour, item in consumed.items()}
-        return {hour: fingerprint(VERSION, item.input) for hour, item in consumed.items()}
+        inputs = {hour: fingerprint(VERSION, item.input) for hour, item in consumed.items()}
+        return unless_closed(self._lake, self.table, inputs)
 
     def weight(self, hour: datetime) -> int:
         """Session parts of the hour."""
@@ -114,7 +116,13 @@ class HistoryStep:
             .filter(pl.col("event_name") == "SoftwareVersion")
             .collect()
         )
-        return sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
+        made = sightings(events, self._player_ids.attributes, self._player_ids.local_sources)
+        emptied = emptied_hours(self._lake, hours)
+        if not emptied:
+            return made
+        # Of events that are gone the sightings stay.
+        stored = self._lake.read_hours("sightings", emptied).select(made.columns)
+        return pl.concat([made.filter(~hours_expression(sorted(emptied))), stored])
 
     def _owned(self, seen: pl.DataFrame) -> pl.DataFrame:
         """The attributed among these sightings, by the sessions as they are now."""

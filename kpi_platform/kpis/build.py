@@ -11,6 +11,7 @@ from datetime import datetime
 from kpi_platform.engine.books.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.dbt.dbt_command import EVENTS
+from kpi_platform.kpis.loading.kept_rows import give_back, note_kept_days, take_away
 from kpi_platform.kpis.loading.load import LEDGER, LOADED, LakeTable, LoadReport, load
 from kpi_platform.kpis.loading.ship import fetch_changes, ship
 from kpi_platform.kpis.loading.unread_files import UnreadFiles
@@ -73,6 +74,7 @@ def build_marts(
                 services=platform.sources.services(),
                 platforms=platform.sources.platform_names,
             )
+            note_kept_days(con, platform.lake)
             known = built_by(con)
             # Marts in a database server are built in their place: there all are built anew at once.
             is_waiting = (
@@ -86,6 +88,8 @@ def build_marts(
             full_refresh = known != built
             if not full_refresh and not pending(con):
                 return _report(marts(con), report, is_waiting=is_waiting)
+            if full_refresh:
+                give_back(con, platform.lake)
             if copy is not None:
                 ship(con, copy, full_refresh=full_refresh)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
@@ -95,6 +99,8 @@ def build_marts(
                 fetch_changes(con, copy)
                 copy.drop(EVENTS)
             mark_built(con, built, full_refresh=full_refresh)
+            if full_refresh:
+                take_away(con)
             return _report(
                 marts(con),
                 report,

@@ -23,6 +23,7 @@ BOOKS = {
     *("incidents", "alert_marks", "alert_messages", "rows_ahead"),
     *("daily_reports", "reported_figures", "report_recipients"),
     *("sealed_days", "late_files", "dropped_hours"),
+    *("kept_days", "kept_contributions", "emptied_hours"),
 }
 
 

@@ -13,7 +13,7 @@ from kpi_platform.retention.run import run_retention
 from kpi_platform.settings import load_settings
 
 
-@dg.op(description="Seals days and lets the telemetry lines go that are older than they are kept.")
+@dg.op(description="Seals days, and lets telemetry lines and events go that are too old.")
 def let_rows_go(context: dg.OpExecutionContext, platform: PlatformResource) -> None:
     """Run retention; the log says what was sealed, what went, and what is waited for."""
 
@@ -26,7 +26,8 @@ def let_rows_go(context: dg.OpExecutionContext, platform: PlatformResource) -> N
 
 @dg.job(
     description="Seals days that are over for KPI_KEEP_LINES_DAYS and takes away their telemetry "
-    "lines. No figure changes; the disk's space comes back with maintenance."
+    "lines, after KPI_KEEP_EVENTS_DAYS their events. No figure changes; the disk's space comes "
+    "back with maintenance."
 )
 def retention() -> None:
     """One run of retention."""

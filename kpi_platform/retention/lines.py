@@ -44,7 +44,7 @@ def plan_lines(platform: Platform, sealed: Collection[date]) -> Lines:
     lake = platform.lake
     if not sealed:
         return Lines()
-    files = _files(lake, max(sealed))
+    files = line_files(lake, max(sealed))
     hours = hours_in(files)
     ledger = hours_of(lake.read_hours("hour_ledger", hours), hours)
     records = read_files(lake, hours, "telemetry")
@@ -84,7 +84,7 @@ def telemetry_sources(lake: Lake, hours: Sequence[datetime]) -> list[str]:
     return telemetry["source"].unique().sort().to_list()
 
 
-def _files(lake: Lake, last: date) -> pl.DataFrame:
+def line_files(lake: Lake, last: date) -> pl.DataFrame:
     """The files of lines up to an ingest day, as the logs tell: hour, table, rows and bytes."""
     columns = [*INGEST_HOUR, "table", "num_records", "size_bytes"]
     parts = [pl.DataFrame(schema=_FILES)]

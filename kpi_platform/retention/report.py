@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import date
 from typing import Any
 
+from kpi_platform.engine.books.kept_days import Closed
+from kpi_platform.retention.events import Events
 from kpi_platform.retention.run import Retention
 from kpi_platform.settings import PARTITION_FORMAT
 
@@ -22,7 +24,7 @@ _MENDS = {
 
 def as_values(found: Retention, *, is_dry: bool) -> dict[str, Any]:
     """The whole run as values that JSON can hold."""
-    sealing, lines = found.sealing, found.lines
+    sealing, lines, events = found.sealing, found.lines, found.events
     return {
         "dry_run": is_dry,
         "keep_lines_days": found.keep_days,
@@ -33,6 +35,13 @@ def as_values(found: Retention, *, is_dry: bool) -> dict[str, Any]:
         "rows": lines.rows,
         "bytes": lines.bytes,
         "hours_held_back": found.held_back,
+        "keep_events_days": events and events.keep_days,
+        "kept_through": _iso((events.next or events.kept) if events else None),
+        "kept_before": _iso(events.kept if events else None),
+        "event_hours": [hour.strftime(PARTITION_FORMAT) for hour in events.hours] if events else [],
+        "event_rows": events.rows if events else 0,
+        "event_bytes": events.bytes if events else 0,
+        "events_wait_for": events.reason if events else "",
         "waiting_days": sealing.waiting_days,
         "waiting": [
             {"hour": item.hour.strftime(PARTITION_FORMAT), "reason": item.reason}
@@ -60,6 +69,8 @@ def as_lines(found: Retention, *, is_dry: bool = False) -> Iterator[str]:
     yield f"{len(lines.hours):,} hours' lines {went}: {', '.join(parts) or 'no rows'}"
     if found.held_back:
         yield f"{found.held_back:,} hours keep their lines: they hold events of days not sealed"
+    if found.events is not None:
+        yield from _of_events(found.events, is_dry=is_dry)
     if sealing.waiting_days:
         yield f"{sealing.waiting_days:,} days are old enough and wait for hours:"
     for reason, mend in _MENDS.items():
@@ -68,6 +79,23 @@ def as_lines(found: Retention, *, is_dry: bool = False) -> Iterator[str]:
             named = ", ".join(hour.strftime(PARTITION_FORMAT) for hour in hours[:_MOST_HOURS])
             more = f" and {len(hours) - _MOST_HOURS:,} more" if len(hours) > _MOST_HOURS else ""
             yield f"  {reason}: {named}{more}; {mend}"
+
+
+def _of_events(events: Events, *, is_dry: bool) -> Iterator[str]:
+    seals, went = ("would be kept", "would go") if is_dry else ("are kept", "gone")
+    kept = events.next or events.kept
+    if kept is not None:
+        yield f"figures of days up to {kept.through} {seals if events.next else 'are kept'}"
+    yield (
+        f"{len(events.hours):,} hours' events {went}: {events.rows:,} rows of cleaned_events"
+        f" ({events.bytes:,} bytes)"
+    )
+    if events.reason:
+        yield f"days up to {events.last} are old enough for events to go, and wait: {events.reason}"
+
+
+def _iso(kept: Closed | None) -> str | None:
+    return kept.through.isoformat() if kept else None
 
 
 def _span(days: list[date]) -> str:

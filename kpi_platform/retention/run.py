@@ -8,9 +8,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from kpi_platform.engine.books.kept_days import open_days
 from kpi_platform.engine.books.seals import seal_days
 from kpi_platform.engine.platform import Platform
 from kpi_platform.retention.dropping import drop_lines
+from kpi_platform.retention.emptying import empty_hours, keep_days
+from kpi_platform.retention.events import Events, plan_events
 from kpi_platform.retention.lines import Lines, plan_lines
 from kpi_platform.retention.sealing import Sealing, Waiting, plan_sealing
 from kpi_platform.storage.lake.lake import LakeError
@@ -28,11 +31,13 @@ class RetentionError(LakeError):
 
 @dataclass
 class Retention:
-    """What a run does, or did: the days it seals and the hours whose lines go."""
+    """What a run does, or did: the days it seals, the hours whose lines go, and what becomes of
+    events, if they are not kept for ever."""
 
     keep_days: int
     sealing: Sealing
     lines: Lines
+    events: Events | None = None
 
     @property
     def waiting(self) -> list[Waiting]:
@@ -58,7 +63,11 @@ def plan_retention(platform: Platform, at: datetime) -> Retention:
     if days is None:
         raise RetentionError("KPI_KEEP_LINES_DAYS is not set: all rows are kept for ever")
     sealing = plan_sealing(platform, timedelta(days=days), at)
-    return Retention(days, sealing, plan_lines(platform, {*sealing.sealed, *sealing.days}))
+    found = Retention(days, sealing, plan_lines(platform, {*sealing.sealed, *sealing.days}))
+    keep_events = platform.settings.keep_events_days
+    if keep_events is not None:
+        found.events = plan_events(platform, keep_events, sealing, found.lines.hours)
+    return found
 
 
 def run_retention(platform: Platform, at: datetime, progress: Progress) -> Retention:
@@ -68,6 +77,8 @@ def run_retention(platform: Platform, at: datetime, progress: Progress) -> Reten
     many.
     """
     with lake_lock(platform.lake.uri, _LOCK):
+        # What a run that was killed had closed.
+        open_days(platform.lake)
         found = plan_retention(platform, at)
         # First of all: from now on no line of these days is taken.
         seal_days(platform.lake, found.sealing.days, at)
@@ -80,7 +91,27 @@ def run_retention(platform: Platform, at: datetime, progress: Progress) -> Reten
             progress("hours without their lines", done, len(found.lines.hours))
         found.lines.hours = [hour for hour in found.lines.hours if hour not in busy]
         found.lines.waiting += [Waiting(hour, "a run is working on it") for hour in sorted(busy)]
+        if found.events is not None:
+            found.events = _let_events_go(platform, found, at, progress)
     return found
+
+
+def _let_events_go(
+    platform: Platform, found: Retention, at: datetime, progress: Progress
+) -> Events | None:
+    """Keep what is made of the days that can be kept, then take their events away."""
+    events = found.events
+    if events is not None and events.next is not None:
+        # Asked again: lines may have stayed, or come.
+        events = plan_events(platform, events.keep_days, found.sealing, ())
+        if events.next is not None:
+            reason = keep_days(platform, events.next, events.kept, at)
+            if reason:
+                events = plan_events(platform, events.keep_days, found.sealing, ())
+                events.next, events.reason, events.hour_rows = None, reason, {}
+    if events is not None:
+        empty_hours(platform, events, progress)
+    return events
 
 
 def _pieces(hours: Sequence[datetime]) -> Iterator[Sequence[datetime]]:

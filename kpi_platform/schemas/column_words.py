@@ -167,6 +167,19 @@ _OF_TABLE = {
         "event_date": "Sealed day of which the file's lines are refused (UTC).",
     },
     "dropped_hours": {"rows": "Rows of `raw_telemetry` that went last."},
+    "kept_days": {
+        "kept_through": "Last of the days whose events may be gone (UTC).",
+        "closed_before": "Ingest hours before it take no correction (UTC).",
+        "silence_seconds": "Silence that ended the sessions of these days, in seconds.",
+        "state": "`closing` while what is kept is written, then `kept`.",
+        "noted_at": "When it was noted (UTC).",
+    },
+    "kept_contributions": {
+        "model": "Model of the KPI database, or `purchases`.",
+        "event_date": "UTC date of the events; of a session its start's.",
+        "contents": "The row: a JSON object of texts by column.",
+    },
+    "emptied_hours": {"rows": "Rows of `cleaned_events` that went."},
     "rows_ahead": {
         "rows": "Rows that lie ahead of every window; null if they could not be counted.",
         "counted_at": "When the count last changed (UTC).",

@@ -515,6 +515,41 @@ class DroppedHours(Contract):
     rows = _count()
 
 
+class KeptDays(Contract):
+    """One row for each time that days were kept, so that their events may go: what was made of them
+    is in `kept_contributions`, and is never made again.
+
+    `closed_before`: ingest hours before it take no correction. `state`: `closing` while what is
+    kept is written, then `kept`, for ever.
+    """
+
+    kept_through = _day(primary_key=True)
+    closed_before = _utc()
+    silence_seconds = _count()
+    state = _text()
+    noted_at = _utc()
+
+
+class KeptContributions(Contract):
+    """One row of a model of the KPI database that is made of events, of a day that is kept; of
+    `purchases` what a refund may name."""
+
+    model = _key()
+    event_date = _day(primary_key=True)
+    contents = _key()
+
+
+class EmptiedHours(Contract):
+    """One row per ingest hour whose telemetry events are gone, all of their days being kept.
+
+    Written before they go, never taken back. `rows`: of `cleaned_events` that went.
+    """
+
+    p_ingest_date_utc = _day(primary_key=True)
+    p_ingest_hour_utc = _hour(primary_key=True)
+    rows = _count()
+
+
 class WarehouseColumns(Contract):
     """Per column of the studios' warehouses: how it was when last found right; bookkeeping.
 
@@ -734,6 +769,9 @@ TABLES: dict[str, Table] = {
     "sealed_days": Table(SealedDays),
     "late_files": Table(LateFiles, ("p_ingest_date_utc",)),
     "dropped_hours": Table(DroppedHours, ("p_ingest_date_utc",)),
+    "kept_days": Table(KeptDays),
+    "kept_contributions": Table(KeptContributions, ("model",), free_texts=("contents",)),
+    "emptied_hours": Table(EmptiedHours, ("p_ingest_date_utc",)),
     "warehouse_columns": Table(WarehouseColumns, ("studio",)),
     "incidents": Table(Incidents),
     "alert_messages": Table(AlertMessages, ("state",), free_texts=("content",)),

@@ -26,6 +26,7 @@ from kpi_platform.cleaned.sessionization.sessions_step import SessionsStep
 from kpi_platform.engine.books.damages import damages_of, pin_readable
 from kpi_platform.engine.books.file_ledger import HOLDING
 from kpi_platform.engine.books.hour_fingerprints import forget_consumed
+from kpi_platform.engine.books.kept_days import closed_days
 from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.hour_steps import HourReport, HourStep, work_through
 from kpi_platform.engine.platform import Platform
@@ -50,6 +51,11 @@ _OF_LINES = {"raw_telemetry", "quarantined_events", _DECODED, "file_ledger"}
 _LINES_GONE = (
     "its lines are gone (KPI_KEEP_LINES_DAYS): put the lake's files back from a copy, or upload all"
     " files of the hour again and run it"
+)
+# What of an hour whose events may be gone nothing else tells.
+_OF_EVENTS = {"session_parts", "sessions", "sightings"}
+_EVENTS_GONE = (
+    "its events may be gone (KPI_KEEP_EVENTS_DAYS): put the lake's files back from a copy"
 )
 # Whose hours are forgotten when rows of a table are gone: the steps that write it.
 _WRITTEN_BY: dict[str, tuple[str, ...]] = {
@@ -133,14 +139,20 @@ class _Mending:
     def _leave_dropped(self) -> None:
         """Leave hours whose lines are gone, and what is damaged of what only lines could tell."""
         dropped = self._hours & dropped_hours(self._readable)
-        left = dropped if self._done.table in _OF_LINES else set()
-        for damage in list(self._done.damaged):
-            hours = self._hours_of(damage)
-            if damage.table in _OF_LINES and dropped.intersection(hours):
-                self._done.damaged.remove(damage)
-                left = left | hours
-        self._hours -= left
-        self._done.failed |= dict.fromkeys(sorted(left), _LINES_GONE)
+        closed = closed_days(self._readable)
+        shut = {hour for hour in self._hours if closed and hour < closed.before}
+        for tables, gone, why in (
+            (_OF_LINES, dropped, _LINES_GONE),
+            (_OF_EVENTS, shut, _EVENTS_GONE),
+        ):
+            left = gone if self._done.table in tables else set()
+            for damage in list(self._done.damaged):
+                hours = self._hours_of(damage)
+                if damage.table in tables and gone.intersection(hours):
+                    self._done.damaged.remove(damage)
+                    left = left | hours
+            self._hours -= left
+            self._done.failed |= dict.fromkeys(sorted(left), why)
 
     def _spread(self) -> set[str]:
         """The steps that have to come again: those that write the table, and whatever else they

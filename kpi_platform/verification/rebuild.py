@@ -25,7 +25,7 @@ from kpi_platform.engine.hour_steps import HourStep, work_through
 from kpi_platform.engine.platform import Platform
 from kpi_platform.history.history_step import HistoryStep
 from kpi_platform.history.rebuild import SightingsStep, rebuild_history
-from kpi_platform.schemas.tables import TABLES
+from kpi_platform.schemas.tables import SESSION, TABLES
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.landing.landing import LandingError
 from kpi_platform.verification.held_lines import take_held
@@ -120,10 +120,35 @@ class Rebuild:
         _work(self.target, self._decode, hours, ROWS_PER_CHUNK, _ignore)
 
     def fold(self, hours: Sequence[datetime], done: HoursDone) -> None:
-        """Build the folded tables over these hours; `done` is told of hours as they are done."""
+        """Build sessions and sightings of these hours; `done` is told of hours as they are done."""
         sessions = SessionsStep.of(self._platform, self.target)
         for step in (sessions, SightingsStep.of(self._platform, self.target)):
             _work(self.target, step, hours, ROWS_PER_CHUNK, done)
+
+    def take_folded(self, live: Lake, hours: Sequence[datetime]) -> None:
+        """Take the sightings of these hours from `live`, and the sessions that have parts in them:
+        their events may be gone, and what other hours alone would make of them is none."""
+        self.target.replace_hours("sightings", live.read_hours("sightings", hours), hours)
+        parts = live.scan_hours("session_parts", hours).select(*SESSION, "first_at")
+        stored = live.scan("sessions")
+        named = stored.join(parts, on=SESSION).filter(
+            pl.col("first_at").is_between("started_at", "ended_at")
+        )
+        taken = stored.join(named, on=[*SESSION, "started_at"], how="semi").collect()
+        spans = taken.lazy().select(*SESSION, first="started_at", last="ended_at")
+        made = self.target.scan("sessions")
+        pieces = (
+            made.join(spans, on=SESSION)
+            .filter(pl.col("started_at").is_between("first", "last"))
+            .collect()
+        )
+        keys = TABLES["sessions"].row_keys
+        others = pieces.join(taken, on=keys, how="anti").select(made.collect_schema().names())
+        names = TABLES["sessions"].polars_schema.names()
+        self.target.apply_changes("sessions", taken.select(names), others.unique())
+
+    def fold_history(self) -> None:
+        """Build the version history of all sightings and sessions."""
         rebuild_history(self.target, self.target)
 
 

@@ -51,6 +51,7 @@ def as_values(found: Verification) -> dict[str, Any]:
         "not_compared": found.not_compared,
         "hours_taken": found.taken,
         "hours_without_lines": len(found.dropped),
+        "hours_closed": len(found.closed),
     }
 
 
@@ -85,6 +86,13 @@ def as_lines(found: Verification) -> Iterator[str]:
             f"; the lines of {len(found.dropped):,} hours, from"
             f" {found.dropped[0].strftime(PARTITION_FORMAT)} to"
             f" {found.dropped[-1].strftime(PARTITION_FORMAT)}, are gone: events taken as stored"
+        )
+    if found.closed:
+        left += (
+            f"; {len(found.closed):,} hours, from"
+            f" {found.closed[0].strftime(PARTITION_FORMAT)} to"
+            f" {found.closed[-1].strftime(PARTITION_FORMAT)}, are closed: their sessions and"
+            " sightings taken as stored"
         )
     yield f"{found.hours:,} hours{stale}: {verdict}{left}"
 

@@ -15,6 +15,7 @@ import polars as pl
 
 from kpi_platform.engine.books.damages import Found, damages_of, pin_readable
 from kpi_platform.engine.books.file_ledger import HOLDING
+from kpi_platform.engine.books.kept_days import closed_days
 from kpi_platform.engine.books.seals import dropped_hours
 from kpi_platform.engine.pinned_lake import PinnedLake
 from kpi_platform.engine.platform import Platform
@@ -63,7 +64,8 @@ class Verification:
     """What was verified: hours of the window, those that are stale, every table, hours of which
     not all files are there, what cannot be read, why something was not compared, how many hours
     outside the window were not rebuilt, and those of the window whose lines retention took: of
-    both, events were taken as they are stored."""
+    both, events were taken as they are stored. Of `closed` hours, whose events retention may have
+    taken, sessions and sightings were."""
 
     hours: int
     stale: list[Stale]
@@ -73,6 +75,7 @@ class Verification:
     not_compared: list[str] = field(default_factory=list)
     taken: int = 0
     dropped: list[datetime] = field(default_factory=list)
+    closed: list[datetime] = field(default_factory=list)
 
     @property
     def is_equal(self) -> bool:
@@ -168,6 +171,8 @@ class _Verifying:
         self._known = known
         self._window = set(window)
         self._dropped = dropped_hours(self._live)
+        closed = closed_days(self._live)
+        self._closed = [hour for hour in known if closed and hour < closed.before]
         self._limit = limit
         self._progress = progress
         self._rules = platform.player_id_rules
@@ -191,9 +196,15 @@ class _Verifying:
         unreadable = [item for each in self._damages.values() for item in each]
         differences = [item for item in self._found.values() if not self._is_left_out(item.table)]
         taken = len(self._known) - len(self._window)
-        dropped = sorted(self._window & self._dropped)
         return Verification(
-            len(self._window), listed, differences, held, unreadable, taken=taken, dropped=dropped
+            len(self._window),
+            listed,
+            differences,
+            held,
+            unreadable,
+            taken=taken,
+            dropped=sorted(self._window & self._dropped),
+            closed=[hour for hour in self._closed if hour in self._window],
         )
 
     def _is_left_out(self, table: str) -> bool:
@@ -251,7 +262,12 @@ class _Verifying:
             # Each hour is folded into sessions, then into the history.
             self._progress("hours folded", folded, 2 * len(self._known))
 
-        self._rebuild.fold(self._known, done)
+        closed = set(self._closed)
+        self._rebuild.fold([hour for hour in self._known if hour not in closed], done)
+        for hours in _chunks(self._closed):
+            self._rebuild.take_folded(self._live, hours)
+            done(2 * len(hours))
+        self._rebuild.fold_history()
         wanted = None
         if self._window != set(self._known):
             wanted = touched((self._live, self._target), sorted(self._window), self._rules)

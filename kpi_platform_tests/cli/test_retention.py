@@ -57,6 +57,7 @@ def test_a_run_says_what_went(parts: Platform, monkeypatch: pytest.MonkeyPatch) 
     assert planned["sealed_days"] == ["2026-01-01"]
     assert (planned["hours"], planned["rows"]["raw_telemetry"]) == (["2026-01-01-00:00"], 1)
     assert planned["waiting"] == []
+    assert (planned["keep_events_days"], planned["event_hours"]) == (None, [])
     said = _run().splitlines()
     assert said[1] == "1 days sealed (2026-01-01 to 2026-01-01); 0 were"
     assert said[2].startswith("1 hours' lines gone: 1 rows of raw_telemetry (")

@@ -8,6 +8,7 @@ select source, service_name, session_id, started_at as session_started_at
 from {{ source('lake', 'sessions') }}
 where {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'), 'date') if is_update() else 'false' }}
     and {{ affected_players_predicate('player_id', ref('affected_activity_players')) }}
+    and started_at >= {{ first_open_date() }}
 {%- if execute and is_update() %}
 union
 -- Of a session that is somebody else's, and was, nothing differs, and its sightings are not looked at.
@@ -17,5 +18,6 @@ left join {{ source('lake', 'sessions') }} s
     on s.source = r.source and s.service_name = r.service_name and s.session_id = r.session_id
     and s.started_at = r.session_started_at
 where {{ window_predicate('r.hour', ref('affected_activity_dates'), 'date') }}
+    and r.session_started_at >= {{ first_open_date() }}
     and (s.player_id is null or {{ affected_players_predicate('s.player_id', ref('affected_activity_players')) }})
 {%- endif %}

@@ -1,14 +1,14 @@
 {{ config(meta={'purchase_limit_usd': var('purchase_limit_usd')}) }}
 -- What the models of a run read of events, and they read no others: affected hours whole, of affected
 -- dates what affected players did and console platforms told, and all sightings of sessions of which
--- any may differ. In a full refresh all events.
+-- any may differ. In a full refresh all events of days that are not kept.
 -- depends_on: {{ ref('affected_event_hours') }}
 -- depends_on: {{ ref('affected_activity_dates') }}
 -- depends_on: {{ ref('affected_activity_players') }}
 -- depends_on: {{ ref('affected_sighted_sessions') }}
 with events as (
     {%- if not is_update() %}
-    select * from {{ ref('stg_cleaned_events') }}
+    select * from {{ ref('stg_cleaned_events') }} where event_at >= {{ first_open_date() }}
     {%- else %}
     {%- set in_hours = window_predicate('event_at', ref('affected_event_hours'), 'hour') %}
     {%- set on_dates = window_predicate('event_at', ref('affected_activity_dates'), 'date') %}
@@ -62,6 +62,10 @@ refunded as (
         where purchase_id is not null and refund_of is null
             and event_at >= (select min(event_at) - interval '{{ var('refund_days') }} days' from refunds)
             and event_at <= (select max(event_at) from refunds)
+        {%- if target.type == 'duckdb' %}
+        union all
+        select source, purchase_id, event_at from lake.kept_purchases
+        {%- endif %}
     ) p
         on p.source = r.source and p.purchase_id = r.refund_of
         and p.event_at <= r.event_at and p.event_at >= r.event_at - interval '{{ var('refund_days') }} days'

@@ -27,3 +27,4 @@ select
     coalesce(sum(revenue_usd), 0)::decimal(38, 6) as net_usd
 from events
 group by grouping sets ((date, player_id, studio, game), (date, player_id, studio), (date, player_id))
+{{ kept_rows() }}

@@ -18,4 +18,5 @@ select
 from {{ ref('attributed_events') }}
 where {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
 group by 1, 2, 3, 4, 5, 6, 7, 8
+{{ kept_rows() }}
 {{ laid_down_by('hour') }}

@@ -42,4 +42,5 @@ select
     min(case when event_at = first_at then transaction_id end) as first_transaction_id
 from placed
 group by hour, service_name, player_id, device, event_name, subject, detail, target_version
+{{ kept_rows() }}
 {{ laid_down_by('hour') }}

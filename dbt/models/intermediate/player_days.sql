@@ -34,4 +34,5 @@ select
     max(has_crashed) = 1 as has_crashed
 from played
 group by {{ grain_sets(['date', 'player_id']) }}
+{{ kept_rows() }}
 {{ laid_down_by('date') }}

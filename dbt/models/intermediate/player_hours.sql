@@ -14,4 +14,5 @@ select distinct
 from {{ ref('attributed_events') }}
 where is_activity and player_id is not null
     and {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
+{{ kept_rows() }}
 {{ laid_down_by('hour') }}

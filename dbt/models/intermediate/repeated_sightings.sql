@@ -15,7 +15,7 @@ with sighted as (
         date_trunc('hour', event_at) as hour,
         count(*) as sightings
     from {{ ref('attributed_events') }}
-    where version is not null and player_id is not null and session_started_at is not null
+    where version is not null and player_id is not null and session_started_at >= {{ first_open_date() }}
         {%- if is_incremental() %}
         and (source, service_name, session_id, session_started_at) in (
             select source, service_name, session_id, session_started_at
@@ -36,3 +36,4 @@ from sighted s
 join again a
     on a.source = s.source and a.service_name = s.service_name and a.session_id = s.session_id
     and a.session_started_at = s.session_started_at
+{{ kept_rows() }}

@@ -49,7 +49,7 @@ parts as (
     select
         started_at::date, service_name, player_id, null, null, 0, count(*), sum(duration_seconds), 0, 0, 0
     from {{ ref('stg_sessions') }}
-    where player_id is not null
+    where player_id is not null and started_at >= {{ first_open_date() }}
         and {{ in_window('started_at', ref('affected_activity_dates'), 'date') }}
         and {{ among_affected_players('player_id', ref('affected_activity_players')) }}
     group by started_at::date, service_name, player_id
@@ -66,4 +66,5 @@ select
     cast(sum(issues) as bigint) as issues
 from parts
 group by date, service_name, player_id
+{{ kept_rows() }}
 {{ laid_down_by('date') }}

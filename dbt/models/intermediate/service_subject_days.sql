@@ -48,3 +48,4 @@ join {{ ref('version_player_days') }} v
     on v.date = t.date and v.service_name = t.service_name and v.player_id = t.player_id
 where {{ in_window('v.date', ref('affected_version_dates'), 'date') }}
     and {{ among_affected_players('v.player_id', ref('affected_activity_players')) }}
+{{ kept_rows() }}

@@ -20,4 +20,5 @@ from {{ ref('attributed_events') }}
 where version is not null and player_id is not null
     and {{ in_window('event_at', ref('affected_event_hours'), 'hour') }}
 group by 1, 2, 3, 4, 5
+{{ kept_rows() }}
 {{ laid_down_by('hour') }}

@@ -46,6 +46,7 @@ from kpi_platform.engine.books.file_ledger import (
 )
 from kpi_platform.engine.books.hour_fingerprints import newest_hour, read_consumed
 from kpi_platform.engine.books.hour_ledger import mark_failed, read_ledger, write_ledger
+from kpi_platform.engine.books.kept_days import closed_days
 from kpi_platform.engine.books.seals import LateFiles, dropped_hours, forget_dropped, refused_lines
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
@@ -157,6 +158,10 @@ class RawStep:
             raise FilesChangedError("lines of these hours went, or came back, meanwhile")
         for hour in hours:
             take_same(self._files[hour], self._owners_then(hour), lambda: self._landing)
+        # Asked now: they may have been closed since the files were judged.
+        closed = closed_days(self._lake)
+        if closed:
+            self._hopeless |= {hour for hour in hours if hour < closed.before}
         self._anew = {hour for hour in hours if hour in self._dropped and self._corrected(hour)}
         self._dropped -= self._anew
         same = {hour for hour in hours if self._is_same(hour)}

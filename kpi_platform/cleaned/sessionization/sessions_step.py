@@ -21,13 +21,14 @@ from kpi_platform.engine.books.hour_fingerprints import (
     read_consumed,
 )
 from kpi_platform.engine.books.hour_ledger import mark_failed
+from kpi_platform.engine.books.kept_days import closed_days, emptied_hours, unless_closed
 from kpi_platform.engine.hour_steps import Done
 from kpi_platform.engine.platform import Platform
 from kpi_platform.schemas.diff import diff_rows
 from kpi_platform.schemas.fingerprints import content_fingerprint, fingerprint
 from kpi_platform.schemas.players import PlayerIdRules
 from kpi_platform.schemas.tables import SESSION, TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of, hours_predicate
+from kpi_platform.storage.lake.lake import Lake, LakeError, hours_in, hours_of, hours_predicate
 from kpi_platform.storage.lake.locks import FOLD_LOCK, lake_lock
 
 VERSION = "1"
@@ -54,10 +55,20 @@ class SessionsStep:
         return cls(lake or platform.lake, platform.player_id_rules, silence)
 
     def inputs(self, hours: Sequence[datetime]) -> Mapping[datetime, str]:
-        """The content of `cleaned_events` and the settings that decide about sessions."""
+        """The content of `cleaned_events` and the settings that decide about sessions.
+
+        Raises LakeError if a longer silence would join sessions of days that are kept to others.
+        """
+        closed = closed_days(self._lake)
+        if closed is not None and self._silence > closed.silence:
+            most = closed.silence // timedelta(hours=1)
+            raise LakeError(
+                f"KPI_SESSION_SILENCE_HOURS: must be at most {most}, as days"
+                f" up to {closed.through} are kept (KPI_KEEP_EVENTS_DAYS)"
+            )
         consumed = read_consumed(self._lake, "cleaned_events", hours)
         self._rows = {hour: item.rows for hour, item in consumed.items()}
-        return self._inputs_of(consumed)
+        return unless_closed(self._lake, self.table, self._inputs_of(consumed))
 
     def weight(self, hour: datetime) -> int:
         """Events of the hour."""
@@ -71,11 +82,16 @@ class SessionsStep:
         """Replace the hours' parts and every session that they touch."""
         with lake_lock(self._lake.uri, FOLD_LOCK):
             # Read under the lock, so that of two runs of an hour the later one has the last word.
-            new = self._parts_of(self._lake.read_hours("cleaned_events", hours))
-            changed = self._replace(hours, new)
+            emptied = emptied_hours(self._lake, hours)
+            made = [hour for hour in hours if hour not in emptied]
+            new = self._parts_of(self._lake.read_hours("cleaned_events", made))
+            changed = self._replace(made, new) if made else 0
+            # Of events that are gone the parts tell.
+            stored = self._lake.read_hours("session_parts", emptied) if emptied else new.clear()
         return {
             hour: Done(content_fingerprint(part), part.height, {"sessions_changed": changed})
-            for hour, part in hours_of(new, hours).items()
+            for rows, of in ((new, made), (stored.select(new.columns), sorted(emptied)))
+            for hour, part in hours_of(rows, of).items()
         }
 
     def _inputs_of(self, consumed: Mapping[datetime, Consumed]) -> dict[datetime, str]:
@@ -114,7 +130,8 @@ class SessionsStep:
         """Forget the hours whose events are others than their own runs made sessions of: should
         they become again what they were, their sessions are no longer so."""
         made_of = read_consumed(self._lake, "sessions", hours)
-        are = self._inputs_of(read_consumed(self._lake, "cleaned_events", made_of))
+        events = read_consumed(self._lake, "cleaned_events", made_of)
+        are = unless_closed(self._lake, self.table, self._inputs_of(events))
         others = [hour for hour, item in made_of.items() if item.input != are.get(hour)]
         forget_consumed(self._lake, "sessions", others)
 
@@ -156,7 +173,13 @@ class SessionsStep:
         )
 
     def _events_of(self, keys: pl.DataFrame) -> pl.DataFrame:
-        """The events of sessions in hours (`SESSION_OF_HOUR`), beside the other columns of each."""
+        """The events of sessions in hours (`SESSION_OF_HOUR`), beside the other columns of each.
+
+        Raises LakeError if they are gone.
+        """
+        if gone := sorted(emptied_hours(self._lake, hours_in(keys))):
+            hour = f"{gone[0]:%Y-%m-%d-%H:%M}"
+            raise LakeError(f"sessions of {hour} cannot be made again: its events are gone")
         events = self._lake.scan_hours("cleaned_events", hours_in(keys))
         return events.join(keys.lazy(), on=SESSION_OF_HOUR).collect()
 

@@ -32,7 +32,8 @@ def run(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Seal days that are over for KPI_KEEP_LINES_DAYS, and let their telemetry lines go.
+    """Seal days that are over for KPI_KEEP_LINES_DAYS, and let their telemetry lines go; after
+    KPI_KEEP_EVENTS_DAYS their events.
 
     Of a sealed day no late line is taken any more. An hour's lines go when every day that it holds
     events of is sealed; hours that are waited for are named. No figure changes. The disk's space

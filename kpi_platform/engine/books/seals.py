@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 
 import polars as pl
 
+from kpi_platform.engine.books.kept_days import closed_days
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
 from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of, hours_predicate
 
@@ -65,13 +66,15 @@ class LateFiles:
     """Which sealed days' lines the files of hours may not bring.
 
     `refused`: hour and path -> days, of files that came after these were sealed; `reach`: how far
-    before and after its hour an event may lie.
+    before and after its hour an event may lie; `kept_through`: the last day whose events may be
+    gone, with all before it.
     """
 
     lake: Lake
     sealed: frozenset[date]
     refused: dict[tuple[datetime, str], frozenset[date]]
     reach: tuple[timedelta, timedelta]
+    kept_through: date = date.min
 
     @classmethod
     def of(
@@ -86,17 +89,22 @@ class LateFiles:
                 refused.setdefault((hour, path), set()).add(day)
         days = sealed_days(lake, min(hours).date() - reach[0] - _DAY)
         refused_days = {key: frozenset(found) for key, found in refused.items()}
-        return cls(lake, frozenset(days), refused_days, reach)
+        closed = closed_days(lake)
+        through = closed.through if closed else date.min
+        return cls(lake, frozenset(days), refused_days, reach, through)
 
     def days_for(self, hour: datetime, path: str, *, is_new: bool) -> frozenset[date]:
         """The days whose lines a file of an hour may not bring: of one that `is_new`, all that are
-        sealed now within the hour's reach; of others, those that were when it came."""
-        known = self.refused.get((hour, path))
-        if known is not None or not is_new:
-            return known or frozenset()
+        sealed now within the hour's reach; of others, those that were when it came. No file that
+        is read brings any of days that are kept."""
         first = (hour - self.reach[0]).date()
         last = (hour + timedelta(hours=1) + self.reach[1]).date()
-        return frozenset(day for day in self.sealed if first <= day <= last)
+        reached = {first + n * _DAY for n in range((last - first).days + 1)}
+        kept = {day for day in reached if day <= self.kept_through}
+        known = self.refused.get((hour, path))
+        if known is not None or not is_new:
+            return frozenset(kept.union(known or ()))
+        return frozenset(kept | (reached & self.sealed))
 
     def note(self, hour: datetime, came: Mapping[str, frozenset[date]]) -> None:
         """Note files that come to an hour now, before a row of them is written."""

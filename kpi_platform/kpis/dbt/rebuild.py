@@ -15,6 +15,7 @@ from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import BuildReport, Project, build_marts, mark_of
 from kpi_platform.kpis.dbt.dbt_command import EVENTS, changed_extent, extent
 from kpi_platform.kpis.dbt.dbt_run import DbtRun
+from kpi_platform.kpis.loading.kept_rows import give_back, note_kept_days, take_away
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.storage.kpi_database.embedded import built_by, connect, mark_built
 from kpi_platform.storage.kpi_database.second_database import SecondDatabase
@@ -89,6 +90,8 @@ def _build_changed(
         with connect(path) as con:
             if built_by(con) == mark:
                 return
+            note_kept_days(con, there.lake)
+            give_back(con, there.lake)
         run = project.open_run(path)
         how = changed_extent(project.state, project.changed, second.done)
 
@@ -102,4 +105,5 @@ def _build_changed(
             run.build(*extent(full_refresh=True), note)
         with connect(path) as con:
             mark_built(con, mark)
+            take_away(con)
     say(f"{len(second.done)} models are built anew")

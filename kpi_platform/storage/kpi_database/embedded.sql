@@ -134,6 +134,14 @@ create table if not exists lake.changed_intervals (
     valid_from timestamp not null, version varchar not null, valid_to timestamp
 );
 
+-- What is kept of days whose events may be gone: the last of them, the purchases that refunds may name,
+-- and, while everything is built anew, what models made of them (a JSON object of texts).
+create table if not exists lake.kept_days (kept_through date not null);
+create table if not exists lake.kept_purchases (
+    source varchar not null, purchase_id varchar not null, event_at timestamp not null
+);
+create table if not exists lake.kept_rows (model varchar not null, contents varchar not null);
+
 -- In which state each published table was left: the version, and a hash of the names of its data files.
 create table if not exists lake.published_states (
     table_name varchar not null, version bigint not null, files varchar not null

@@ -13,6 +13,7 @@ from kpi_platform.arrivals.feeds.stream_step import StreamStep
 from kpi_platform.arrivals.telemetry.raw_step import ArrivalLimits, RawStep
 from kpi_platform.cleaned.checks import check_events
 from kpi_platform.cleaned.events_step import EventsStep
+from kpi_platform.engine.books.kept_days import Closed, note_kept
 from kpi_platform.engine.books.removals import accept_removals
 from kpi_platform.engine.hour_steps import HourReport
 from kpi_platform.schemas.attributes import attribute
@@ -130,6 +131,19 @@ SALES = (
     + "2026-01-01T00:08:00Z,nobody's,P3,cup,,\n"
     + "2026-01-01T00:08:00Z,comet\n"
 )
+
+
+def test_rows_of_days_that_are_kept_are_refused_and_counted(feeds: Feeds) -> None:
+    kept = START - timedelta(days=1)
+    note_kept(feeds.lake, Closed(kept.date(), START, LIMIT), START)
+    rows = [f"{at:%Y-%m-%dT%H:%M:%SZ},comet,P1,sale,5,x\n" for at in (kept, START)]
+    feeds.put("shop", START, "sales.csv", "".join([HEAD, *rows]).encode())
+    feeds.run(START)
+    assert feeds.lake.scan("cleaned_events").collect()["event_at"].to_list() == [START]
+    for table in ("hour_ledger", "file_ledger"):
+        told = feeds.lake.read_hours(table, [START]).filter(pl.col("source") == "shop-comet")
+        assert told.select("lines", "rows", "sealed").rows() == [(2, 1, 1)]
+    assert all(check.passed for check in check_events(feeds.lake, [START], 1))
 
 
 def test_dirty_console_rows_are_cleaned_or_quarantined_and_all_accounted_for(feeds: Feeds) -> None:
