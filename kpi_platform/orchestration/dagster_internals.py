@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -215,31 +215,54 @@ def check_states(
 
     Dagster gives out the newest of each partition, for which it reads the evaluations of all time.
     """
-    table = AssetCheckExecutionsTable.c
-    columns = (table.id, table.asset_key, table.check_name, table.partition)
+    row_id = AssetCheckExecutionsTable.c.id
     with _evaluations(instance) as connection:
         if after is None:
-            newest = connection.execute(select(func.max(table.id))).scalar() or 0
+            newest = connection.execute(select(func.max(row_id))).scalar() or 0
             after = max(newest - most, 0)
         rows = connection.execute(
-            select(*columns, table.execution_status, table.run_id, table.evaluation_event_timestamp)
-            .where(table.id > after)
-            .order_by(table.id)
-            .limit(most)
+            select(*_STATE).where(row_id > after).order_by(row_id).limit(most)
         ).fetchall()
-    states: list[tuple[Any, ...]] = [tuple(row) for row in rows]
-    passed = {"SUCCEEDED": True, "FAILED": False}
-    return [
-        CheckState(
-            row_id,
-            dg.AssetCheckKey(dg.AssetKey.from_db_string(asset) or dg.AssetKey(asset), name),
-            partition,
-            passed.get(status),
-            run_id,
-            at.replace(tzinfo=UTC),
-        )
-        for row_id, asset, name, partition, status, run_id, at in states
-    ]
+    return [_state(*row) for row in rows]
+
+
+def evaluated_since(instance: dg.DagsterInstance, check: str, at: datetime) -> list[CheckState]:
+    """The evaluations of a check of this name that are newer than `at`."""
+    table = AssetCheckExecutionsTable.c
+    with _evaluations(instance) as connection:
+        rows = connection.execute(
+            select(*_STATE)
+            .where(table.check_name == check)
+            .where(table.evaluation_event_timestamp > at.astimezone(UTC).replace(tzinfo=None))
+        ).fetchall()
+    return [state for row in rows if (state := _state(*row)).passed is not None]
+
+
+# In the order in which `_state` takes them.
+_STATE = (
+    AssetCheckExecutionsTable.c.id,
+    AssetCheckExecutionsTable.c.asset_key,
+    AssetCheckExecutionsTable.c.check_name,
+    AssetCheckExecutionsTable.c.partition,
+    AssetCheckExecutionsTable.c.execution_status,
+    AssetCheckExecutionsTable.c.run_id,
+    AssetCheckExecutionsTable.c.evaluation_event_timestamp,
+)
+_PASSED = {"SUCCEEDED": True, "FAILED": False}
+
+
+def _state(
+    row_id: int,
+    asset: str,
+    name: str,
+    partition: str | None,
+    status: str,
+    run_id: str,
+    at: datetime,
+) -> CheckState:
+    key = dg.AssetCheckKey(dg.AssetKey.from_db_string(asset) or dg.AssetKey(asset), name)
+    passed = _PASSED.get(status)
+    return CheckState(row_id, key, partition, passed, run_id, at.replace(tzinfo=UTC))
 
 
 def evaluation_of(

@@ -364,6 +364,29 @@ def test_what_was_planned_first_may_be_evaluated_last(instance: dg.DagsterInstan
     assert Checked(instance).open() == {("a", 0)}
 
 
+def test_a_listing_that_is_read_in_a_later_pass_reopens_no_hour_that_was_right_since(
+    instance: dg.DagsterInstance,
+) -> None:
+    passes = Checked(instance)
+    ran(instance, 0, "a")
+    ran(instance, 1, "a")
+    assert passes.open() == {("a", 0), ("a", 1)}
+    # The hour is right, and was planned first; the listing looked before, and is read after it.
+    ran(instance, 0)
+    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        newest = connection.execute(
+            text("select max(evaluation_event_timestamp) from asset_check_executions")
+        ).scalar()
+        before = datetime.fromisoformat(newest) - timedelta(microseconds=1)
+    assert passes.open() == {("a", 1)}
+    listed(instance, held("a", 0, 1))
+    with instance.event_log_storage.index_connection() as connection:  # type: ignore[attr-defined]
+        earlier = f"set evaluation_event_timestamp = '{before}'"
+        of_listing = f"check_name = '{ALL_HOURS}'"
+        connection.execute(text(f"update asset_check_executions {earlier} where {of_listing}"))
+    assert passes.open() == {("a", 1)}
+
+
 def test_what_an_earlier_release_opened_under_the_listings_name_is_closed(
     instance: dg.DagsterInstance,
 ) -> None:

@@ -122,6 +122,52 @@ def test_the_more_series_there_are_the_rarer_each_of_them_cries() -> None:
     assert family_spreads(4.0, 1) == family_spreads(4.0, 24) == pytest.approx(4.0)
 
 
+def test_a_source_that_stays_halved_is_told_without_a_gap_for_a_day(
+    world: dict[str, list[int]],
+) -> None:
+    big: dict[str, list[int | None]] = {s: [*its] for s, its in world.items() if int(s) >= 400}
+    for number in range(AT, AT + 30):
+        big["1000"][number] = world["1000"][number] // 2
+    told = judge(frame({s: its[: AT + 30] for s, its in big.items()})).filter(
+        pl.col("source") == "1000", pl.col("hour") >= START + (AT + 2) * HOUR
+    )
+    assert "" not in told["kind"].to_list()
+
+
+def test_a_holiday_of_some_sources_is_told_of_none_of_them(world: dict[str, list[int]]) -> None:
+    day = 80
+    of_some = ("200", "400", "1000", "5000")
+    shares = [1.5 if clock < 16 else 0.75 for clock in range(24)]
+    changed: dict[str, list[int | None]] = {s: [*its] for s, its in world.items()}
+    for source in of_some:
+        for clock, share in enumerate(shares):
+            changed[source][day * 24 + clock] = round(world[source][day * 24 + clock] * share)
+    told = judge(frame(changed)).filter(
+        pl.col("kind") != "",
+        pl.col("hour").is_between(START + day * 24 * HOUR, START + 82 * 24 * HOUR),
+    )
+    assert told.filter(pl.col("source").is_in(of_some)).is_empty(), told
+
+
+def test_hours_that_are_asked_for_are_told_as_if_all_were(world: dict[str, list[int]]) -> None:
+    counts: dict[str, list[int | None]] = {
+        s: [*its[:AT], *(round(count * 0.5) for count in its[AT : AT + 3])]
+        if int(s) in (60, 1000)
+        else [*its[: AT + 3]]
+        for s, its in world.items()
+    }
+    # Half of them are services.
+    service = pl.when(pl.col("source").cast(pl.Int64) < 1000).then(pl.lit("App"))
+    rows = frame(counts).with_columns(service_name=service.otherwise(pl.lit("")))
+    of_all = judge(rows).filter(pl.col("kind") != "")
+    for number in (AT + 1, AT + 2):
+        asked = judge(rows, [START + number * HOUR]).filter(pl.col("kind") != "")
+        for each in (of_all, asked):
+            assert not each.is_empty()
+        at = pl.col("hour") == START + number * HOUR
+        assert asked.filter(at).equals(of_all.filter(at))
+
+
 def test_a_decline_of_thirty_percent_in_a_week_is_told_within_that_week(
     world: dict[str, list[int]],
 ) -> None:

@@ -17,6 +17,7 @@ from kpi_platform.alerts.incidents import Look
 from kpi_platform.orchestration.dagster_internals import (
     CheckState,
     check_states,
+    evaluated_since,
     evaluation_of,
 )
 from kpi_platform.orchestration.partitions import hour_of
@@ -73,7 +74,7 @@ def look_at_checks(
     # After the hours' own, which of those left to it are older.
     for key, by_partition in newest.items():
         if key.name in _SAID_BY_HOUR and None in by_partition:
-            looks += _looks_of_hours(instance, by_partition[None], newest)
+            looks += _looks_of_hours(instance, by_partition[None], unfinished)
     last = states[-1].row_id if states else mark or 0
     return CheckLooks(tuple(looks), min([last, *(row - 1 for row in waiting)]))
 
@@ -101,21 +102,19 @@ def _looks(
 def _looks_of_hours(
     instance: dg.DagsterInstance,
     whole: CheckState,
-    newest: Mapping[dg.AssetCheckKey, Mapping[str | None, CheckState]],
+    unfinished: Collection[str],
 ) -> list[Look]:
     """What a look at all hours found, as if the check of these hours had, one look for each asset;
     of others nothing: they are right again when their own check says so. Of an hour whose own check
-    was evaluated since, that counts."""
+    was evaluated since, that counts, also if an earlier pass has read it."""
     event = evaluation_of(instance, whole)
     if event is None or FINDINGS not in event.metadata:
         return []
     check = _SAID_BY_HOUR[whole.key.name]
     since = {
-        (key.asset_key.path[-1], hour_of(name))
-        for key, states in newest.items()
-        if key.name == check
-        for name, state in states.items()
-        if name is not None and state.at > whole.at
+        (state.key.asset_key.path[-1], hour_of(state.partition))
+        for state in evaluated_since(instance, check, whole.at)
+        if state.partition is not None and state.run_id not in unfinished
     }
     by_asset: dict[str, list[Finding]] = defaultdict(list)
     for found in findings_in(str(event.metadata[FINDINGS].value), None, check):
