@@ -4,16 +4,31 @@ Belongs here: the order of load, dbt and the books, under the warehouse's lock. 
 loaded (load.py) or built (the dbt project).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
+
+import duckdb
 
 from kpi_platform.engine.books.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.dbt.dbt_command import EVENTS
-from kpi_platform.kpis.loading.load import LEDGER, LOADED, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.event_rows import EventRows
+from kpi_platform.kpis.loading.load import (
+    EVENTS as LAKE_EVENTS,
+)
+from kpi_platform.kpis.loading.load import (
+    LEDGER,
+    LOADED,
+    LakeTable,
+    LoadReport,
+    load,
+)
 from kpi_platform.kpis.loading.ship import fetch_changes, ship
 from kpi_platform.kpis.loading.unread_files import UnreadFiles
+from kpi_platform.kpis.loading.window import window_frames
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
     built_by,
     connect,
@@ -63,9 +78,10 @@ def build_marts(
     built = mark_of(platform, fingerprint)
     with file_lock(warehouse_lock(path)):
         with connect(path) as con:
+            tables = lake_tables(platform)
             report = load(
                 con,
-                lake_tables(platform),
+                tables,
                 platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
                 start_hour=platform.settings.start_hour,
@@ -88,8 +104,10 @@ def build_marts(
                 return _report(marts(con), report, is_waiting=is_waiting)
             if copy is not None:
                 ship(con, copy, full_refresh=full_refresh)
+            lay_down_events(platform, con, tables, everything=full_refresh)
         # dbt opens the file itself, and a DuckDB file has one owner at a time.
-        run_dbt(full_refresh)
+        with events_removed(platform):
+            run_dbt(full_refresh)
         with connect(path) as con:
             if copy is not None:
                 fetch_changes(con, copy)
@@ -102,6 +120,39 @@ def build_marts(
                 is_full_refresh=full_refresh,
                 is_waiting=is_waiting,
             )
+
+
+def lay_down_events(
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    *,
+    everything: bool,
+) -> None:
+    """Put the events that a run reads, as `tables` have them, where its models look for them."""
+    [events] = (table for table in tables if table.name == LAKE_EVENTS)
+    rows = EventRows.of(
+        platform.sources.frame(),
+        platform.settings.player_id_attributes,
+        platform.sources.platform_names,
+    )
+    frames = window_frames(con, events, rows, everything=everything)
+    if platform.warehouse_copy is not None:
+        platform.warehouse_copy.replace_events(frames)
+    else:
+        events_file.lay_down(con, platform.settings.warehouse_file, frames)
+
+
+@contextmanager
+def events_removed(platform: Platform) -> Iterator[None]:
+    """Remove the events of the run that goes on inside when it is over, however it ends."""
+    try:
+        yield
+    finally:
+        if platform.warehouse_copy is not None:
+            platform.warehouse_copy.replace_events([])
+        else:
+            events_file.remove(platform.settings.warehouse_file)
 
 
 def mark_of(platform: Platform, fingerprint: str) -> str:

@@ -28,8 +28,9 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager, get_ev
 from jinja2 import Template
 
 from dbt import flags
-from kpi_platform.kpis.loading.load import load
+from kpi_platform.kpis.loading.load import LakeTable, load
 from kpi_platform.schemas.sources_file.sources import NO_SERVICES
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     mark_built,
@@ -37,7 +38,14 @@ from kpi_platform.storage.kpi_database.embedded import (
     prepare,
     transaction,
 )
-from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
+from kpi_platform_tests.kpis.builds import (
+    NO_SOURCES,
+    PROJECT,
+    WAREHOUSE,
+    Lake,
+    parsed_project,
+    run_events,
+)
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 
 # What they hold is of the build that goes on, and empty when nothing is affected.
@@ -89,12 +97,14 @@ class FastBuild:
         self._adapter = adapter = engine.adapter
         self._changed = changed
         self._is_new = True
+        self._tables: list[LakeTable] = []
         self._con: duckdb.DuckDBPyConnection = (
             adapter.connections.get_thread_connection().handle.cursor()._cursor
         )
         for schema in ("lake", "staging", "marts", "fresh_staging", "fresh_marts"):
             self._con.execute(f"drop schema if exists {schema} cascade")
         prepare(self._con)
+        events_file.lay_down(self._con, WAREHOUSE)
         for schema in ("staging", "marts", "fresh_staging", "fresh_marts"):
             self._con.execute(f"create schema {schema}")
         for schema in ("marts", "fresh_marts"):
@@ -111,9 +121,10 @@ class FastBuild:
 
     def load(self, lake: Lake) -> None:
         """Load what changed."""
+        self._tables = lake.tables()
         load(
             self._con,
-            lake.tables(),
+            self._tables,
             self._sources,
             PLAYER_ID_ATTRIBUTES,
             services=self._services,
@@ -134,6 +145,8 @@ class FastBuild:
         if not pending(self._con):
             return
         fresh = self._is_new
+        events = run_events(self._con, self._tables, self._sources, everything=fresh)
+        events_file.lay_down(self._con, WAREHOUSE, events)
         # What dbt keeps from model to model is of one run.
         parsed_project().flat_graph.pop("remembered_in", None)
         for node in _models():

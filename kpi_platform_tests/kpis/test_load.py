@@ -28,7 +28,14 @@ from kpi_platform.storage.kpi_database.embedded import (
     pending,
     prepare,
 )
-from kpi_platform_tests.kpis.builds import NO_SOURCES, Lake, by_hour, hours_from, utc
+from kpi_platform_tests.kpis.builds import (
+    NO_SOURCES,
+    Lake,
+    by_hour,
+    hours_from,
+    run_events,
+    utc,
+)
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES, Event, cleaned_events
 
 Con = duckdb.DuckDBPyConnection
@@ -291,9 +298,11 @@ def test_a_copy_in_another_hour_keeps_the_event_when_one_goes(con: Con) -> None:
     copy = Event("s1", utc(1, 5), "FeatureUsed", utc(1, 7), {"PlayerId": "p1"}, source="folder")
     load_and_build(con, lake_of(here, copy))
 
-    load(con, lake_of(here).tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    tables = lake_of(here).tables()
+    load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
-    assert con.execute("select event_id from lake.cleaned_events").fetchall() == [(here.event_id,)]
+    [rows] = run_events(con, tables, NO_SOURCES, everything=True)
+    assert rows["event_id"].to_list() == [here.event_id]
 
 
 def test_small_batches_load_the_same_rows(con: Con) -> None:
@@ -318,12 +327,11 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     table = LakeTable("cleaned_events", {("2026-01-01", "6"): "1"}, lambda _: many)
 
     report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
-    loaded = con.execute(
-        "select count(distinct event_id), max(transaction_id) from lake.cleaned_events"
-    )
+    loaded = pl.concat(run_events(con, [table], NO_SOURCES, everything=True))
 
     assert report.rows_changed == {"cleaned_events": rows + 1}
-    assert loaded.fetchall() == [(rows, rows - 1)]
+    assert loaded["event_id"].n_unique() == rows
+    assert loaded["transaction_id"].max() == rows - 1
 
 
 def test_a_load_that_crashes_is_completed_by_the_next(con: Con) -> None:
@@ -352,7 +360,7 @@ def test_a_changed_player_id_setting_loads_the_events_again(con: Con) -> None:
     report = load(con, lake.tables(), NO_SOURCES, ("AccountId",))
 
     assert report.rows_changed["cleaned_events"] == 2
-    assert con.execute("select own_player_id from lake.cleaned_events").fetchall() == [("a",)]
+    assert con.execute("select own_player_id from lake.event_hours").fetchall() == [("a",)]
 
 
 def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con: Con) -> None:
@@ -363,11 +371,14 @@ def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con:
     )
 
     def called(names: PlatformNames) -> tuple[list[str], list[int]]:
-        load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
-        platforms = "select platform from lake.sessions union all select own_platform"
-        platforms += " from lake.cleaned_events where own_platform is not null order by all"
+        tables = lake.tables()
+        load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
+        [events] = run_events(con, tables, NO_SOURCES, names, everything=True)
+        platforms = con.execute("select platform from lake.sessions").fetchall()
         hours = "select distinct hour(hour) from lake.affected_hours where reason = 'events'"
-        found = [row[0] for row in con.execute(platforms).fetchall()]
+        found = sorted(
+            [name for (name,) in platforms] + events["own_platform"].drop_nulls().to_list()
+        )
         touched = sorted(row[0] for row in con.execute(hours).fetchall())
         mark_built(con, "project")
         clear_published(con)
@@ -453,5 +464,5 @@ def test_hours_are_read_in_utc(con: Con) -> None:
     lake = lake_of(event(utc(1, 5) + timedelta(minutes=30)))
     load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
-    at = con.execute("select event_at from lake.cleaned_events").fetchone()
-    assert at == (datetime(2026, 1, 1, 5, 30),)  # noqa: DTZ001
+    at = con.execute("select hour, last_at from lake.event_hours").fetchone()
+    assert at == (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, 30))  # noqa: DTZ001

@@ -12,7 +12,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
-from kpi_platform.kpis.build import BuildReport, Project, build_marts, mark_of
+from kpi_platform.kpis.build import (
+    BuildReport,
+    Project,
+    build_marts,
+    events_removed,
+    lake_tables,
+    lay_down_events,
+    mark_of,
+)
 from kpi_platform.kpis.dbt.dbt_command import EVENTS, changed_extent, extent
 from kpi_platform.kpis.dbt.dbt_run import DbtRun
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
@@ -89,6 +97,7 @@ def _build_changed(
         with connect(path) as con:
             if built_by(con) == mark:
                 return
+            lay_down_events(there, con, lake_tables(there), everything=True)
         run = project.open_run(path)
         how = changed_extent(project.state, project.changed, second.done)
 
@@ -96,10 +105,11 @@ def _build_changed(
             if name != EVENTS:
                 second.add_done(name)
 
-        run.build(*how, note)
-        if not second.done:
-            # A change that no model names, as that of a materialization.
-            run.build(*extent(full_refresh=True), note)
+        with events_removed(there):
+            run.build(*how, note)
+            if not second.done:
+                # A change that no model names, as that of a materialization.
+                run.build(*extent(full_refresh=True), note)
         with connect(path) as con:
             mark_built(con, mark)
     say(f"{len(second.done)} models are built anew")

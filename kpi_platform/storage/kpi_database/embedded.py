@@ -17,7 +17,7 @@ import polars as pl
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "6"
+LAYOUT = "7"
 EVERY_TABLE = "*"
 # A DuckDB file is three headers and its blocks.
 _BLOCK_BYTES = 65_536
@@ -142,7 +142,8 @@ def stored_layout(path: Path) -> str | None:
 
 
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
-    tables = "select 1 from information_schema.tables where table_schema = 'lake'"
+    tables = "select 1 from duckdb_tables() where schema_name = 'lake'"
+    tables += " and database_name = current_database()"
     if not con.execute(tables).fetchall():
         return None
     rows = con.execute("select version from lake.layout").fetchall()
