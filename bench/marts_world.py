@@ -13,6 +13,7 @@ import polars as pl
 
 from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.load import EVENTS, LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.slices import all_days
 from kpi_platform.kpis.loading.window import window_frames
 from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import connect, loaded_partitions
@@ -104,7 +105,8 @@ class MartsWorld:
     def lay_down_events(self, *, everything: bool) -> None:
         """Put the events of a run where its models read them."""
         rows = EventRows.of(sources(), ATTRIBUTES)
-        frames = window_frames(self._con, self._events(), rows, everything=everything)
+        days = all_days(self._con) if everything else None
+        frames = window_frames(self._con, self._events(), rows, days)
         events_file.lay_down(self._con, self._path, frames)
 
     def _keep(self, arrived: str, *, is_first: bool = False) -> None:
@@ -118,7 +120,7 @@ class MartsWorld:
 
         def read(partition: Key) -> pl.DataFrame:
             found = self._con.execute("from bench.events where key = ?", ["/".join(partition)])
-            return found.pl()
+            return pl.DataFrame(found.to_arrow_table())
 
         return LakeTable(EVENTS, {tuple(key.split("/")): "arrived" for (key,) in keys}, read)
 

@@ -7,13 +7,14 @@ loaded (load.py) or built (the dbt project).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 import duckdb
 
 from kpi_platform.engine.books.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.dbt.dbt_command import EVENTS
+from kpi_platform.kpis.loading import slices
 from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.load import (
     EVENTS as LAKE_EVENTS,
@@ -102,41 +103,61 @@ def build_marts(
             full_refresh = known != built
             if not full_refresh and not pending(con):
                 return _report(marts(con), report, is_waiting=is_waiting)
-            if copy is not None:
-                ship(con, copy, full_refresh=full_refresh)
-            lay_down_events(platform, con, tables, everything=full_refresh)
-        # dbt opens the file itself, and a DuckDB file has one owner at a time.
-        with events_removed(platform):
-            run_dbt(full_refresh)
-        with connect(path) as con:
-            if copy is not None:
-                fetch_changes(con, copy)
-                copy.drop(EVENTS)
-            mark_built(con, built, full_refresh=full_refresh)
-            return _report(
-                marts(con),
-                report,
-                is_built=True,
-                is_full_refresh=full_refresh,
-                is_waiting=is_waiting,
-            )
+            days = slices.begin(con) if full_refresh else None
+            if not full_refresh:
+                # Of a build of everything that was stopped.
+                slices.take(con)
+            _make_ready(platform, con, tables, days)
+        while True:
+            # dbt opens the file itself, and a DuckDB file has one owner at a time.
+            with events_removed(platform):
+                run_dbt(days is not None)
+            with connect(path) as con:
+                if copy is not None:
+                    fetch_changes(con, copy)
+                    copy.drop(EVENTS)
+                mark_built(con, built, full_refresh=days is not None)
+                days = None
+                if slices.take(con):
+                    _make_ready(platform, con, tables)
+                    continue
+                return _report(
+                    marts(con),
+                    report,
+                    is_built=True,
+                    is_full_refresh=full_refresh,
+                    is_waiting=is_waiting,
+                )
+
+
+def _make_ready(
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    days: Sequence[date] | None = None,
+) -> None:
+    """Have copies, books and events where dbt reads them: to build everything, beginning with
+    these days, or what is pending."""
+    if platform.warehouse_copy is not None:
+        ship(con, platform.warehouse_copy, full_refresh=days is not None)
+    lay_down_events(platform, con, tables, days)
 
 
 def lay_down_events(
     platform: Platform,
     con: duckdb.DuckDBPyConnection,
     tables: Sequence[LakeTable],
-    *,
-    everything: bool,
+    days: Sequence[date] | None = None,
 ) -> None:
-    """Put the events that a run reads, as `tables` have them, where its models look for them."""
+    """Put the events that a run reads, as `tables` have them, where its models look for them: all
+    of these days, or what is read for all that is pending."""
     [events] = (table for table in tables if table.name == LAKE_EVENTS)
     rows = EventRows.of(
         platform.sources.frame(),
         platform.settings.player_id_attributes,
         platform.sources.platform_names,
     )
-    frames = window_frames(con, events, rows, everything=everything)
+    frames = window_frames(con, events, rows, days)
     if platform.warehouse_copy is not None:
         platform.warehouse_copy.replace_events(frames)
     else:

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from dbt.contracts.graph.manifest import Manifest
 from kpi_platform.kpis.dbt.dbt_command import extent
 from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.load import Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.slices import all_days
 from kpi_platform.kpis.loading.window import window_frames
 from kpi_platform.schemas.fingerprints import content_fingerprint
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
@@ -160,7 +161,8 @@ class Build:
 
     def events(self, con: duckdb.DuckDBPyConnection, *, everything: bool) -> list[pl.DataFrame]:
         """The events that a run reads now."""
-        return run_events(con, self._tables, self.sources, everything=everything)
+        days = all_days(con) if everything else None
+        return run_events(con, self._tables, self.sources, days=days)
 
     def run(self, *, full_refresh: bool = False) -> None:
         """Build all models on what is pending, as a run of the platform does; publish nothing."""
@@ -204,12 +206,12 @@ def run_events(
     sources: pl.DataFrame,
     platforms: PlatformNames | None = None,
     *,
-    everything: bool,
+    days: Sequence[date] | None = None,
 ) -> list[pl.DataFrame]:
-    """The events of these tables that a run reads."""
+    """The events of these tables that a run reads, or all of these days."""
     [events] = [table for table in tables if table.name == "cleaned_events"]
     rows = EventRows.of(sources, PLAYER_ID_ATTRIBUTES, platforms)
-    return list(window_frames(con, events, rows, everything=everything))
+    return list(window_frames(con, events, rows, days))
 
 
 def dbt(*arguments: str) -> dbtRunnerResult:

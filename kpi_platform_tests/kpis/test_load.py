@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.kpis.loading import slices
 from kpi_platform.kpis.loading.arrival_books import record_days, stored_waits
 from kpi_platform.kpis.loading.load import LEDGER_SCHEMA, LakeTable, load
+from kpi_platform.kpis.loading.slices import all_days
 from kpi_platform.kpis.loading.told_values import own_players
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.storage.kpi_database.embedded import (
@@ -301,7 +303,7 @@ def test_a_copy_in_another_hour_keeps_the_event_when_one_goes(con: Con) -> None:
     tables = lake_of(here).tables()
     load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
-    [rows] = run_events(con, tables, NO_SOURCES, everything=True)
+    [rows] = run_events(con, tables, NO_SOURCES, days=all_days(con))
     assert rows["event_id"].to_list() == [here.event_id]
 
 
@@ -327,7 +329,7 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     table = LakeTable("cleaned_events", {("2026-01-01", "6"): "1"}, lambda _: many)
 
     report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
-    loaded = pl.concat(run_events(con, [table], NO_SOURCES, everything=True))
+    loaded = pl.concat(run_events(con, [table], NO_SOURCES, days=all_days(con)))
 
     assert report.rows_changed == {"cleaned_events": rows + 1}
     assert loaded["event_id"].n_unique() == rows
@@ -373,7 +375,7 @@ def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con:
     def called(names: PlatformNames) -> tuple[list[str], list[int]]:
         tables = lake.tables()
         load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
-        [events] = run_events(con, tables, NO_SOURCES, names, everything=True)
+        [events] = run_events(con, tables, NO_SOURCES, names, days=all_days(con))
         platforms = con.execute("select platform from lake.sessions").fetchall()
         hours = "select distinct hour(hour) from lake.affected_hours where reason = 'events'"
         found = sorted(
@@ -466,3 +468,55 @@ def test_hours_are_read_in_utc(con: Con) -> None:
 
     at = con.execute("select hour, last_at from lake.event_hours").fetchone()
     assert at == (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, 30))  # noqa: DTZ001
+
+
+def test_everything_is_built_of_few_days_at_a_time_and_what_waits_is_pending(con: Con) -> None:
+    lake = Lake(
+        by_hour(
+            [event(utc(day, 5), PlayerId=f"p{day}") for day in (1, 2, 4)], hours_from(utc(1), 80)
+        ),
+        {"folder": ("s", "g")},
+    )
+    tables = lake.tables()
+    load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    days = slices.begin(con, most=2)
+    assert days == [date(2026, 1, 1), date(2026, 1, 2)]
+    assert sum(rows.height for rows in run_events(con, tables, NO_SOURCES, days=days)) == 2
+    # Killed, and begun anew.
+    assert slices.begin(con, most=2) == days
+    mark_built(con, "project", full_refresh=True)
+    assert pending(con)
+    assert affected_periods_to_publish(con) == {}
+
+    assert slices.take(con, most=2)
+    [rows] = run_events(con, tables, NO_SOURCES)
+    assert rows["event_at"].dt.day().to_list() == [4]
+    mark_built(con, "project")
+    assert not slices.take(con, most=2)
+    assert not pending(con)
+
+
+def test_a_run_reads_the_hours_that_hold_what_it_needs_and_no_others(con: Con) -> None:
+    """Of two players' sessions on one day that of the one who is affected."""
+    before = [
+        event(utc(1, 2), session="s1", PlayerId="p1"),
+        event(utc(1, 3), session="s2", PlayerId="p2"),
+        event(utc(1, 9), session="s2", PlayerId="p2"),
+    ]
+    load_and_build(con, lake_of(*before))
+    [*others, events, sessions, intervals] = lake_of(
+        *before, event(utc(1, 8), session="s1", PlayerId="p1")
+    ).tables()
+    read: list[str] = []
+
+    def noting(key: tuple[str, ...]) -> pl.DataFrame:
+        read.append(key[1])
+        return events.read(key)
+
+    load(con, [*others, events, sessions, intervals], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    watched = LakeTable(events.name, events.partitions, noting)
+    [rows] = run_events(con, [watched], NO_SOURCES)
+
+    assert sorted(read) == ["2", "8"]
+    assert set(rows["session_id"]) == {"s1"}

@@ -23,6 +23,7 @@ from kpi_platform.kpis.build import (
 )
 from kpi_platform.kpis.dbt.dbt_command import EVENTS, changed_extent, extent
 from kpi_platform.kpis.dbt.dbt_run import DbtRun
+from kpi_platform.kpis.loading import slices
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.storage.kpi_database.embedded import built_by, connect, mark_built
 from kpi_platform.storage.kpi_database.second_database import SecondDatabase
@@ -97,7 +98,7 @@ def _build_changed(
         with connect(path) as con:
             if built_by(con) == mark:
                 return
-            lay_down_events(there, con, lake_tables(there), everything=True)
+            lay_down_events(there, con, lake_tables(there), slices.all_days(con))
         run = project.open_run(path)
         how = changed_extent(project.state, project.changed, second.done)
 

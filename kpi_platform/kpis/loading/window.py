@@ -4,7 +4,8 @@ Belongs here: which events those are, told by what is kept of every hour, and re
 not: where they are put (storage), and what the models take of them (attributed_events).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 
 import duckdb
 import polars as pl
@@ -88,14 +89,21 @@ _PARTITIONS = (
 
 
 def window_frames(
-    con: duckdb.DuckDBPyConnection, events: LakeTable, rows: EventRows, *, everything: bool
+    con: duckdb.DuckDBPyConnection,
+    events: LakeTable,
+    rows: EventRows,
+    days: Sequence[date] | None = None,
 ) -> Iterator[pl.DataFrame]:
-    """What a build of all that is pending reads of `events`, or everything; some rows at a time.
+    """What a build of all that is pending reads of `events`, or all events of `days` (UTC); some
+    rows at a time.
 
     Columns: `event_rows.COLUMNS` and `partition_id`. `events` is as it was loaded.
     """
     keys = {int(number): tuple(key.split("/")) for number, key in _partitions(con)}
-    picked = _all_rows(events, keys) if everything else _wanted_rows(con, events, keys)
+    if days is not None:
+        picked = _rows_of_days(con, events, keys, days)
+    else:
+        picked = _wanted_rows(con, events, keys)
     waiting: list[pl.DataFrame] = []
     for number, found in picked:
         waiting.append(rows.rows(found).with_columns(partition_id=pl.lit(number, pl.Int32)))
@@ -110,10 +118,20 @@ def _partitions(con: duckdb.DuckDBPyConnection) -> list[tuple[int, str]]:
     return con.execute(_PARTITIONS, [EVENTS]).fetchall()
 
 
-def _all_rows(
-    events: LakeTable, keys: dict[int, tuple[str, ...]]
+def _rows_of_days(
+    con: duckdb.DuckDBPyConnection,
+    events: LakeTable,
+    keys: dict[int, tuple[str, ...]],
+    days: Sequence[date],
 ) -> Iterator[tuple[int, pl.DataFrame]]:
-    return ((number, events.read(key)) for number, key in keys.items())
+    holding = con.execute(
+        "select distinct partition_id from lake.event_hours where list_contains(?, hour::date)"
+        " order by 1",
+        [list(days)],
+    ).fetchall()
+    for (number,) in holding:
+        found = events.read(keys[number])
+        yield number, found.filter(pl.col("event_at").dt.date().is_in(list(days)))
 
 
 def _wanted_rows(

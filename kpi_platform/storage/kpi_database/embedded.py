@@ -318,11 +318,13 @@ def open_load(con: duckdb.DuckDBPyConnection, load_id: int) -> None:
 
 
 def pending(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether hours, dates or versions are affected that no finished dbt build has seen."""
+    """Whether hours, dates or versions are affected that no finished dbt build has seen, or days
+    wait for a build of everything."""
     return bool(
         count(
             con,
-            "select count(*) from lake.loads l where not is_built and ("
+            "select (select count(*) from lake.waiting_days) + count(*)"
+            " from lake.loads l where not is_built and ("
             " exists (from lake.affected_hours a where a.load_id = l.load_id)"
             " or exists (from lake.affected_dates a where a.load_id = l.load_id)"
             " or exists (from lake.affected_versions a where a.load_id = l.load_id))",

@@ -27,6 +27,8 @@ create table if not exists lake.event_hours (
     last_at timestamp not null,
     is_sighted boolean not null
 );
+-- The days of event time whose events a build of everything has still to take.
+create table if not exists lake.waiting_days (day date not null);
 -- The purchases and refunds that name a purchase, by which refunds are converted.
 create table if not exists lake.purchases (
     partition_id integer not null,
