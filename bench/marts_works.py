@@ -38,6 +38,7 @@ def fill(folder: Path, days: str, events_per_day: str) -> None:
 
 def full(folder: Path) -> float:
     """Build every model anew; the models' own seconds."""
+    _lay_down_events(folder, everything=True)
     seconds = _models_seconds(folder, _build(folder, full_refresh=True))
     _close_books(folder, full_refresh=True)
     return seconds
@@ -48,6 +49,7 @@ def hour(folder: Path) -> float:
     events_per_day, last = _remembered(folder)
     with open_world(_warehouse(folder), events_per_day) as world:
         world.arrive(last + HOUR)
+        world.lay_down_events(everything=False)
     _remember(folder, events_per_day, last + HOUR)
     seconds = _models_seconds(folder, _build(folder, full_refresh=False))
     _close_books(folder, full_refresh=False)
@@ -58,11 +60,13 @@ def hand(folder: Path) -> float:
     """The same SQL as a full refresh, statement by statement, into a file of its own."""
     path = folder / "hand.duckdb"
     path.unlink(missing_ok=True)
+    _lay_down_events(folder, everything=True)
     _dbt(folder, "compile", "--full-refresh")
     statements = _statements(json.loads((folder / "target" / "manifest.json").read_text()))
     with duckdb.connect(str(path), config={"memory_limit": "3GB"}) as con:
         con.execute("set TimeZone = 'UTC'")
         con.execute(f"attach '{_warehouse(folder)}' as warehouse (read_only)")
+        con.execute(f"attach '{_warehouse(folder)}.events' as events_of_run (read_only)")
         con.execute("create schema staging; create schema marts")
         started = time.monotonic()
         for statement in statements:
@@ -100,7 +104,8 @@ def _statements(manifest: Mapping[str, Any]) -> list[str]:
         kind = "view" if node["config"]["materialized"] == "view" else "table"
         text = node["compiled_code"]
         for schema in ("staging", "marts"):
-            text = text.replace(f'"warehouse"."{schema}"', f'"hand"."{schema}"')
+            for database in ("warehouse", "events_window"):
+                text = text.replace(f'"{database}"."{schema}"', f'"hand"."{schema}"')
         done[name] = f"create {kind} hand.{node['schema']}.{node['name']} as {text}"
 
     for name in nodes:
@@ -140,6 +145,12 @@ def _models_seconds(folder: Path, results: list[dict[str, Any]]) -> float:
     longest = dict(sorted(models.items(), key=lambda item: -item[1]))
     (folder / "models.json").write_text(json.dumps(longest, indent=1))
     return sum(models.values())
+
+
+def _lay_down_events(folder: Path, *, everything: bool) -> None:
+    events_per_day, _ = _remembered(folder)
+    with open_world(_warehouse(folder), events_per_day) as world:
+        world.lay_down_events(everything=everything)
 
 
 def _close_books(folder: Path, *, full_refresh: bool) -> None:

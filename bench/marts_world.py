@@ -11,7 +11,11 @@ from pathlib import Path
 import duckdb
 import polars as pl
 
-from kpi_platform.kpis.loading.load import LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.event_rows import EventRows
+from kpi_platform.kpis.loading.load import EVENTS, LOADED, Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.slices import all_days
+from kpi_platform.kpis.loading.window import window_frames
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import connect, loaded_partitions
 
 START = datetime(2026, 1, 1)  # noqa: DTZ001 (the warehouse is naive)
@@ -23,12 +27,10 @@ EVENTS_PER_PLAYER_DAY = 23.4
 # Of the players of a day three of four are steady ones, who come on a fifth of the days.
 STEADY, NEWCOMERS = 3.75, 0.07
 ATTRIBUTES = ("PlayerId",)
-# What the load puts before the signatures of events.
-_MARK = f"{ATTRIBUTES} [] "
 _HERE = Path(__file__).parent
 # The relation (of the SQL beside this) that each table comes from, and the key of its partitions.
 _BY_DAY = {
-    "cleaned_events": ("arrived", "ingest_hour::date || '/' || hour(ingest_hour)"),
+    EVENTS: ("arrived", "ingest_hour::date || '/' || hour(ingest_hour)"),
     "sessions": ("folded", "started_at::date::varchar"),
 }
 _WHOLE = {
@@ -52,14 +54,15 @@ def sources() -> pl.DataFrame:
 def open_world(path: Path, events_per_day: int) -> Iterator["MartsWorld"]:
     """The warehouse at `path`, as part of this world."""
     with connect(path) as con:
-        yield MartsWorld(con, events_per_day)
+        yield MartsWorld(con, path, events_per_day)
 
 
 class MartsWorld:
     """An open warehouse that is, or gets, filled with days of so many events each."""
 
-    def __init__(self, con: duckdb.DuckDBPyConnection, events_per_day: int) -> None:
+    def __init__(self, con: duckdb.DuckDBPyConnection, path: Path, events_per_day: int) -> None:
         self._con = con
+        self._path = path
         players = events_per_day / EVENTS_PER_PLAYER_DAY
         con.execute(f"set variable steady = {round(players * STEADY)}")
         con.execute(f"set variable newcomers = {round(players * NEWCOMERS)}")
@@ -75,8 +78,9 @@ class MartsWorld:
         self._set_hour(through)
         for day in range(_day(through) + 1):
             self._make_day(day, "true")
-            for name, place in _BY_DAY.items():
-                self._insert(name, *place)
+            self._keep("true", is_first=not day)
+            self._insert("sessions", *_BY_DAY["sessions"])
+        load(self._con, [self._events()], sources(), ATTRIBUTES)
         self._con.execute((_HERE / "marts_world.sql").read_text())
         for name, place in _WHOLE.items():
             self._insert(name, *place)
@@ -87,22 +91,38 @@ class MartsWorld:
         first = max(0, _day(hour) - REACH)
         for day in range(first, _day(hour) + 1):
             self._make_day(day, f"ingest_hour = timestamp '{hour}'")
+            self._keep(f"ingest_hour = timestamp '{hour}'")
             how = "create or replace temp table {} as" if day == first else "insert into {}"
-            for name, (relation, _) in _BY_DAY.items():
-                self._con.execute(f"{how.format('new_' + name)} select * from {relation}")
+            self._con.execute(f"{how.format('new_sessions')} select * from folded")
         self._con.execute((_HERE / "marts_world.sql").read_text())
         # Of the first of these days sessions may be missing, and all its events came long ago.
         since = START + (first + 1) * DAY if first else START
-        wheres = {
-            "cleaned_events": f"ingest_hour = timestamp '{hour}'",
-            "sessions": f"started_at >= timestamp '{since}'",
-        }
-        tables = [
-            self._table(name, f"new_{name}", key, wheres[name], hour)
-            for name, (_, key) in _BY_DAY.items()
-        ]
+        sessions = ("new_sessions", _BY_DAY["sessions"][1], f"started_at >= timestamp '{since}'")
+        tables = [self._events(), self._table("sessions", *sessions, hour)]
         tables += [self._table(name, *place, "true", hour) for name, place in _WHOLE.items()]
         return load(self._con, tables, sources(), ATTRIBUTES)
+
+    def lay_down_events(self, *, everything: bool) -> None:
+        """Put the events of a run where its models read them."""
+        rows = EventRows.of(sources(), ATTRIBUTES)
+        days = all_days(self._con) if everything else None
+        frames = window_frames(self._con, self._events(), rows, days)
+        events_file.lay_down(self._con, self._path, frames)
+
+    def _keep(self, arrived: str, *, is_first: bool = False) -> None:
+        """Put what arrived of a day into the lake."""
+        key = _BY_DAY[EVENTS][1]
+        how = "create table bench.events as" if is_first else "insert into bench.events"
+        self._con.execute(f"{how} select *, {key} as key from arrived where {arrived} order by key")
+
+    def _events(self) -> LakeTable:
+        keys = self._con.execute("select distinct key from bench.events").fetchall()
+
+        def read(partition: Key) -> pl.DataFrame:
+            found = self._con.execute("from bench.events where key = ?", ["/".join(partition)])
+            return pl.DataFrame(found.to_arrow_table())
+
+        return LakeTable(EVENTS, {tuple(key.split("/")): "arrived" for (key,) in keys}, read)
 
     def _set_hour(self, hour: datetime) -> None:
         self._con.execute(f"set variable through = timestamp '{hour}'")
@@ -117,15 +137,14 @@ class MartsWorld:
         )
 
     def _insert(self, name: str, relation: str, key: str) -> None:
-        mark = _MARK if name == "cleaned_events" else ""
         self._con.execute(
             "insert into lake.loaded_partitions"
-            f" select '{name}', key, nextval('lake.partition_ids'), ? || 'filled'"
+            f" select '{name}', key, nextval('lake.partition_ids'), 'filled'"
             f" from (select distinct {key} as key from {relation}) where key not in"
-            f" (select partition_key from lake.loaded_partitions where table_name = '{name}')",
-            [mark],
+            f" (select partition_key from lake.loaded_partitions where table_name = '{name}')"
         )
-        columns, order = ", ".join(LOADED[name].columns), ", ".join(LOADED[name].order_by)
+        [copy] = LOADED[name]
+        columns, order = ", ".join(copy.columns), ", ".join(copy.order_by)
         self._con.execute(
             f"insert into lake.{name} (partition_id, {columns}) select partition_id, {columns}"
             f" from {relation} join lake.loaded_partitions on table_name = '{name}'"
@@ -137,9 +156,8 @@ class MartsWorld:
         frame = self._con.sql(f"select *, {key} as key from {relation} where {where}").pl()
         parts = frame.partition_by("key", as_dict=True)
         new: dict[str, pl.DataFrame] = {str(key): rows for (key,), rows in parts.items()}
-        mark = _MARK if name == "cleaned_events" else ""
         known = loaded_partitions(self._con, name).items()
-        old = {tuple(k.split("/")): text.removeprefix(mark) for k, text in known}
+        old = {tuple(k.split("/")): text for k, text in known}
 
         def read(partition: Key) -> pl.DataFrame:
             return new["/".join(partition)]

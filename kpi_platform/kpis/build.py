@@ -4,17 +4,33 @@ Belongs here: the order of load, dbt and the books, under the warehouse's lock. 
 loaded (load.py) or built (the dbt project).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
+
+import duckdb
 
 from kpi_platform.engine.books.hour_ledger import failed_hours
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.dbt.dbt_command import EVENTS
+from kpi_platform.kpis.loading import slices
+from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.kept_rows import give_back, note_kept_days, take_away
-from kpi_platform.kpis.loading.load import LEDGER, LOADED, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.load import (
+    EVENTS as LAKE_EVENTS,
+)
+from kpi_platform.kpis.loading.load import (
+    LEDGER,
+    LOADED,
+    LakeTable,
+    LoadReport,
+    load,
+)
 from kpi_platform.kpis.loading.ship import fetch_changes, ship
 from kpi_platform.kpis.loading.unread_files import UnreadFiles
+from kpi_platform.kpis.loading.window import window_frames
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
     built_by,
     connect,
@@ -64,9 +80,10 @@ def build_marts(
     built = mark_of(platform, fingerprint)
     with file_lock(warehouse_lock(path)):
         with connect(path) as con:
+            tables = lake_tables(platform)
             report = load(
                 con,
-                lake_tables(platform),
+                tables,
                 platform.sources.frame().join(platform.sources.kinds(), on="source"),
                 platform.settings.player_id_attributes,
                 start_hour=platform.settings.start_hour,
@@ -88,26 +105,81 @@ def build_marts(
             full_refresh = known != built
             if not full_refresh and not pending(con):
                 return _report(marts(con), report, is_waiting=is_waiting)
+            days = slices.begin(con) if full_refresh else None
             if full_refresh:
                 give_back(con, platform.lake)
-            if copy is not None:
-                ship(con, copy, full_refresh=full_refresh)
-        # dbt opens the file itself, and a DuckDB file has one owner at a time.
-        run_dbt(full_refresh)
-        with connect(path) as con:
-            if copy is not None:
-                fetch_changes(con, copy)
-                copy.drop(EVENTS)
-            mark_built(con, built, full_refresh=full_refresh)
-            if full_refresh:
-                take_away(con)
-            return _report(
-                marts(con),
-                report,
-                is_built=True,
-                is_full_refresh=full_refresh,
-                is_waiting=is_waiting,
-            )
+            else:
+                # Of a build of everything that was stopped.
+                slices.take(con)
+            _make_ready(platform, con, tables, days)
+        while True:
+            # dbt opens the file itself, and a DuckDB file has one owner at a time.
+            with events_removed(platform):
+                run_dbt(days is not None)
+            with connect(path) as con:
+                if copy is not None:
+                    fetch_changes(con, copy)
+                    copy.drop(EVENTS)
+                mark_built(con, built, full_refresh=days is not None)
+                if days is not None:
+                    take_away(con)
+                days = None
+                if slices.take(con):
+                    _make_ready(platform, con, tables)
+                    continue
+                return _report(
+                    marts(con),
+                    report,
+                    is_built=True,
+                    is_full_refresh=full_refresh,
+                    is_waiting=is_waiting,
+                )
+
+
+def _make_ready(
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    days: Sequence[date] | None = None,
+) -> None:
+    """Have copies, books and events where dbt reads them: to build everything, beginning with
+    these days, or what is pending."""
+    if platform.warehouse_copy is not None:
+        ship(con, platform.warehouse_copy, full_refresh=days is not None)
+    lay_down_events(platform, con, tables, days)
+
+
+def lay_down_events(
+    platform: Platform,
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    days: Sequence[date] | None = None,
+) -> None:
+    """Put the events that a run reads, as `tables` have them, where its models look for them: all
+    of these days, or what is read for all that is pending."""
+    [events] = (table for table in tables if table.name == LAKE_EVENTS)
+    rows = EventRows.of(
+        platform.sources.frame(),
+        platform.settings.player_id_attributes,
+        platform.sources.platform_names,
+    )
+    frames = window_frames(con, events, rows, days)
+    if platform.warehouse_copy is not None:
+        platform.warehouse_copy.replace_events(frames)
+    else:
+        events_file.lay_down(con, platform.settings.warehouse_file, frames)
+
+
+@contextmanager
+def events_removed(platform: Platform) -> Iterator[None]:
+    """Remove the events of the run that goes on inside when it is over, however it ends."""
+    try:
+        yield
+    finally:
+        if platform.warehouse_copy is not None:
+            platform.warehouse_copy.replace_events([])
+        else:
+            events_file.remove(platform.settings.warehouse_file)
 
 
 def mark_of(platform: Platform, fingerprint: str) -> str:

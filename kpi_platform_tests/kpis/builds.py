@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 
@@ -19,11 +19,16 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
 
 from kpi_platform.kpis.dbt.dbt_command import extent
+from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.load import Key, LakeTable, LoadReport, load
+from kpi_platform.kpis.loading.slices import all_days
+from kpi_platform.kpis.loading.window import window_frames
 from kpi_platform.schemas.fingerprints import content_fingerprint
+from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.schemas.sources_file.sources import NO_SERVICES, Sources
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.schemas.version_keys import version_sort_key
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import clear_published, connect, mark_built, pending
 from kpi_platform_tests.reference import (
     PLAYER_ID_ATTRIBUTES,
@@ -137,20 +142,27 @@ class Build:
         self.services = services
         self._left_out = [] if questions else ["--exclude", "path:models/questions+"]
         self._is_new = True
+        self._tables: list[LakeTable] = []
         with duckdb.connect(str(WAREHOUSE)) as con:
             for schema in ("lake", "staging", "marts"):
                 con.execute(f"drop schema if exists {schema} cascade")
 
     def load(self, lake: Lake) -> LoadReport:
         """Load what changed."""
+        self._tables = lake.tables()
         with connect(WAREHOUSE) as con:
             return load(
                 con,
-                lake.tables(),
+                self._tables,
                 self.sources,
                 PLAYER_ID_ATTRIBUTES,
                 services=self.services,
             )
+
+    def events(self, con: duckdb.DuckDBPyConnection, *, everything: bool) -> list[pl.DataFrame]:
+        """The events that a run reads now."""
+        days = all_days(con) if everything else None
+        return run_events(con, self._tables, self.sources, days=days)
 
     def run(self, *, full_refresh: bool = False) -> None:
         """Build all models on what is pending, as a run of the platform does; publish nothing."""
@@ -158,6 +170,8 @@ class Build:
             if not pending(con):
                 return
         fresh = full_refresh or self._is_new
+        with connect(WAREHOUSE) as con:
+            events_file.lay_down(con, WAREHOUSE, self.events(con, everything=fresh))
         if fresh:
             dbt("seed", "--full-refresh")
         how, environment = extent(full_refresh=fresh)
@@ -184,6 +198,20 @@ class Build:
         """The rows of a query, sorted."""
         with duckdb.connect(str(WAREHOUSE)) as con:
             return sorted(con.execute(query).fetchall(), key=repr)
+
+
+def run_events(
+    con: duckdb.DuckDBPyConnection,
+    tables: Sequence[LakeTable],
+    sources: pl.DataFrame,
+    platforms: PlatformNames | None = None,
+    *,
+    days: Sequence[date] | None = None,
+) -> list[pl.DataFrame]:
+    """The events of these tables that a run reads, or all of these days."""
+    [events] = [table for table in tables if table.name == "cleaned_events"]
+    rows = EventRows.of(sources, PLAYER_ID_ATTRIBUTES, platforms)
+    return list(window_frames(con, events, rows, days))
 
 
 def dbt(*arguments: str) -> dbtRunnerResult:

@@ -9,8 +9,9 @@ connection behind them, the incremental strategy included. Left out are dbt's bo
 
 import os
 from argparse import Namespace
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,10 @@ from dbt_common.events.event_manager_client import ctx_set_event_manager, get_ev
 from jinja2 import Template
 
 from dbt import flags
-from kpi_platform.kpis.loading.load import load
+from kpi_platform.kpis.loading import slices
+from kpi_platform.kpis.loading.load import LakeTable, load
 from kpi_platform.schemas.sources_file.sources import NO_SERVICES
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
     clear_published,
     mark_built,
@@ -37,7 +40,14 @@ from kpi_platform.storage.kpi_database.embedded import (
     prepare,
     transaction,
 )
-from kpi_platform_tests.kpis.builds import NO_SOURCES, PROJECT, WAREHOUSE, Lake, parsed_project
+from kpi_platform_tests.kpis.builds import (
+    NO_SOURCES,
+    PROJECT,
+    WAREHOUSE,
+    Lake,
+    parsed_project,
+    run_events,
+)
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 
 # What they hold is of the build that goes on, and empty when nothing is affected.
@@ -91,12 +101,14 @@ class FastBuild:
         self._adapter = adapter = engine.adapter
         self._changed = changed
         self._is_new = True
+        self._tables: list[LakeTable] = []
         self._con: duckdb.DuckDBPyConnection = (
             adapter.connections.get_thread_connection().handle.cursor()._cursor
         )
         for schema in ("lake", "staging", "marts", "fresh_staging", "fresh_marts"):
             self._con.execute(f"drop schema if exists {schema} cascade")
         prepare(self._con)
+        events_file.lay_down(self._con, WAREHOUSE)
         for schema in ("staging", "marts", "fresh_staging", "fresh_marts"):
             self._con.execute(f"create schema {schema}")
         for schema in ("marts", "fresh_marts"):
@@ -113,29 +125,45 @@ class FastBuild:
 
     def load(self, lake: Lake) -> None:
         """Load what changed."""
+        self._tables = lake.tables()
         load(
             self._con,
-            lake.tables(),
+            self._tables,
             self._sources,
             PLAYER_ID_ATTRIBUTES,
             services=self._services,
         )
 
-    def step(self, lake: Lake) -> None:
-        """Load, build, and forget what is published."""
+    def step(self, lake: Lake, most: int = slices.MOST_EVENTS) -> None:
+        """Load, build (everything in slices of so many events), forget what is published."""
         self.load(lake)
-        self.run()
+        self.run(most=most)
 
     def rows(self, query: str) -> list[tuple[object, ...]]:
         """The rows of a query, sorted."""
         return sorted(self._con.execute(query).fetchall(), key=repr)
 
-    def run(self, *, is_finished: bool = True) -> None:
+    def run(self, *, is_finished: bool = True, most: int = slices.MOST_EVENTS) -> None:
         """Build what is pending, the first time everything; forget what is published. A build that
-        is not finished leaves the books as they were, as if its last model had failed."""
+        is not finished leaves the books as they were, as if its last model had failed. Everything
+        is built in slices of at most so many events."""
         if not pending(self._con):
             return
         fresh = self._is_new
+        self._build(slices.begin(self._con, most) if fresh else None)
+        if not is_finished:
+            return
+        self._is_new = False
+        mark_built(self._con, "project", full_refresh=fresh)
+        while slices.take(self._con, most):
+            self._build(None)
+            mark_built(self._con, "project")
+        clear_published(self._con)
+
+    def _build(self, days: Sequence[date] | None) -> None:
+        """Build everything, of events those of these days, or what is affected."""
+        fresh = days is not None
+        self._lay_down(days)
         # What dbt keeps from model to model is of one run.
         parsed_project().flat_graph.pop("remembered_in", None)
         for node in self._models:
@@ -151,11 +179,10 @@ class FastBuild:
         if fresh:
             # Every model is there now, and stays.
             self._adapter.cache.clear()
-        if not is_finished:
-            return
-        self._is_new = False
-        mark_built(self._con, "project", full_refresh=fresh)
-        clear_published(self._con)
+
+    def _lay_down(self, days: Sequence[date] | None) -> None:
+        events = run_events(self._con, self._tables, self._sources, days=days)
+        events_file.lay_down(self._con, WAREHOUSE, events)
 
     def text(self, model: str) -> str:
         """What a full refresh runs for a model, rendered now."""
@@ -171,6 +198,8 @@ class FastBuild:
     def differences(self) -> dict[str, int]:
         """Per table the rows that a full refresh, made beside it, has otherwise; only where any."""
         found: dict[str, int] = {}
+        if not self._is_new:
+            self._lay_down(slices.all_days(self._con))
         for node in self._models if not self._is_new else ():
             text = _full_text(self, node.unique_id)
             for schema in ("staging", "marts"):

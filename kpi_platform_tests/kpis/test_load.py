@@ -12,8 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kpi_platform.kpis.loading import slices
 from kpi_platform.kpis.loading.arrival_books import record_days, stored_waits
 from kpi_platform.kpis.loading.load import LEDGER_SCHEMA, LakeTable, load
+from kpi_platform.kpis.loading.slices import all_days
 from kpi_platform.kpis.loading.told_values import own_players
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.storage.kpi_database.embedded import (
@@ -28,7 +30,14 @@ from kpi_platform.storage.kpi_database.embedded import (
     pending,
     prepare,
 )
-from kpi_platform_tests.kpis.builds import NO_SOURCES, Lake, by_hour, hours_from, utc
+from kpi_platform_tests.kpis.builds import (
+    NO_SOURCES,
+    Lake,
+    by_hour,
+    hours_from,
+    run_events,
+    utc,
+)
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES, Event, cleaned_events
 
 Con = duckdb.DuckDBPyConnection
@@ -291,9 +300,11 @@ def test_a_copy_in_another_hour_keeps_the_event_when_one_goes(con: Con) -> None:
     copy = Event("s1", utc(1, 5), "FeatureUsed", utc(1, 7), {"PlayerId": "p1"}, source="folder")
     load_and_build(con, lake_of(here, copy))
 
-    load(con, lake_of(here).tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    tables = lake_of(here).tables()
+    load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
-    assert con.execute("select event_id from lake.cleaned_events").fetchall() == [(here.event_id,)]
+    [rows] = run_events(con, tables, NO_SOURCES, days=all_days(con))
+    assert rows["event_id"].to_list() == [here.event_id]
 
 
 def test_small_batches_load_the_same_rows(con: Con) -> None:
@@ -318,12 +329,11 @@ def test_a_large_partition_loads_every_row(con: Con) -> None:
     table = LakeTable("cleaned_events", {("2026-01-01", "6"): "1"}, lambda _: many)
 
     report = load(con, [table], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
-    loaded = con.execute(
-        "select count(distinct event_id), max(transaction_id) from lake.cleaned_events"
-    )
+    loaded = pl.concat(run_events(con, [table], NO_SOURCES, days=all_days(con)))
 
     assert report.rows_changed == {"cleaned_events": rows + 1}
-    assert loaded.fetchall() == [(rows, rows - 1)]
+    assert loaded["event_id"].n_unique() == rows
+    assert loaded["transaction_id"].max() == rows - 1
 
 
 def test_a_load_that_crashes_is_completed_by_the_next(con: Con) -> None:
@@ -352,7 +362,7 @@ def test_a_changed_player_id_setting_loads_the_events_again(con: Con) -> None:
     report = load(con, lake.tables(), NO_SOURCES, ("AccountId",))
 
     assert report.rows_changed["cleaned_events"] == 2
-    assert con.execute("select own_player_id from lake.cleaned_events").fetchall() == [("a",)]
+    assert con.execute("select own_player_id from lake.event_hours").fetchall() == [("a",)]
 
 
 def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con: Con) -> None:
@@ -363,11 +373,14 @@ def test_a_changed_list_of_platforms_affects_what_is_called_otherwise_alone(con:
     )
 
     def called(names: PlatformNames) -> tuple[list[str], list[int]]:
-        load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
-        platforms = "select platform from lake.sessions union all select own_platform"
-        platforms += " from lake.cleaned_events where own_platform is not null order by all"
+        tables = lake.tables()
+        load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES, platforms=names)
+        [events] = run_events(con, tables, NO_SOURCES, names, days=all_days(con))
+        platforms = con.execute("select platform from lake.sessions").fetchall()
         hours = "select distinct hour(hour) from lake.affected_hours where reason = 'events'"
-        found = [row[0] for row in con.execute(platforms).fetchall()]
+        found = sorted(
+            [name for (name,) in platforms] + events["own_platform"].drop_nulls().to_list()
+        )
         touched = sorted(row[0] for row in con.execute(hours).fetchall())
         mark_built(con, "project")
         clear_published(con)
@@ -453,5 +466,57 @@ def test_hours_are_read_in_utc(con: Con) -> None:
     lake = lake_of(event(utc(1, 5) + timedelta(minutes=30)))
     load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
 
-    at = con.execute("select event_at from lake.cleaned_events").fetchone()
-    assert at == (datetime(2026, 1, 1, 5, 30),)  # noqa: DTZ001
+    at = con.execute("select hour, last_at from lake.event_hours").fetchone()
+    assert at == (datetime(2026, 1, 1, 5), datetime(2026, 1, 1, 5, 30))  # noqa: DTZ001
+
+
+def test_everything_is_built_of_few_days_at_a_time_and_what_waits_is_pending(con: Con) -> None:
+    lake = Lake(
+        by_hour(
+            [event(utc(day, 5), PlayerId=f"p{day}") for day in (1, 2, 4)], hours_from(utc(1), 80)
+        ),
+        {"folder": ("s", "g")},
+    )
+    tables = lake.tables()
+    load(con, tables, NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    days = slices.begin(con, most=2)
+    assert days == [date(2026, 1, 1), date(2026, 1, 2)]
+    assert sum(rows.height for rows in run_events(con, tables, NO_SOURCES, days=days)) == 2
+    # Killed, and begun anew.
+    assert slices.begin(con, most=2) == days
+    mark_built(con, "project", full_refresh=True)
+    assert pending(con)
+    assert affected_periods_to_publish(con) == {}
+
+    assert slices.take(con, most=2)
+    [rows] = run_events(con, tables, NO_SOURCES)
+    assert rows["event_at"].dt.day().to_list() == [4]
+    mark_built(con, "project")
+    assert not slices.take(con, most=2)
+    assert not pending(con)
+
+
+def test_a_run_reads_the_hours_that_hold_what_it_needs_and_no_others(con: Con) -> None:
+    """Of two players' sessions on one day that of the one who is affected."""
+    before = [
+        event(utc(1, 2), session="s1", PlayerId="p1"),
+        event(utc(1, 3), session="s2", PlayerId="p2"),
+        event(utc(1, 9), session="s2", PlayerId="p2"),
+    ]
+    load_and_build(con, lake_of(*before))
+    [*others, events, sessions, intervals] = lake_of(
+        *before, event(utc(1, 8), session="s1", PlayerId="p1")
+    ).tables()
+    read: list[str] = []
+
+    def noting(key: tuple[str, ...]) -> pl.DataFrame:
+        read.append(key[1])
+        return events.read(key)
+
+    load(con, [*others, events, sessions, intervals], NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    watched = LakeTable(events.name, events.partitions, noting)
+    [rows] = run_events(con, [watched], NO_SOURCES)
+
+    assert sorted(read) == ["2", "8"]
+    assert set(rows["session_id"]) == {"s1"}

@@ -58,7 +58,7 @@ refunded as (
     select r.event_id, min(p.event_at) as purchased_at
     from refunds r
     join (
-        select source, purchase_id, event_at from {{ ref('stg_cleaned_events') }}
+        select source, purchase_id, event_at from {{ source('lake', 'purchases') }}
         where purchase_id is not null and refund_of is null
             and event_at >= (select min(event_at) - interval '{{ var('refund_days') }} days' from refunds)
             and event_at <= (select max(event_at) from refunds)

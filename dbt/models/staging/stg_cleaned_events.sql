@@ -33,4 +33,4 @@ select
     case when event_name = 'Notification' then version end as target_version,
     purchase_id,
     refund_of
-from {{ source('lake', 'cleaned_events') }}
+from {{ source('events_of_run', 'cleaned_events') }}

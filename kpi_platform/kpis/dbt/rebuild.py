@@ -12,9 +12,18 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
-from kpi_platform.kpis.build import BuildReport, Project, build_marts, mark_of
+from kpi_platform.kpis.build import (
+    BuildReport,
+    Project,
+    build_marts,
+    events_removed,
+    lake_tables,
+    lay_down_events,
+    mark_of,
+)
 from kpi_platform.kpis.dbt.dbt_command import EVENTS, changed_extent, extent
 from kpi_platform.kpis.dbt.dbt_run import DbtRun
+from kpi_platform.kpis.loading import slices
 from kpi_platform.kpis.loading.kept_rows import give_back, note_kept_days, take_away
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
 from kpi_platform.storage.kpi_database.embedded import built_by, connect, mark_built
@@ -92,6 +101,7 @@ def _build_changed(
                 return
             note_kept_days(con, there.lake)
             give_back(con, there.lake)
+            lay_down_events(there, con, lake_tables(there), slices.all_days(con))
         run = project.open_run(path)
         how = changed_extent(project.state, project.changed, second.done)
 
@@ -99,10 +109,11 @@ def _build_changed(
             if name != EVENTS:
                 second.add_done(name)
 
-        run.build(*how, note)
-        if not second.done:
-            # A change that no model names, as that of a materialization.
-            run.build(*extent(full_refresh=True), note)
+        with events_removed(there):
+            run.build(*how, note)
+            if not second.done:
+                # A change that no model names, as that of a materialization.
+                run.build(*extent(full_refresh=True), note)
         with connect(path) as con:
             mark_built(con, mark)
             take_away(con)

@@ -9,8 +9,9 @@ The statements read the temporary tables `added` and `removed` (a row that chang
 parameter `$load_id`.
 """
 
-# An event in the old rows xor in the new ones; copies in other ingest hours are not looked at, so
-# an hour may be recomputed to the same rows.
+# Rows of lake.event_hours: something differs of a session, or of one player outside sessions, in an
+# hour of event time. Copies in other ingest hours are not looked at, so an hour may be recomputed
+# to the same rows.
 EVENTS = (
     """
     insert into lake.changed_ingest_hours
@@ -18,64 +19,62 @@ EVENTS = (
         $load_id,
         split_part(p.partition_key, '/', 1)::date
             + to_hours(split_part(p.partition_key, '/', 2)::integer),
-        event_at::date
+        hour::date
     from (
-        select partition_id, event_at from added
+        select partition_id, hour from added
         union all
-        select partition_id, event_at from removed
+        select partition_id, hour from removed
     )
     join staged_partitions p using (partition_id)
     """,
     """
-    create or replace temp table differing_events as
-    select distinct date_trunc('hour', event_at) as hour, source, service_name, session_id
-    from (
-        select event_at, source, service_name, session_id from added
-        union all
-        select event_at, source, service_name, session_id from removed
-    )
-    """,
-    """
-    insert into lake.affected_hours select distinct $load_id, hour, 'events' from differing_events
+    insert into lake.affected_hours
+    select distinct $load_id, hour, 'events'
+    from (select hour from added union all select hour from removed)
     """,
     """
     insert into lake.affected_sessions
-    select distinct $load_id, source, service_name, session_id from differing_events
-    where trim(session_id) <> ''
+    select distinct $load_id, source, service_name, session_id
+    from (
+        select source, service_name, session_id from added
+        union all
+        select source, service_name, session_id from removed
+    )
+    where session_id <> ''
     """,
     """
     insert into lake.affected_players
     select distinct $load_id, own_player_id
     from (select own_player_id from added union all select own_player_id from removed)
-    where own_player_id is not null
+    where own_player_id <> ''
     """,
-    # A refund is converted at the rate of the purchase that it names, which came before it.
+)
+
+# A refund is converted at the rate of the purchase that it names, which came before it.
+PURCHASES = (
     """
     create or replace temp table affected_refunds as
-    with purchases as (
-        select distinct source, purchase_id
-        from (
-            select source, purchase_id from added where refund_of is null
-            union all
-            select source, purchase_id from removed where refund_of is null
-        )
-        where purchase_id is not null
-    )
+    with changed as (
+        select source, purchase_id, event_at from added where refund_of is null
+        union all
+        select source, purchase_id, event_at from removed where refund_of is null
+    ),
+    purchases as (select distinct source, purchase_id from changed)
     select distinct
-        date_trunc('hour', e.event_at) as hour,
-        e.source, e.service_name, e.session_id, e.own_player_id
-    from lake.cleaned_events e
-    join purchases p on p.source = e.source and p.purchase_id = e.refund_of
-    where e.event_at >= (select min(hour) from differing_events)
+        date_trunc('hour', r.event_at) as hour,
+        r.source, r.service_name, r.session_id, r.own_player_id
+    from lake.purchases r
+    join purchases p on p.source = r.source and p.purchase_id = r.refund_of
+    where r.event_at >= (select min(event_at) from changed)
     """,
     """
     insert into lake.affected_sessions
     select distinct $load_id, source, service_name, session_id from affected_refunds
-    where trim(session_id) <> ''
+    where session_id <> ''
     """,
     """
     insert into lake.affected_players
-    select distinct $load_id, own_player_id from affected_refunds where own_player_id is not null
+    select distinct $load_id, own_player_id from affected_refunds where own_player_id <> ''
     """,
     """
     insert into lake.affected_hours
@@ -135,12 +134,10 @@ SESSIONS = (
     create or replace temp table reattributed_events as
     select distinct h.hour
     from reattributed_hours h
-    join lake.cleaned_events e
+    join lake.event_hours e
         on e.source = h.source and e.service_name = h.service_name and e.session_id = h.session_id
-        and date_trunc('hour', e.event_at) = h.hour
-        and e.event_at between h.span_from and h.span_to
-    where e.event_at >= (select min(hour) from reattributed_hours)
-        and e.event_at < (select max(hour) from reattributed_hours) + interval 1 hour
+        and e.hour = h.hour and e.last_at >= h.span_from
+    where e.hour >= (select min(hour) from reattributed_hours)
     """,
     """
     insert into lake.affected_hours
@@ -274,24 +271,24 @@ PROGRESS = (
     # What makes a player active depends on the kind of source that tells of it.
     """
     insert into lake.affected_hours
-    select distinct $load_id, date_trunc('hour', e.event_at), 'events'
-    from lake.cleaned_events e
+    select distinct $load_id, e.hour, 'events'
+    from lake.event_hours e
     join old_sources o using (source) join new_sources n using (source)
     where o.kind != n.kind
     """,
     """
     insert into lake.affected_sessions
     select distinct $load_id, source, e.service_name, e.session_id
-    from lake.cleaned_events e
+    from lake.event_hours e
     join old_sources o using (source) join new_sources n using (source)
-    where o.kind != n.kind and trim(e.session_id) <> ''
+    where o.kind != n.kind and e.session_id <> ''
     """,
     """
     insert into lake.affected_players
     select distinct $load_id, e.own_player_id
-    from lake.cleaned_events e
+    from lake.event_hours e
     join old_sources o using (source) join new_sources n using (source)
-    where o.kind != n.kind and e.own_player_id is not null
+    where o.kind != n.kind and e.own_player_id <> ''
     """,
     # A source that changed its studio or game takes its sessions along; its events come again.
     """

@@ -24,8 +24,13 @@ from kpi_platform.kpis.loading.arrival_books import (
     stored_waits,
     waits_now,
 )
-from kpi_platform.kpis.loading.told_values import own_platforms, own_players, told_values
-from kpi_platform.schemas.fingerprints import fingerprint
+from kpi_platform.kpis.loading.event_rows import (
+    EVENT_HOURS,
+    PURCHASES,
+    EventRows,
+    event_hours,
+    purchases,
+)
 from kpi_platform.schemas.hours.completeness import EVER, Wait, order_of_waits, turned_hours
 from kpi_platform.schemas.hours.hour_ranges import hours_within, intersected
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
@@ -56,20 +61,12 @@ FilesIn = Callable[[str, Sequence[datetime]], Sequence[datetime]]
 # more than their rows.
 BATCH_ROWS = 500_000
 
-LOADED: dict[str, LoadedTable] = {
+EVENTS = "cleaned_events"
+# Of which lake tables the warehouse keeps what, in the order in which they are loaded: which hours
+# a session's change affects is asked of what is kept of events.
+_COPIES: dict[str, LoadedTable] = {
     table.name: table
     for table in (
-        LoadedTable(
-            "cleaned_events",
-            (
-                *("event_id", "source", "studio", "game", "service_name", "session_id"),
-                *("transaction_id", "event_name", "event_at", "attributes", "own_player_id"),
-                *("version", "version_sort_key", "purchase_id", "refund_of", "own_platform"),
-            ),
-            ("event_id",),
-            ("event_at",),
-        ),
-        # After the events: which hours a session's change affects is asked of them.
         LoadedTable(
             "sessions",
             (
@@ -108,8 +105,13 @@ LOADED: dict[str, LoadedTable] = {
         ),
     )
 }
+LOADED: dict[str, tuple[LoadedTable, ...]] = {
+    EVENTS: (EVENT_HOURS, PURCHASES),
+    **{name: (copy,) for name, copy in _COPIES.items()},
+}
 _NOTED: dict[str, tuple[str, ...]] = {
-    "cleaned_events": affected.EVENTS,
+    EVENT_HOURS.name: affected.EVENTS,
+    PURCHASES.name: affected.PURCHASES,
     "sessions": affected.SESSIONS,
     "user_version_intervals": affected.INTERVALS,
     "stream_stats": affected.STREAMS,
@@ -144,7 +146,8 @@ class LakeTable:
 
 @dataclass
 class LoadReport:
-    """What a load did, per table: partitions read or forgotten, and rows added or removed."""
+    """What a load did, per table: partitions read or forgotten, and rows added or removed; of
+    events those of the sessions' hours in which any differs."""
 
     partitions: dict[str, int] = field(default_factory=dict)
     rows_changed: dict[str, int] = field(default_factory=dict)
@@ -187,8 +190,8 @@ def load(
     ledger = given.pop(LEDGER, None)
     if unknown := sorted(given.keys() - LOADED.keys()):
         raise ValueError(f"the warehouse has no copy of {', '.join(unknown)}")
-    shown = platforms or PlatformNames.as_sent()
-    step = _Load(con, sources, tuple(player_id_attributes), shown, batch_rows)
+    rows = EventRows.of(sources, player_id_attributes, platforms)
+    step = _Load(con, sources, rows, batch_rows)
     step.services(NO_SERVICES if services is None else services)
     step.progress(ledger, start_hour, files_in or (lambda *_: []))
     for name in (name for name in LOADED if name in given):
@@ -204,10 +207,8 @@ def differing_partitions(
     platforms: PlatformNames | None = None,
 ) -> int:
     """How many partitions of these tables the next `load`, given the same, would read or forget."""
-    attributes, local = tuple(player_id_attributes), _local(sources)
-    shown = platforms or PlatformNames.as_sent()
-    marks = {each.name: _mark(each.name, attributes, local, shown) for each in tables}
-    return sum(len(_changes(con, each, marks[each.name])) for each in tables)
+    rows = EventRows.of(sources, player_id_attributes, platforms)
+    return sum(len(_changes(con, each, _mark(each.name, rows))) for each in tables)
 
 
 class _Load:
@@ -217,8 +218,7 @@ class _Load:
         self,
         con: duckdb.DuckDBPyConnection,
         sources: pl.DataFrame,
-        player_id_attributes: tuple[str, ...],
-        platforms: PlatformNames,
+        rows: EventRows,
         batch_rows: int,
     ) -> None:
         self.report = LoadReport()
@@ -229,9 +229,7 @@ class _Load:
         assigned = assigned.with_columns(**unsaid)
         self._sources = naive_utc(assigned.select(_SOURCE_COLUMNS))
         self._known = naive_utc(assigned.select(*_SOURCE_COLUMNS, "is_running"))
-        self._attributes = player_id_attributes
-        self._local = _local(sources)
-        self._platforms = platforms
+        self._rows = rows
         self._batch_rows = batch_rows
         self._load_id = count(con, "select nextval('lake.load_ids')")
 
@@ -306,10 +304,7 @@ class _Load:
                 self._note(affected.ALL_INTERVALS)
 
     def _changes(self, table: LakeTable) -> list[_Change]:
-        return _changes(self._con, table, self._mark(table.name))
-
-    def _mark(self, table: str) -> str:
-        return _mark(table, self._attributes, self._local, self._platforms)
+        return _changes(self._con, table, _mark(table.name, self._rows))
 
     def _batches(self, table: LakeTable) -> Iterator[tuple[list[_Change], list[pl.DataFrame]]]:
         changes: list[_Change] = []
@@ -324,26 +319,38 @@ class _Load:
             yield changes, frames
 
     def _replace(self, name: str, changes: list[_Change], frames: list[pl.DataFrame]) -> None:
-        target = LOADED[name]
         ids = record_partitions(self._con, name, {each.key: each.signature for each in changes})
         present = [each for each in changes if each.partition is not None]
-        rows = [
-            self._prepared(name, frame).with_columns(partition_id=pl.lit(ids[each.key], pl.Int32))
-            for each, frame in zip(present, frames, strict=True)
-        ]
-        differing = stage_difference(self._con, target, rows, sorted(ids.values()))
-        if differing:
-            self._note(_NOTED.get(name, ()))
-            apply_difference(self._con, target)
-        self._count(name, len(changes), differing)
+        numbers = [pl.lit(ids[each.key], pl.Int32) for each in present]
+        kept = [self._kept(name, frame) for frame in frames]
+        done = 0
+        for target in LOADED[name]:
+            rows = [
+                each[target.name].with_columns(partition_id=number)
+                for each, number in zip(kept, numbers, strict=True)
+            ]
+            differing = stage_difference(self._con, target, rows, sorted(ids.values()))
+            if differing:
+                self._note(_NOTED.get(target.name, ()))
+                done += differing if name != EVENTS else self._events_of(target)
+                apply_difference(self._con, target)
+        self._count(name, len(changes), done)
 
-    def _prepared(self, name: str, rows: pl.DataFrame) -> pl.DataFrame:
-        if name == "cleaned_events":
-            rows = told_values(own_players(rows, self._attributes, self._local))
-            rows = own_platforms(rows, self._platforms)
+    def _kept(self, name: str, rows: pl.DataFrame) -> dict[str, pl.DataFrame]:
+        """What the warehouse keeps of a partition's rows, by its table."""
+        if name == EVENTS:
+            events = self._rows.rows(rows)
+            return {EVENT_HOURS.name: event_hours(events), PURCHASES.name: purchases(events)}
         if name == "sessions":
-            rows = rows.with_columns(platform=self._platforms.shown(pl.col("platform")))
-        return naive_utc(rows.select(LOADED[name].columns))
+            rows = rows.with_columns(platform=self._rows.platforms.shown(pl.col("platform")))
+        return {name: naive_utc(rows.select(_COPIES[name].columns))}
+
+    def _events_of(self, target: LoadedTable) -> int:
+        """How many events differ, or stand beside one that does."""
+        if target is not EVENT_HOURS:
+            return 0
+        differing = "from (select events from added union all select events from removed)"
+        return count(self._con, f"select coalesce(sum(events), 0) {differing}")
 
     def _note(self, statements: Sequence[str]) -> None:
         if statements:
@@ -362,18 +369,10 @@ class _Load:
         done.rows_changed[name] = done.rows_changed.get(name, 0) + rows
 
 
-def _local(sources: pl.DataFrame) -> list[str]:
-    return sorted(sources.filter(pl.col("player_ids") == "local")["source"].to_list())
-
-
-def _mark(
-    table: str, attributes: tuple[str, ...], local: Sequence[str], platforms: PlatformNames
-) -> str:
+def _mark(table: str, rows: EventRows) -> str:
     # What is computed while loading is computed again when its settings change: rows that come out
     # the same are not touched.
-    named = f"{fingerprint(platforms.mark)} " if platforms.mark else ""
-    marks = {"cleaned_events": f"{attributes} {local} {named}", "sessions": named}
-    return marks.get(table, "")
+    return {EVENTS: rows.mark, "sessions": rows.platform_mark}.get(table, "")
 
 
 def _changes(con: duckdb.DuckDBPyConnection, table: LakeTable, mark: str) -> list[_Change]:

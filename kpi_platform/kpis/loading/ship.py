@@ -7,7 +7,8 @@ warehouse takes rows (storage), and what is loaded into the embedded one (load.p
 import duckdb
 import polars as pl
 
-from kpi_platform.kpis.loading.load import LOADED
+from kpi_platform.kpis.loading.event_rows import PURCHASES
+from kpi_platform.kpis.loading.load import EVENTS, LOADED
 from kpi_platform.storage.kpi_database.copies import Partition, WarehouseCopy
 from kpi_platform.storage.kpi_database.embedded import NOTES, insert_frame, transaction
 
@@ -27,6 +28,13 @@ _BOOKS = (
 )
 
 
+# What the warehouse has of each lake table. Of events only what refunds ask for: which hours hold
+# what is asked here alone, and the events themselves come and go with each run.
+_COPIED = {
+    EVENTS: PURCHASES,
+    **{name: copies[0] for name, copies in LOADED.items() if name != EVENTS},
+}
+_COPIES = {copy.name: copy for copy in _COPIED.values()}
 # Of them those that only an update reads, and that are large where everything is new.
 _OF_UPDATES = ("affected_sessions",)
 
@@ -68,7 +76,7 @@ def _partitions(con: duckdb.DuckDBPyConnection) -> list[Partition]:
         " order by all"
     ).fetchall()
     # Of the ledger only its books are copied.
-    return [Partition(*row) for row in rows if row[0] in LOADED]
+    return [Partition(_COPIED[name].name, *row) for name, *row in rows if name in _COPIED]
 
 
 def _numbers_differ(here: list[Partition], there: list[Partition]) -> bool:
@@ -77,7 +85,7 @@ def _numbers_differ(here: list[Partition], there: list[Partition]) -> bool:
 
 
 def _rows(con: duckdb.DuckDBPyConnection, partition: Partition) -> pl.DataFrame:
-    columns = ", ".join(("partition_id", *LOADED[partition.table].columns))
+    columns = ", ".join(("partition_id", *_COPIES[partition.table].columns))
     return pl.DataFrame(
         con.sql(
             f"select {columns} from lake.{partition.table} where partition_id = {partition.number}"

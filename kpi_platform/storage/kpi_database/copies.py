@@ -6,7 +6,7 @@ which keeps the books of loading whichever warehouse the models run in.
 """
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Protocol
@@ -61,6 +61,10 @@ class WarehouseCopy(Protocol):
 
     def replace_tables(self, tables: Mapping[str, pl.DataFrame]) -> None:
         """Replace small tables of the schema `lake` whole, all in one transaction."""
+        ...
+
+    def replace_events(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Replace the events of a run (lake.cleaned_events), in one transaction."""
         ...
 
     def clear(self) -> None:
@@ -133,6 +137,14 @@ class PostgresCopy:
             for name, rows in tables.items():
                 to.execute(f"delete from lake.{name}")
                 copy_rows(to, name, rows)
+
+    def replace_events(self, frames: Iterable[pl.DataFrame]) -> None:
+        """Replace the events of a run (lake.cleaned_events), in one transaction."""
+        with closing(self.connect()) as open_, open_, open_.cursor() as to:
+            # Of what is deleted PostgreSQL keeps the room until it is vacuumed.
+            to.execute("truncate table lake.cleaned_events")
+            for number, rows in enumerate(frames):
+                self._write(to, Partition("cleaned_events", "", number, None), rows)
 
     def clear(self) -> None:
         """Forget everything that was copied."""

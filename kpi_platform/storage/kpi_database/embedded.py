@@ -17,7 +17,7 @@ import polars as pl
 from kpi_platform.schemas.texts.hidden_secrets import SafeError
 
 # Loaded tables are copies: after a change of their layout they are dropped and loaded again.
-LAYOUT = "6"
+LAYOUT = "7"
 EVERY_TABLE = "*"
 # A DuckDB file is three headers and its blocks.
 _BLOCK_BYTES = 65_536
@@ -142,7 +142,8 @@ def stored_layout(path: Path) -> str | None:
 
 
 def _layout(con: duckdb.DuckDBPyConnection) -> str | None:
-    tables = "select 1 from information_schema.tables where table_schema = 'lake'"
+    tables = "select 1 from duckdb_tables() where schema_name = 'lake'"
+    tables += " and database_name = current_database()"
     if not con.execute(tables).fetchall():
         return None
     rows = con.execute("select version from lake.layout").fetchall()
@@ -317,11 +318,13 @@ def open_load(con: duckdb.DuckDBPyConnection, load_id: int) -> None:
 
 
 def pending(con: duckdb.DuckDBPyConnection) -> bool:
-    """Whether hours, dates or versions are affected that no finished dbt build has seen."""
+    """Whether hours, dates or versions are affected that no finished dbt build has seen, or days
+    wait for a build of everything."""
     return bool(
         count(
             con,
-            "select count(*) from lake.loads l where not is_built and ("
+            "select (select count(*) from lake.waiting_days) + count(*)"
+            " from lake.loads l where not is_built and ("
             " exists (from lake.affected_hours a where a.load_id = l.load_id)"
             " or exists (from lake.affected_dates a where a.load_id = l.load_id)"
             " or exists (from lake.affected_versions a where a.load_id = l.load_id))",

@@ -1,4 +1,5 @@
--- The schema `lake` of the warehouse: copies of lake tables, and the books of loading and publishing.
+-- The schema `lake` of the warehouse: copies of lake tables, what is kept of events, and the books of loading and
+-- publishing.
 -- Timestamps are UTC without a zone. partition_id numbers the partition that a row was loaded from.
 create schema if not exists lake;
 create sequence if not exists lake.partition_ids;
@@ -12,6 +13,36 @@ create table if not exists lake.loaded_partitions (
     signature varchar not null
 );
 
+-- What each ingest hour holds of a session, or of one player outside sessions, in an hour of event time: by it the
+-- load tells what an hour gained and lost, and finds the events of a run. The id that does not apply is blank.
+create table if not exists lake.event_hours (
+    partition_id integer not null,
+    hour timestamp not null,
+    source varchar not null,
+    service_name varchar not null,
+    session_id varchar not null,
+    own_player_id varchar not null,
+    events bigint not null,
+    digest bigint not null,
+    last_at timestamp not null,
+    is_sighted boolean not null
+);
+-- The days of event time whose events a build of everything has still to take.
+create table if not exists lake.waiting_days (day date not null);
+-- The purchases and refunds that name a purchase, by which refunds are converted.
+create table if not exists lake.purchases (
+    partition_id integer not null,
+    event_id varchar not null,
+    source varchar not null,
+    service_name varchar not null,
+    session_id varchar not null,
+    own_player_id varchar not null,
+    event_at timestamp not null,
+    purchase_id varchar,
+    refund_of varchar
+);
+-- The events of one run (events_file.py), gone after it. A database server has them here, the embedded database in a
+-- file beside it.
 create table if not exists lake.cleaned_events (
     partition_id integer not null,
     event_id varchar not null,

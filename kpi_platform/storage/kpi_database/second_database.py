@@ -13,6 +13,7 @@ from pathlib import Path
 
 import duckdb
 
+from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
     EVERY_TABLE,
     WarehouseError,
@@ -98,7 +99,8 @@ class SecondDatabase:
             con.execute(f"attach '{_quoted(self.path)}' as {_OTHER} (read_only)")
             if pending(con) or not _loaded_the_same(con):
                 return False
-            with transaction(con):
+            # A view is made only where there is what it reads.
+            with events_file.attached(con, None), transaction(con):
                 _replace(con, self.done)
                 con.execute("delete from lake.built_project")
                 con.execute("insert into lake.built_project values (?)", [mark])
