@@ -1,7 +1,7 @@
 """False alarms of usual volume in simulated quarters, and how soon what fell is told.
 
-Belongs here: quarters, harsher than those of the test, and the tables of docs/alerts.md. Does not: a
-bar that fails anything.
+Belongs here: quarters, harsher than those of the test, and the tables of docs/alerts.md. Does not:
+a bar that fails anything.
 
 `python -m bench.usual_volume --quarters 10 --seeds 2`; some minutes, of one core.
 """
