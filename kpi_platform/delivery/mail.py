@@ -69,12 +69,18 @@ def html_of(message: Message) -> str:
         f"<tr><th align='left' valign='top'>{_text(name)}</th><td>{_text(value)}</td></tr>"
         for name, value in message.facts
     )
-    command = f"<p>What mends it:</p><pre>{_text(message.command)}</pre>" if message.command else ""
+    # A command is longer than a screen of a phone is wide.
+    box = "white-space:pre-wrap;overflow-wrap:anywhere;background:#f2f2f2;padding:8px"
+    command = (
+        f"<p>What mends it:</p><pre style='{box}'>{_text(message.command)}</pre>"
+        if message.command
+        else ""
+    )
     link = f"<p>{_text(message.link)}</p>" if message.link else ""
     said = f"<p style='white-space:pre-wrap'>{_text(message.text)}</p>"
     return (
-        "<!doctype html><html><body style='font-family:sans-serif'>"
-        f"<h2>{_text(message.subject)}</h2>{said}"
+        "<!doctype html><html><body style='font-family:sans-serif;max-width:640px'>"
+        f"<h2 style='font-size:18px'>{_text(message.subject)}</h2>{said}"
         f"<table cellpadding='4'>{rows}</table>{command}{link}</body></html>"
     )
 
