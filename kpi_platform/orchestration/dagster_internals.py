@@ -223,7 +223,7 @@ def check_states(
         rows = connection.execute(
             select(*_STATE).where(row_id > after).order_by(row_id).limit(most)
         ).fetchall()
-    return [_state(*row) for row in rows]
+    return [_state(*tuple(row)) for row in rows]
 
 
 def evaluated_since(instance: dg.DagsterInstance, check: str, at: datetime) -> list[CheckState]:
@@ -235,7 +235,7 @@ def evaluated_since(instance: dg.DagsterInstance, check: str, at: datetime) -> l
             .where(table.check_name == check)
             .where(table.evaluation_event_timestamp > at.astimezone(UTC).replace(tzinfo=None))
         ).fetchall()
-    return [state for row in rows if (state := _state(*row)).passed is not None]
+    return [state for row in rows if (state := _state(*tuple(row))).passed is not None]
 
 
 # In the order in which `_state` takes them.
