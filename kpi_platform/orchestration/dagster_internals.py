@@ -5,12 +5,12 @@ anything that needs neither. `kpi_platform_tests/orchestration/test_dagster_inte
 every one of them against the Dagster that is installed, and says what breaks without it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
@@ -223,7 +223,7 @@ def check_states(
         rows = connection.execute(
             select(*_STATE).where(row_id > after).order_by(row_id).limit(most)
         ).fetchall()
-    return [_state(*tuple(row)) for row in rows]
+    return [_state(row) for row in rows]
 
 
 def evaluated_since(instance: dg.DagsterInstance, check: str, at: datetime) -> list[CheckState]:
@@ -235,7 +235,7 @@ def evaluated_since(instance: dg.DagsterInstance, check: str, at: datetime) -> l
             .where(table.check_name == check)
             .where(table.evaluation_event_timestamp > at.astimezone(UTC).replace(tzinfo=None))
         ).fetchall()
-    return [state for row in rows if (state := _state(*tuple(row))).passed is not None]
+    return [state for row in rows if (state := _state(row)).passed is not None]
 
 
 # In the order in which `_state` takes them.
@@ -251,15 +251,8 @@ _STATE = (
 _PASSED = {"SUCCEEDED": True, "FAILED": False}
 
 
-def _state(
-    row_id: int,
-    asset: str,
-    name: str,
-    partition: str | None,
-    status: str,
-    run_id: str,
-    at: datetime,
-) -> CheckState:
+def _state(row: Sequence[Any]) -> CheckState:
+    row_id, asset, name, partition, status, run_id, at = row
     key = dg.AssetCheckKey(dg.AssetKey.from_db_string(asset) or dg.AssetKey(asset), name)
     passed = _PASSED.get(status)
     return CheckState(row_id, key, partition, passed, run_id, at.replace(tzinfo=UTC))
