@@ -30,7 +30,9 @@ from jinja2 import Template
 
 from dbt import flags
 from kpi_platform.kpis.loading import slices
+from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.load import LakeTable, load
+from kpi_platform.kpis.loading.window import window_frames
 from kpi_platform.schemas.sources_file.sources import NO_SERVICES
 from kpi_platform.storage.kpi_database import events_file
 from kpi_platform.storage.kpi_database.embedded import (
@@ -46,7 +48,6 @@ from kpi_platform_tests.kpis.builds import (
     WAREHOUSE,
     Lake,
     parsed_project,
-    run_events,
 )
 from kpi_platform_tests.reference import PLAYER_ID_ATTRIBUTES
 
@@ -84,7 +85,10 @@ class Engine:
 
 
 class FastBuild:
-    """An emptied warehouse; `changed` models have another text than the project's."""
+    """An emptied warehouse; `changed` models have another text than the project's.
+
+    `tables` were loaded last, and `event_rows` are what is taken of their events.
+    """
 
     def __init__(
         self,
@@ -101,7 +105,8 @@ class FastBuild:
         self._adapter = adapter = engine.adapter
         self._changed = changed
         self._is_new = True
-        self._tables: list[LakeTable] = []
+        self.tables: Sequence[LakeTable] = []
+        self.event_rows = EventRows.of(sources, PLAYER_ID_ATTRIBUTES)
         self._con: duckdb.DuckDBPyConnection = (
             adapter.connections.get_thread_connection().handle.cursor()._cursor
         )
@@ -125,10 +130,10 @@ class FastBuild:
 
     def load(self, lake: Lake) -> None:
         """Load what changed."""
-        self._tables = lake.tables()
+        self.tables = lake.tables()
         load(
             self._con,
-            self._tables,
+            self.tables,
             self._sources,
             PLAYER_ID_ATTRIBUTES,
             services=self._services,
@@ -181,8 +186,9 @@ class FastBuild:
             self._adapter.cache.clear()
 
     def _lay_down(self, days: Sequence[date] | None) -> None:
-        events = run_events(self._con, self._tables, self._sources, days=days)
-        events_file.lay_down(self._con, WAREHOUSE, events)
+        [events] = [table for table in self.tables if table.name == "cleaned_events"]
+        frames = window_frames(self._con, events, self.event_rows, days)
+        events_file.lay_down(self._con, WAREHOUSE, frames)
 
     def text(self, model: str) -> str:
         """What a full refresh runs for a model, rendered now."""

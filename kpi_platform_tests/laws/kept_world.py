@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.kpis.build import lake_tables
+from kpi_platform.kpis.loading.event_rows import EventRows
 from kpi_platform.kpis.loading.kept_rows import give_back, note_kept_days, take_away
 from kpi_platform.kpis.loading.load import load
 from kpi_platform.retention.run import Retention, run_retention
@@ -77,15 +78,18 @@ class KeptWorld(SealedWorld):
 
     def build(self, made: FastBuild, *, is_new: bool = False) -> None:
         """Load and build, as a run does."""
-        sources = self.platform.sources
+        sources, settings = self.platform.sources, self.platform.settings
+        attributes, shown = settings.player_id_attributes, sources.platform_names
+        made.tables = lake_tables(self.platform)
+        made.event_rows = EventRows.of(sources.frame(), attributes, shown)
         load(
             made.connection,
-            lake_tables(self.platform),
+            made.tables,
             sources.frame().join(sources.kinds(), on="source"),
-            self.platform.settings.player_id_attributes,
+            attributes,
             start_hour=START,
             services=sources.services(),
-            platforms=sources.platform_names,
+            platforms=shown,
         )
         note_kept_days(made.connection, self.lake)
         if is_new:
