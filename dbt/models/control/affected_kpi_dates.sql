@@ -9,7 +9,7 @@ with starts as (
         case
             when sum(case when change = 'added' then 1 else -1 end) = 0 then max(first_date)
         end as to_date
-    from {{ source('lake', 'changed_grain_starts') }}
+    from {{ source('lake', 'changed_grain_first_dates') }}
     group by studio, game, platform
 ),
 bounds as (

@@ -1,6 +1,6 @@
 {{ config(
     unique_key=['studio', 'game', 'platform'],
-    meta={'note_changes_in': 'changed_grain_starts'}
+    meta={'note_changes_in': 'changed_grain_first_dates'}
 ) }}
 select studio, game, platform, min(date) as first_date
 from {{ ref('grain_days') }}

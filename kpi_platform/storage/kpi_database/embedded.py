@@ -27,7 +27,7 @@ _NO_ROOM = re.compile("(?i)no space left|permission denied|read-only")
 # What the models note of their changes, for the models that are built on them.
 NOTES = (
     *("changed_player_days", "changed_first_days"),
-    *("changed_last_days", "changed_grain_starts", "changed_subject_days"),
+    *("changed_last_days", "changed_grain_first_dates", "changed_subject_days"),
 )
 # Models of earlier releases, with a row of each event.
 _LEFT = ("marts.attributed_events", "staging.player_events")

@@ -200,7 +200,7 @@ create table if not exists lake.changed_subject_days (
     change varchar not null, date date, service_name varchar, player_id varchar, event_name varchar,
     subject varchar, detail varchar, version varchar, is_sighted boolean, occurrences bigint
 );
-create table if not exists lake.changed_grain_starts (
+create table if not exists lake.changed_grain_first_dates (
     change varchar not null, studio varchar, game varchar, platform varchar, first_date date
 );
 
