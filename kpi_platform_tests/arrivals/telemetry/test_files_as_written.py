@@ -71,6 +71,8 @@ def read(
         (zstandard.compress(lines(50)), "a.jsonl"),
         (zstandard.compress(b"x" * (64 << 20)), "a.tsv"),
     ],
+    # Not the bytes, which tell when they were packed.
+    ids=["gzip", "gzip twice", "zlib", "zstandard", "one long line"],
 )
 def test_what_is_compressed_under_another_name_is_quarantined_line_by_line(
     content: bytes, name: str
