@@ -70,7 +70,12 @@ def _taken(con: duckdb.DuckDBPyConnection, most: int) -> list[date]:
         f"select day, events from ({_DAYS}) join lake.waiting_days using (day) order by day"
     ).fetchall()
     days = _first(waiting, most)
-    con.execute("delete from lake.waiting_days where list_contains(?, day)", [days])
+    # With those whose events went meanwhile: nothing would ever take them.
+    con.execute(
+        "delete from lake.waiting_days"
+        f" where list_contains(?, day) or day not in (select day from ({_DAYS}))",
+        [days],
+    )
     return days
 
 
