@@ -54,7 +54,10 @@ def all_days(con: duckdb.DuckDBPyConnection) -> list[date]:
 
 
 def take(con: duckdb.DuckDBPyConnection, most: int = MOST_EVENTS) -> bool:
-    """Note the next days that wait, if any do, as affected, as a load of them would."""
+    """Note the next days that wait, if any do, as affected, as a load of them would; not while
+    something is to be built: a build that is killed again and again never has more at once."""
+    if count(con, "select count(*) from lake.loads where not is_built"):
+        return False
     with transaction(con):
         days = _taken(con, most)
         if days:
