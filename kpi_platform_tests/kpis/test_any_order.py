@@ -18,6 +18,7 @@ from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.reference import Event
 
 MakeBuild = Callable[..., FastBuild]
+ONE = ("one", "one")
 STUDIOS = {"one": ("alpha", "one"), "two": ("beta", "two")}
 # Days apart as windows are: the day after, a week, 28 to 30 days, a month's end, and beyond.
 DAYS = [0, 1, 2, 7, 8, 27, 28, 29, 30, 31, 59]
@@ -110,6 +111,24 @@ IS_SOAK = os.environ.get("KPI_LAWS") == "soak"
 @given(played=st.lists(moves(), min_size=2, max_size=20 if IS_SOAK else 7))
 def test_every_table_equals_a_full_refresh(make_build: MakeBuild, played: list[Move]) -> None:
     assert play(make_build(), played) == {}
+
+
+def test_sessions_between_scattered_dates_keep_their_sightings(make_build: MakeBuild) -> None:
+    first, came = utc(1), utc(1) + timedelta(days=40)
+    seen, used = {"PlayerId": "p1", "Version": "1.9"}, {"PlayerId": "p1", "Feature": "map"}
+    # More late dates than stand in a statement as ranges, and a session twice seen on each between.
+    sighted_twice = [
+        Event(f"s{day}", first + timedelta(days=day), "SoftwareVersion", came, seen, number, *ONE)
+        for day in range(1, 21, 2)
+        for number in (0, 1)
+    ]
+    later = came + timedelta(hours=1)
+    late = [
+        Event(f"l{day}", first + timedelta(days=day), "FeatureUsed", later, used, 0, *ONE)
+        for day in range(0, 22, 2)
+    ]
+
+    assert play(make_build(), [Move(came, sighted_twice), Move(later, late)]) == {}
 
 
 def at_day(day: int, *players: str) -> Move:

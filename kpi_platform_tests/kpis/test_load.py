@@ -497,6 +497,49 @@ def test_everything_is_built_of_few_days_at_a_time_and_what_waits_is_pending(con
     assert not pending(con)
 
 
+def test_a_build_that_is_killed_has_no_more_days_at_once_when_it_goes_on(con: Con) -> None:
+    events = [event(utc(day, 5), PlayerId=f"p{day}") for day in (1, 2, 3)]
+    lake = Lake(by_hour(events, hours_from(utc(1), 72)), {"folder": ("s", "g")})
+    load(con, lake.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    slices.begin(con, most=1)
+    mark_built(con, "project", full_refresh=True)
+
+    assert slices.take(con, most=1)
+    assert not slices.take(con, most=1)
+    [rows] = run_events(con, lake.tables(), NO_SOURCES)
+    assert rows["event_at"].dt.day().to_list() == [2]
+    mark_built(con, "project")
+    assert slices.take(con, most=1)
+
+
+def test_events_of_an_hour_that_went_since_the_load_are_left_out(con: Con) -> None:
+    days = [[event(utc(day, 5), PlayerId=f"p{day}")] for day in (1, 2)]
+    hours, studios = hours_from(utc(1), 48), {"folder": ("s", "g")}
+    both = Lake(by_hour([*days[0], *days[1]], hours), studios)
+    load(con, both.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+
+    # As for a second database that a stopped job goes on with.
+    later = Lake(by_hour(days[0], hours), studios).tables()
+    for taken in (all_days(con), None):
+        [rows] = run_events(con, later, NO_SOURCES, days=taken)
+        assert rows["event_at"].dt.day().to_list() == [1]
+
+
+def test_a_day_that_waits_and_loses_its_events_is_waited_for_no_more(con: Con) -> None:
+    days = [[event(utc(day, 5), PlayerId=f"p{day}")] for day in (1, 2)]
+    hours, studios = hours_from(utc(1), 48), {"folder": ("s", "g")}
+    both = Lake(by_hour([*days[0], *days[1]], hours), studios)
+    load(con, both.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    assert slices.begin(con, most=1) == [date(2026, 1, 1)]
+    mark_built(con, "project", full_refresh=True)
+
+    first = Lake(by_hour(days[0], hours), studios)
+    load(con, first.tables(), NO_SOURCES, PLAYER_ID_ATTRIBUTES)
+    mark_built(con, "project")
+    assert not slices.take(con, most=1)
+    assert not pending(con)
+
+
 def test_a_run_reads_the_hours_that_hold_what_it_needs_and_no_others(con: Con) -> None:
     """Of two players' sessions on one day that of the one who is affected."""
     before = [

@@ -10,6 +10,11 @@ where {{ spans_predicate('started_at', 'ended_at', ref('affected_activity_dates'
     and {{ affected_players_predicate('player_id', ref('affected_activity_players')) }}
     and started_at >= {{ first_open_date() }}
 {%- if execute and is_update() %}
+    -- Only these: between dates that lie scattered, sightings are not laid down.
+    and exists (
+        select 1 from {{ ref('affected_activity_dates') }} d
+        where d.date between started_at::date and ended_at::date
+    )
 union
 -- Of a session that is somebody else's, and was, nothing differs, and its sightings are not looked at.
 select r.source, r.service_name, r.session_id, r.session_started_at

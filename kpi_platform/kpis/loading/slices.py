@@ -54,7 +54,10 @@ def all_days(con: duckdb.DuckDBPyConnection) -> list[date]:
 
 
 def take(con: duckdb.DuckDBPyConnection, most: int = MOST_EVENTS) -> bool:
-    """Note the next days that wait, if any do, as affected, as a load of them would."""
+    """Note the next days that wait, if any do, as affected, as a load of them would; not while
+    something is to be built: a build that is killed again and again never has more at once."""
+    if count(con, "select count(*) from lake.loads where not is_built"):
+        return False
     with transaction(con):
         days = _taken(con, most)
         if days:
@@ -70,7 +73,12 @@ def _taken(con: duckdb.DuckDBPyConnection, most: int) -> list[date]:
         f"select day, events from ({_DAYS}) join lake.waiting_days using (day) order by day"
     ).fetchall()
     days = _first(waiting, most)
-    con.execute("delete from lake.waiting_days where list_contains(?, day)", [days])
+    # With those whose events went meanwhile: nothing would ever take them.
+    con.execute(
+        "delete from lake.waiting_days"
+        f" where list_contains(?, day) or day not in (select day from ({_DAYS}))",
+        [days],
+    )
     return days
 
 

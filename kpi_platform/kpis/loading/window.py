@@ -97,7 +97,8 @@ def window_frames(
     """What a build of all that is pending reads of `events`, or all events of `days` (UTC); some
     rows at a time.
 
-    Columns: `event_rows.COLUMNS` and `partition_id`. `events` is as it was loaded.
+    Columns: `event_rows.COLUMNS` and `partition_id`. `events` is as it was loaded, or later: what
+    it no longer has is left out, which the next load says in its turn.
     """
     keys = {int(number): tuple(key.split("/")) for number, key in _partitions(con)}
     if days is not None:
@@ -130,6 +131,8 @@ def _rows_of_days(
         [list(days)],
     ).fetchall()
     for (number,) in holding:
+        if keys[number] not in events.partitions:
+            continue
         found = events.read(keys[number])
         yield number, found.filter(pl.col("event_at").dt.date().is_in(list(days)))
 
@@ -140,6 +143,8 @@ def _wanted_rows(
     con.execute(_WANTED)
     wanted = pl.DataFrame(con.sql("from wanted order by partition_id").to_arrow_table())
     for (number,), groups in wanted.partition_by("partition_id", as_dict=True).items():
+        if keys[int(number)] not in events.partitions:
+            continue
         found = events.read(keys[int(number)])
         places = found.select(in_groups()).with_row_index("row")
         yield number, found[places.join(groups, on=list(GROUP), how="semi")["row"].sort()]
