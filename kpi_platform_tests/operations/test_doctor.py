@@ -303,7 +303,9 @@ def test_every_finding_that_is_wrong_has_a_command(tmp_path: Path) -> None:
     wrong = [each for each in found if each["level"] == "wrong"]
     assert {each["check"] for each in wrong} == {"landing", "dagster"}
     assert all(each["mend"] for each in wrong)
-    assert "WRONG landing" in doctor()[1]
+    shown = doctor()[1]
+    assert "WRONG landing: " in shown and f"\n      -> {wrong[0]['mend']}\n" in shown
+    assert shown.splitlines()[-1].startswith("2 wrong, ")
 
 
 def test_a_setting_that_cannot_be_read_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
