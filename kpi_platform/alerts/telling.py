@@ -166,7 +166,7 @@ def _message(
         word,
         f"{prefix}{KINDS[key.kind]}",
         f"{prefix}{title(incident)}",
-        "What was found wrong is right again." if word == "resolved" else cause,
+        f"It is right again. It was: {cause}" if word == "resolved" else cause,
         tuple((name, value) for name, value in facts if value),
         "" if word == "resolved" else mend(incident),
         f"{page}#{key.kind}",

@@ -3,12 +3,13 @@
 Belongs here: Slack's form, and posting it. Does not: what is said.
 
 Whatever clients may have chosen stands between three backticks, with `&`, `<` and `>` escaped, as
-Slack asks for: there nothing is a link, a mention or markup.
+Slack asks for: there nothing is a link, a mention or markup. The one link is that to the runbook.
 Limits: https://api.slack.com/reference/block-kit.
 """
 
 import json
 from typing import Any
+from urllib.parse import quote
 
 from kpi_platform.delivery.destinations import Slack
 from kpi_platform.delivery.errors import DeliveryError
@@ -22,20 +23,25 @@ HEADER, SECTION, TEXT = 150, 3000, 4000
 # Slack takes 50 blocks; a reader not that many.
 _MOST_SECTIONS = 8
 _MARKS = {"ok": ":large_green_circle:", "warn": ":large_orange_circle:", "error": ":red_circle:"}
+_MENDS = "What mends it:"
+# What an address may hold and Slack does not read as the end of it.
+_OF_ADDRESSES = "%/:?#[]@!$'()*+,;=~"
 _WAIT = ("ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout")
 
 
 def slack_body(message: Message) -> dict[str, Any]:
     """What is posted of a message: `text`, for notifications, and `blocks`."""
     facts = "\n".join(f"{name}: {value}" for name, value in message.facts)
-    parts = [message.text, facts, message.command]
-    link = [{"type": "mrkdwn", "text": escaped(message.link), "verbatim": True}]
+    heading = f"{_MARKS[message.severity]} {message.heading}"[:HEADER]
+    said = [_section(piece) for part in (message.text, facts) if part for piece in _pieces(part)]
+    mend = [_section(piece) for piece in _pieces(message.command)] if message.command else []
     return {
         "text": cut(escaped(_line(message.subject)), TEXT),
         "blocks": [
-            {"type": "header", "text": {"type": "plain_text", "text": message.heading[:HEADER]}},
-            *(_section(piece) for part in parts if part for piece in _pieces(part)),
-            *([{"type": "context", "elements": link}] if message.link else []),
+            {"type": "header", "text": {"type": "plain_text", "text": heading, "emoji": True}},
+            *said,
+            *([_note(_MENDS), *mend] if mend else []),
+            *([_note(_linked(message.link))] if message.link else []),
         ],
         "unfurl_links": False,
         "unfurl_media": False,
@@ -81,7 +87,7 @@ def cut(text: str, length: int) -> str:
 
 def _pieces(text: str) -> list[str]:
     """The text as Slack shows it, cut between lines into pieces that fit a section."""
-    inside = escaped(shown(text, keeps_lines=True)).replace("```", "'''")
+    inside = escaped(shown(text.rstrip(), keeps_lines=True)).replace("```", "'''")
     pieces: list[str] = []
     for line in inside.split("\n"):
         if pieces and len(pieces[-1]) + 1 + len(line) <= SECTION - 8:
@@ -92,6 +98,18 @@ def _pieces(text: str) -> list[str]:
     if len(pieces) > _MOST_SECTIONS:
         pieces[_MOST_SECTIONS - 1 :] = [f"... and {left} more lines"]
     return pieces
+
+
+def _note(text: str) -> dict[str, Any]:
+    """A line in small type; the text is Slack's markup."""
+    return {"type": "context", "elements": [{"type": "mrkdwn", "text": text, "verbatim": True}]}
+
+
+def _linked(link: str) -> str:
+    """Where to read on, to be clicked if it is an address: that part is the operator's."""
+    if not link.startswith(("https://", "http://")):
+        return f"What it means, and what to do: {escaped(link)}"
+    return f"<{quote(link, safe=_OF_ADDRESSES)}|What it means, and what to do>"
 
 
 def _section(inside: str) -> dict[str, Any]:

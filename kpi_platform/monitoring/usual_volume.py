@@ -10,7 +10,7 @@ Whatever stops is told also where three weeks are not yet known.
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal
 
 import numpy as np
@@ -48,8 +48,10 @@ class Fall:
     def words(self) -> str:
         """The fall in a line."""
         what = " ".join(part for part in (self.source, self.service, self.event) if part)
+        span = "hour" if self.hours == 1 else f"{self.hours} hours"
+        end, unit = self.hour + timedelta(hours=1), "events" if self.service else "lines"
         return (
-            f"{what}: {self.came:,} in the {self.hours} hours up to {self.hour:%Y-%m-%d %H:%M},"
+            f"{what}: {self.came:,} {unit} in the {span} until {end:%Y-%m-%d %H:%M} UTC,"
             f" usual are {self.expected:,.0f}"
         )
 

@@ -17,6 +17,8 @@ from kpi_platform.operations.findings import Finding
 
 # A tick may wait for the one before it, and a daemon that starts for its code.
 _GRACE = timedelta(minutes=10)
+# Its workers say every half minute that they live; Dagster believes a dead one for half an hour.
+_SILENT = timedelta(minutes=5)
 # Without one of them no hour is run by itself.
 _RUNS_HOURS = ("hourly_schedule", "telemetry_arrivals_sensor")
 _START_DAEMON = "make ui, or dagster-daemon run -w workspace.yaml"
@@ -30,13 +32,14 @@ def check_dagster(now: datetime) -> list[Finding]:
     except NoDagsterError as error:
         mend = "export DAGSTER_HOME=$PWD in the project's folder"
         return [Finding("dagster", "wrong", f"its books cannot be read: {error}", mend)]
-    return [*judge_daemons(daemons), *judge_ticks(ticks, now)]
+    return [*judge_daemons(daemons, now), *judge_ticks(ticks, now)]
 
 
-def judge_daemons(daemons: list[DaemonState]) -> list[Finding]:
+def judge_daemons(daemons: list[DaemonState], now: datetime) -> list[Finding]:
     """The daemon as a whole, and those of its workers that are behind."""
-    if not any(each.is_healthy for each in daemons):
-        seen = max((each.seen_at for each in daemons if each.seen_at), default=None)
+    seen = max((each.seen_at for each in daemons if each.seen_at), default=None)
+    is_heard = seen is not None and now - seen <= _SILENT
+    if not is_heard or not any(each.is_healthy for each in daemons):
         when = f"since {seen:%Y-%m-%d %H:%M} UTC" if seen else "and never has"
         said = f"the daemon does not run, {when}: no schedule, sensor or queue goes on"
         return [Finding("dagster", "wrong", said, _START_DAEMON)]

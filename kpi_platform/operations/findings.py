@@ -32,7 +32,7 @@ def looked_at(checks: Sequence[Check]) -> Iterator[Finding]:
             yield from look()
         except SafeError as error:
             # It names the setting, in words of ours.
-            yield Finding(name, "wrong", str(error), "set it, or make what it names")
+            yield Finding(name, "wrong", str(error), "set it, correct it, or make what it names")
         except Exception as error:  # noqa: BLE001 - whatever it is, the other checks go on
             line = (str(error).splitlines() or [""])[0]
             said = hide_secrets(f"cannot be looked at: {type(error).__name__}: {line}")

@@ -3,7 +3,7 @@
 Belongs here: words. Does not: finding out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -61,7 +61,7 @@ def as_lines(found: Status) -> Iterator[str]:
     yield f"newest hour run       {_key(fresh.processed) or 'none yet'}"
     # Those that are late first: they are what somebody looks for.
     sources = sorted(found.sources, key=lambda each: (not each.is_late, each.source))
-    yield from (f"  {_source(each)}" for each in sources[:_SOURCES_SHOWN])
+    yield from _source_lines(sources[:_SOURCES_SHOWN])
     yield from _more(len(sources) - _SOURCES_SHOWN, "sources")
     yield f"failed hours          {_failed(found.failed)}"
     yield f"held files            {_held(found)}"
@@ -81,10 +81,13 @@ def as_lines(found: Status) -> Iterator[str]:
     yield f"last verify           {_verified(found)}"
 
 
-def _source(each: SourceState) -> str:
-    newest = _key(each.newest_hour) or "none yet"
-    late = "  LATE" if each.is_late else ""
-    return f"{each.source}: newest {newest}, complete {_key(each.complete_through) or '-'}{late}"
+def _source_lines(sources: Sequence[SourceState]) -> Iterator[str]:
+    width = max((len(each.source) for each in sources), default=0)
+    for each in sources:
+        newest = _key(each.newest_hour) or "nothing yet"
+        late = "  LATE" if each.is_late else ""
+        through = _key(each.complete_through) or "never"
+        yield f"  {each.source:<{width}}  newest {newest:<16}  complete through {through}{late}"
 
 
 def _failed(failed: FailedHours) -> str:

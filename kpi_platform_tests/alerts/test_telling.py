@@ -69,7 +69,7 @@ def test_one_cause_is_told_once_grows_in_its_thread_and_ends_there(
     broken(places, HOUR)
     alert_round(places, AT)
     alert_round(places, AT + MINUTE)
-    assert said(server) == [("An hour failed", False)]
+    assert said(server) == [(":red_circle: An hour failed", False)]
     assert "<!channel>" not in json.dumps(server.requests[0][2])
     # Soon after nothing is added; an hour later that it grew.
     broken(places, HOUR + ONE)
@@ -78,11 +78,11 @@ def test_one_cause_is_told_once_grows_in_its_thread_and_ends_there(
     broken(places, HOUR + 2 * ONE)
     alert_round(places, AT + ONE)
     alert_round(places, AT + ONE + MINUTE)
-    assert said(server)[1:] == [("More of: An hour failed", True)]
+    assert said(server)[1:] == [(":red_circle: More of: An hour failed", True)]
     ran(places, HOUR, HOUR + ONE, HOUR + 2 * ONE)
     alert_round(places, AT + ONE + 2 * MINUTE)
     alert_round(places, AT + ONE + 3 * MINUTE)
-    assert said(server)[2:] == [("Right again: An hour failed", True)]
+    assert said(server)[2:] == [(":large_green_circle: Right again: An hour failed", True)]
 
 
 def test_what_a_round_that_was_killed_found_the_next_one_tells(
@@ -107,10 +107,10 @@ def test_what_a_round_that_was_killed_found_the_next_one_tells(
         patch.setattr(outbox, "_note", kill)
         with pytest.raises(KilledError):
             alert_round(places, AT + MINUTE)
-    assert said(server) == [("An hour failed", False)]
+    assert said(server) == [(":red_circle: An hour failed", False)]
     alert_round(places, AT + 2 * MINUTE)
     # It had been sent, which nobody knew: told twice, never not at all.
-    assert said(server) == [("An hour failed", False)] * 2
+    assert said(server) == [(":red_circle: An hour failed", False)] * 2
 
 
 def test_what_came_and_went_while_no_round_could_tell_is_told(
@@ -174,7 +174,7 @@ def test_acknowledged_incidents_are_silent_until_they_are_right(
     assert len(server.requests) == 1
     ran(places, HOUR, HOUR + ONE)
     alert_round(places, AT + 1.6 * ONE)
-    assert said(server)[1:] == [("Right again: An hour failed", True)]
+    assert said(server)[1:] == [(":large_green_circle: Right again: An hour failed", True)]
 
 
 def test_every_address_gets_a_mail_of_its_own_and_trials_say_what_happened(

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from email import message_from_string, policy
 from pathlib import Path
 
@@ -46,7 +47,12 @@ def test_a_webhook_gets_text_and_blocks(monkeypatch: pytest.MonkeyPatch) -> None
     assert path == "/hook"
     said = json.dumps(body)
     assert "<!" not in said and "<https" not in said and "<b>" not in said
-    assert body["blocks"][0]["text"] == {"type": "plain_text", "text": "A source fell silent"}
+    heading = ":large_orange_circle: A source fell silent"
+    assert body["blocks"][0]["text"] == {"type": "plain_text", "text": heading, "emoji": True}
+    assert [b["elements"][0]["text"] for b in body["blocks"] if b["type"] == "context"] == [
+        "What mends it:",
+        "What it means, and what to do: docs/runbook.md#source_silent",
+    ]
     sections = [block["text"] for block in body["blocks"] if block["type"] == "section"]
     # Only our own backticks begin and end the text.
     assert all(s["text"].count("```") == 2 and s["verbatim"] for s in sections)
@@ -83,6 +89,13 @@ def test_slack_says_no_with_a_good_status(monkeypatch: pytest.MonkeyPatch) -> No
                 send(to, None, "", MESSAGE, "")
             lasting.append(error.value.is_lasting)
     assert lasting == [True, False, True, True]
+
+
+def test_the_runbooks_address_is_a_link_and_nothing_in_it_ends_it() -> None:
+    page = "https://wiki.example/a|b>c d?e=1&f=%20#hour_failed"
+    (*_, last) = slack_body(replace(MESSAGE, link=page))["blocks"]
+    address = "https://wiki.example/a%7Cb%3Ec%20d?e=1%26f=%20#hour_failed"
+    assert last["elements"][0]["text"] == f"<{address}|What it means, and what to do>"
 
 
 @settings(max_examples=60, deadline=None)

@@ -223,8 +223,8 @@ def test_a_source_that_fell_is_one_finding_whatever_of_it_fell() -> None:
         ("attribute_silent", "b"),
     ]
     assert found[1].cause == (
-        "b App Login: 10 in the 2 hours up to 2026-01-05 00:00, usual are 100; "
-        "b App Buy: 10 in the 2 hours up to 2026-01-05 00:00, usual are 100"
+        "b App Login: 10 events in the 2 hours until 2026-01-05 01:00 UTC, usual are 100; "
+        "b App Buy: 10 events in the 2 hours until 2026-01-05 01:00 UTC, usual are 100"
     )
 
 

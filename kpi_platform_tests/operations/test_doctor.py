@@ -222,7 +222,7 @@ def test_a_daemon_that_never_ran_is_wrong() -> None:
         runs = run_states(instance, NOW, 5)
         assert tick_states(instance) == []
     assert daemons
-    assert levels(judge_daemons(daemons)) == ["wrong"]
+    assert levels(judge_daemons(daemons, NOW)) == ["wrong"]
     assert (runs.newest, runs.queued, runs.at_work, runs.backfills) == ([], 0, 0, 0)
 
 
@@ -243,8 +243,16 @@ def test_a_run_is_told_with_its_hours_and_what_failed() -> None:
 
 def test_one_worker_behind_is_told_by_name() -> None:
     daemons = [DaemonState("SENSOR", False, NOW), DaemonState("SCHEDULER", True, NOW)]
-    assert "SENSOR" in judge_daemons(daemons)[0].said
-    assert levels(judge_daemons([DaemonState("SENSOR", True, NOW)])) == ["well"]
+    assert "SENSOR" in judge_daemons(daemons, NOW)[0].said
+    assert levels(judge_daemons([DaemonState("SENSOR", True, NOW)], NOW)) == ["well"]
+
+
+def test_a_daemon_that_died_some_minutes_ago_is_wrong_whatever_dagster_believes() -> None:
+    daemons = [DaemonState("SENSOR", True, NOW)]
+    for minutes, level in ((5, "well"), (6, "wrong")):
+        (found,) = judge_daemons(daemons, NOW + timedelta(minutes=minutes))
+        assert found.level == level
+    assert f"since {NOW:%Y-%m-%d %H:%M} UTC" in found.said
 
 
 def tick(
@@ -303,7 +311,9 @@ def test_every_finding_that_is_wrong_has_a_command(tmp_path: Path) -> None:
     wrong = [each for each in found if each["level"] == "wrong"]
     assert {each["check"] for each in wrong} == {"landing", "dagster"}
     assert all(each["mend"] for each in wrong)
-    assert "WRONG landing" in doctor()[1]
+    shown = doctor()[1]
+    assert "WRONG landing: " in shown and f"\n      -> {wrong[0]['mend']}\n" in shown
+    assert shown.splitlines()[-1].startswith("2 wrong, ")
 
 
 def test_a_setting_that_cannot_be_read_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:

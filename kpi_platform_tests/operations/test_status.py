@@ -74,7 +74,7 @@ def test_each_source_has_its_newest_hour_and_the_late_one_is_named(lake: Lake) -
             "is_late": True,
         },
     ]
-    assert "b: newest 2026-03-10-02:00, complete 2026-03-10-02:00  LATE" in shown
+    assert "b  newest 2026-03-10-02:00  complete through 2026-03-10-02:00  LATE" in shown
     assert told["tables"][0]["table"] == "hour_ledger"  # type: ignore[index]
 
 

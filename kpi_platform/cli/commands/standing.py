@@ -3,6 +3,7 @@
 Belongs here: arguments, messages and exit codes. Does not: looking (`operations/`).
 """
 
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated
@@ -61,7 +62,14 @@ def doctor(as_json: Annotated[bool, _JSON] = False) -> None:
         say_json([asdict(each) for each in findings])
     else:
         for each in findings:
-            mend = f"  -> {each.mend}" if each.mend and each.level != "well" else ""
-            say(f"{_MARKS[each.level]:<6}{each.check}: {each.said}{mend}")
+            say(f"{_MARKS[each.level]:<6}{each.check}: {each.said}")
+            if each.mend and each.level != "well":
+                say(f"      -> {each.mend}")
+        say(_summary(findings))
     if any(each.level == "wrong" for each in findings):
         raise typer.Exit(WRONG)
+
+
+def _summary(findings: list[Finding]) -> str:
+    counts = Counter(each.level for each in findings)
+    return f"{counts['wrong'] or 'nothing'} wrong, {counts['note'] or 'nothing'} worth knowing"
