@@ -22,6 +22,7 @@ def test_both_warehouses_answer_alike(postgres_server: PostgresServer, tmp_path:
     build.load(Lake(world(1, 110), KNOWN))
     with connect(WAREHOUSE) as con:
         ship(con, copy)
+        copy.replace_events(build.events(con, everything=True))
     arguments = ("--full-refresh", "--exclude-resource-type", "unit_test")
     dbt_on_postgres(server, tmp_path, "build", *arguments)
     build.run()
