@@ -96,8 +96,8 @@ def event_hours(rows: pl.DataFrame) -> pl.DataFrame:
     """
     # A text of each row: what is null is told from what is blank.
     texts = [pl.col(name).cast(pl.String).fill_null("\x00") for name in COLUMNS]
-    digests = rows.select(text=pl.concat_str(texts, separator="\x1f")).select(
-        digest=plh.col("text").nchash.xxh3_64()
+    digests = rows.select(joined=pl.concat_str(texts, separator="\x1f")).select(
+        digest=plh.col("joined").nchash.xxh3_64()
     )
     is_sighted = (pl.col("event_name") == "SoftwareVersion") & pl.col("version").is_not_null()
     return (
