@@ -105,8 +105,9 @@ def build_marts(
             full_refresh = known != built
             if not full_refresh and not pending(con):
                 return _report(marts(con), report, is_waiting=is_waiting)
-            days = slices.begin(con) if full_refresh else None
+            days = None
             if full_refresh:
+                days = slices.begin(con)
                 give_back(con, platform.lake)
             else:
                 # Of a build of everything that was stopped.

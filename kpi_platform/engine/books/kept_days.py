@@ -11,8 +11,9 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from kpi_platform.engine.books.hour_fingerprints import read_consumed
+from kpi_platform.engine.books.noted_hours import hours_noted, note_hours
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_in
+from kpi_platform.storage.lake.lake import Lake
 
 KEPT = "kept_days"
 EMPTIED = "emptied_hours"
@@ -82,17 +83,9 @@ def unless_closed(lake: Lake, table: str, inputs: Mapping[datetime, str]) -> Map
 
 def emptied_hours(lake: Lake, hours: Iterable[datetime] | None = None) -> set[datetime]:
     """Those of these hours, or of all, whose telemetry events are gone."""
-    if hours is None:
-        return set(hours_in(lake.scan(EMPTIED).collect()))
-    wanted = set(hours)
-    return set(hours_in(lake.read_hours(EMPTIED, wanted))) if wanted else set()
+    return hours_noted(lake, EMPTIED, hours)
 
 
 def note_emptied(lake: Lake, rows: Mapping[datetime, int]) -> None:
     """Note, before they go, that hours are without their events; per hour how many."""
-    frame = pl.DataFrame(
-        [(hour.date(), hour.hour, count) for hour, count in rows.items()],
-        schema=TABLES[EMPTIED].polars_schema,
-        orient="row",
-    )
-    lake.replace_hours(EMPTIED, frame, list(rows))
+    note_hours(lake, EMPTIED, rows)

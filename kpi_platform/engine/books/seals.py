@@ -12,8 +12,9 @@ from datetime import date, datetime, timedelta
 import polars as pl
 
 from kpi_platform.engine.books.kept_days import closed_days
+from kpi_platform.engine.books.noted_hours import hours_noted, note_hours
 from kpi_platform.schemas.tables import INGEST_HOUR, TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of, hours_predicate
+from kpi_platform.storage.lake.lake import Lake, hours_of, hours_predicate
 
 SEALED = "sealed_days"
 LATE = "late_files"
@@ -39,20 +40,12 @@ def seal_days(lake: Lake, days: Iterable[date], at: datetime) -> None:
 
 def dropped_hours(lake: Lake, hours: Iterable[datetime] | None = None) -> set[datetime]:
     """Those of these hours, or of all, whose telemetry lines are gone."""
-    if hours is None:
-        return set(hours_in(lake.scan(DROPPED).collect()))
-    wanted = set(hours)
-    return set(hours_in(lake.read_hours(DROPPED, wanted))) if wanted else set()
+    return hours_noted(lake, DROPPED, hours)
 
 
 def note_dropped(lake: Lake, rows: Mapping[datetime, int]) -> None:
     """Note, before they go, that hours are without their telemetry lines; per hour how many."""
-    frame = pl.DataFrame(
-        [(hour.date(), hour.hour, count) for hour, count in rows.items()],
-        schema=TABLES[DROPPED].polars_schema,
-        orient="row",
-    )
-    lake.replace_hours(DROPPED, frame, list(rows))
+    note_hours(lake, DROPPED, rows)
 
 
 def forget_dropped(lake: Lake, hours: Collection[datetime]) -> None:
