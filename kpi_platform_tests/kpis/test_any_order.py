@@ -298,5 +298,6 @@ BROKEN: Mapping[str, tuple[Mapping[str, tuple[str, str]], Sequence[Move], str]] 
 def test_a_broken_model_does_not_get_past(make_build: MakeBuild, how: str) -> None:
     changed, played, table = BROKEN[how]
 
-    assert play(make_build(), played) == {}
+    # The right models are built whole in the hunt alone: it costs three times as much.
+    assert play(make_build(only=None if IS_SOAK else table), played) == {}
     assert table in play(make_build(changed, only=table), played)

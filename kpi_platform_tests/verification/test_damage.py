@@ -47,6 +47,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def before(made: Path) -> dict[str, pl.DataFrame]:
+    """The rows of that world's tables."""
+    return _rows(made)
+
+
 @pytest.fixture
 def folder(made: Path, tmp_path: Path) -> Path:
     """A copy of that world and its lake, to be damaged."""
@@ -94,22 +100,21 @@ def _damages(folder: Path) -> list[Damage]:
     return [item for each in damages_of(_platform(folder).lake).values() for item in each]
 
 
-def _assert_mended(folder: Path, made: Path, done: Mended) -> None:
+def _assert_mended(folder: Path, before: dict[str, pl.DataFrame], done: Mended) -> None:
     assert (done.failed, done.lost_lines, _damages(folder)) == ({}, 0, [])
-    before = _rows(made)
     assert [n for n, rows in _rows(folder).items() if not rows.equals(before[n])] == []
 
 
 @pytest.mark.parametrize(("table", "kind"), zip(STORED, cycle(DAMAGES), strict=False))
 def test_a_damaged_file_is_named_and_its_hours_are_made_anew(
-    folder: Path, made: Path, table: str, kind: str
+    folder: Path, before: dict[str, pl.DataFrame], table: str, kind: str
 ) -> None:
     file = _files(folder, table)[-1]
     DAMAGES[kind](file)
     (damage,) = _damages(folder)
     assert damage.table == table and file.as_posix().endswith(unquote(damage.file))
     done = rebuild_table(_platform(folder), table, damage.first, damage.last)
-    _assert_mended(folder, made, done)
+    _assert_mended(folder, before, done)
 
 
 @pytest.mark.parametrize("kind", DAMAGES)
@@ -133,18 +138,18 @@ def test_a_run_names_the_damage_and_its_other_hours_go_on(folder: Path) -> None:
 
 
 def test_an_entry_that_the_log_lost_is_noticed_and_its_rows_come_again(
-    folder: Path, made: Path
+    folder: Path, before: dict[str, pl.DataFrame]
 ) -> None:
     log = Path(_platform(folder).lake.path("cleaned_events"), "_delta_log")
     max(log.glob("*.json")).unlink()
     damages = _damages(folder)
     assert [(d.table, d.first) for d in damages] == [("cleaned_events", hour) for hour in HOURS]
     done = rebuild_table(_platform(folder), "cleaned_events", HOURS[0], HOURS[-1])
-    _assert_mended(folder, made, done)
+    _assert_mended(folder, before, done)
 
 
 def test_a_table_without_a_readable_log_is_set_aside_and_made_anew(
-    folder: Path, made: Path
+    folder: Path, before: dict[str, pl.DataFrame]
 ) -> None:
     _cut(max(Path(_platform(folder).lake.path("sessions"), "_delta_log").glob("*.json")))
     forget_consumed(_platform(folder).lake, "sessions", HOURS[:1])
@@ -153,7 +158,7 @@ def test_a_table_without_a_readable_log_is_set_aside_and_made_anew(
     assert failed.hour == HOURS[0] and "mend it: kpi rebuild sessions" in failed.error
     done = rebuild_table(_platform(folder), "sessions", HOURS[0], HOURS[0])
     assert [Path(place).is_dir() for place in done.aside] == [True]
-    _assert_mended(folder, made, done)
+    _assert_mended(folder, before, done)
 
 
 def test_the_commands_say_it_and_mend_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

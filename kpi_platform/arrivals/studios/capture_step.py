@@ -6,7 +6,7 @@ are new (`version_store.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, suppress
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -110,7 +110,8 @@ class CaptureStep:
         """
         with closing(VersionStore(self._lake, hours, self._followers)) as store:
             store.touch_stored([hour for hour in hours if hour not in self._known])
-            errors = dict(self._read_all(hours, store.add, store.read_again))
+            with self._reading():
+                errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()
         self._ledger.write(self._plan, hours, errors)
         self._refresh_dimensions()
@@ -147,7 +148,8 @@ class CaptureStep:
             if not news:
                 news = self._has_new(versions)
 
-        errors = dict(self._read_all(hours, look, lambda: None))
+        with self._reading():
+            errors = dict(self._read_all(hours, look, lambda: None))
         return news or self._ledger.would_mend(self._plan, hours, errors)
 
     def _has_new(self, versions: pl.DataFrame) -> bool:
@@ -160,6 +162,15 @@ class CaptureStep:
         )
         new = versions.lazy().join(stored, on=VERSION_COLUMNS, how="anti", nulls_equal=True)
         return bool(new.select(pl.len()).collect().item())
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        """The studios' warehouses are read meanwhile, and rest after."""
+        try:
+            yield
+        finally:
+            for reader in self._readers.values():
+                reader.rest()
 
     def _read_all(
         self,
@@ -248,10 +259,11 @@ class CaptureStep:
         if self._dimensions_done:
             return
         self._dimensions_done = True
-        for each in self._plan:
-            for table in each.tables:
-                if table.mapping.watermark is None:
-                    self._refresh_dimension(each, table)
+        with self._reading():
+            for each in self._plan:
+                for table in each.tables:
+                    if table.mapping.watermark is None:
+                        self._refresh_dimension(each, table)
 
     def _refresh_dimension(self, each: CapturedSource, table: CapturedTable) -> None:
         try:

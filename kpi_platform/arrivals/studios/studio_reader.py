@@ -100,6 +100,11 @@ class StudioReader:
             self._close()
             return None
 
+    def rest(self) -> None:
+        """Nothing is read for a while: the studio may write what it could not meanwhile."""
+        if self._warehouse is not None:
+            self._warehouse.let_go()
+
     def close(self) -> None:
         """End the connection, if there is one."""
         self._close()
@@ -159,6 +164,7 @@ class StudioReader:
             except StudioWarehouseError as error:
                 self.down = str(error)
                 raise
+        self._warehouse.hold()
         return self._warehouse
 
     def _close(self) -> None:

@@ -103,5 +103,11 @@ class StudioWarehouse(Protocol):
     ) -> int:
         """How many rows the window has now; with `seconds`, TerminalWarehouseError after those."""
 
+    def hold(self) -> None:
+        """More will be asked soon: what costs much to open may stay open until `let_go`."""
+
+    def let_go(self) -> None:
+        """Leave to others what they cannot use while it is held."""
+
     def close(self) -> None:
         """End the connection; a warehouse closed twice is closed."""

@@ -84,6 +84,12 @@ class MemoryWarehouse:
     ) -> int:
         return self._rows(table, self.tables[table].columns, window).height
 
+    def hold(self) -> None:
+        """Nothing to keep open."""
+
+    def let_go(self) -> None:
+        """Nobody waits."""
+
     def close(self) -> None:
         """Nothing to end."""
 

@@ -215,3 +215,23 @@ def test_a_duckdb_file_is_held_only_while_it_is_read(tmp_path: Path) -> None:
     with duckdb.connect(path) as con:
         con.execute("INSERT INTO t VALUES (2)")
     assert warehouse.count("main", "t", None) == 2
+
+
+def test_a_duckdb_file_is_held_between_questions_until_it_is_let_go(tmp_path: Path) -> None:
+    path = str(tmp_path / "x.duckdb")
+    with duckdb.connect(path) as con:
+        con.execute("CREATE TABLE t AS SELECT 1 AS a")
+    connection = DuckDBConnection(kind="duckdb", path="x.duckdb")
+    warehouse = open_warehouse(connection, tmp_path, {}.get)
+    warehouse.hold()
+    [batch] = warehouse.read_window("main", "t", ["a"], None)
+    assert batch.num_rows == 1
+    with pytest.raises(duckdb.ConnectionException, match="different configuration"):
+        duckdb.connect(path)
+    for let_go in (warehouse.let_go, warehouse.close):
+        warehouse.hold()
+        assert warehouse.count("main", "t", None) > 0
+        let_go()
+        with duckdb.connect(path) as con:
+            con.execute("INSERT INTO t VALUES (2)")
+    assert warehouse.count("main", "t", None) == 3

@@ -154,6 +154,12 @@ class PostgresWarehouse:
         finally:
             self._ended(read, is_whole)
 
+    def hold(self) -> None:
+        """Connections stay open as it is."""
+
+    def let_go(self) -> None:
+        """Nobody waits for them."""
+
     def close(self) -> None:
         """End the connections; those that are being read end with their read."""
         self._closings += 1

@@ -117,6 +117,12 @@ class RedshiftWarehouse:
             batches = self._fetched(query, shape)
         yield from plain(_Shaped(batches, shape), table, columns)
 
+    def hold(self) -> None:
+        """The connection stays open as it is."""
+
+    def let_go(self) -> None:
+        """Nobody waits for it."""
+
     def close(self) -> None:
         """End the connection."""
         if self._open is not None:
