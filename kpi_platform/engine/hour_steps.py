@@ -43,6 +43,8 @@ _DAMAGE = (
 )
 
 
+# Each hour is a partition of its own, for which a commit holds a third of a MiB.
+MOST_HOURS = 720
 _NO_INPUT = "the table before it lacks this hour"
 
 Status = Literal["written", "unchanged", "failed", "left_out"]
@@ -120,7 +122,8 @@ def error_line(error: BaseException) -> str:
 def work_through(
     lake: Lake, step: HourStep, hours: Sequence[datetime], chunk_limit: int
 ) -> Iterator[Sequence[HourReport]]:
-    """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight.
+    """Bring the table up to date for `hours`, in chunks of about `chunk_limit` weight and at most
+    `MOST_HOURS` hours.
 
     Hours that wait in the table's queue come along, and on to the next table's. Yields one report
     per hour, in batches: the hours without input, each chunk as soon as it is committed and
@@ -174,8 +177,9 @@ def _work_through(
             changed.append(hour)
     if left_out:
         yield [HourReport(hour, "left_out", error=_NO_INPUT) for hour in left_out]
-    for chunk in _chunks(step, changed, chunk_limit):
-        yield list(_run_chunk(lake, step, chunk, inputs, consumed, damages))
+    for first in range(0, len(changed), MOST_HOURS):
+        for chunk in _chunks(step, changed[first : first + MOST_HOURS], chunk_limit):
+            yield list(_run_chunk(lake, step, chunk, inputs, consumed, damages))
     if isinstance(step, FoldingStep):
         step.fold_waiting()
     # The work on other hours may change what these hold: nothing is said of them before it is done.
