@@ -176,13 +176,14 @@ class CaptureStep:
         for each in self._plan:
             ranges = each.ranges(hours, captured, failed.get(each.key, ()))
             kept = captured | set(failed.get(each.key, ()))
-            problems = [
-                problem
-                for table in each.tables
-                if table.mapping.watermark is not None
-                for problem in self._read_table(each, table, ranges, kept, take, read_again)
-            ]
-            self._count_ahead(each, ahead)
+            with self._readers[each.studio.key].held():
+                problems = [
+                    problem
+                    for table in each.tables
+                    if table.mapping.watermark is not None
+                    for problem in self._read_table(each, table, ranges, kept, take, read_again)
+                ]
+                self._count_ahead(each, ahead)
             if problems:
                 yield each.key, "; ".join(dict.fromkeys(problems))
 
@@ -249,9 +250,10 @@ class CaptureStep:
             return
         self._dimensions_done = True
         for each in self._plan:
-            for table in each.tables:
-                if table.mapping.watermark is None:
-                    self._refresh_dimension(each, table)
+            with self._readers[each.studio.key].held():
+                for table in each.tables:
+                    if table.mapping.watermark is None:
+                        self._refresh_dimension(each, table)
 
     def _refresh_dimension(self, each: CapturedSource, table: CapturedTable) -> None:
         try:

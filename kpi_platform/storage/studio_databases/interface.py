@@ -4,6 +4,7 @@ Belongs here: what every implementation promises. Does not: any of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -67,6 +68,9 @@ class Window:
 class StudioWarehouse(Protocol):
     """A studio's warehouse. Every method raises TransientWarehouseError or Terminal...; transient
     errors have been retried with back-off before, except in the middle of a read."""
+
+    def held(self) -> AbstractContextManager[None]:
+        """Within it what is opened for one use may stay open for the next."""
 
     def schemas(self) -> list[str]:
         """Names of the schemas that can be seen, sorted."""

@@ -5,7 +5,7 @@ Belongs here: PostgreSQL's catalog, its types, its connection. Does not: its err
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -103,6 +103,10 @@ class PostgresWarehouse:
         self._silence = connection.timeout_seconds
         self._idle: list[adbc.Connection] = []
         self._closings = 0
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing more: the connection is held until it is closed."""
+        return nullcontext()
 
     def schemas(self) -> list[str]:
         """Names of the schemas, sorted."""

@@ -5,7 +5,7 @@ Belongs here: choosing between the two, and the driver. Does not: UNLOAD, the ca
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import polars as pl
@@ -61,6 +61,10 @@ class RedshiftWarehouse:
         self._attempts = connection.attempts
         self._above_rows = connection.unload.above_rows if connection.unload else None
         self._open: Any = None
+
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing more: the connection is held until it is closed."""
+        return nullcontext()
 
     def schemas(self) -> list[str]:
         """Names of the schemas, sorted."""
