@@ -70,7 +70,7 @@ def kpis(
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key.path[-1], 0.0))
     made = _made(context, measured, report, run)
     reports = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
-    tell_reports(context, parts.lake, reports)
+    tell_reports(context, reports)
     yield from _outputs(context, report, run, made)
     end_red_if_hours_failed(context, parts.lake)
 

@@ -109,7 +109,7 @@ def record_hours(
         evaluated += part.checks
         recorded += len(well)
     report = measured.report(failed_hours=len(failed))
-    tell_reports(context, lake, [report])
+    tell_reports(context, [report])
     if recorded:
         for key in own:
             yield already_recorded(key.to_python_identifier(), metadata_of(report))

@@ -8,6 +8,8 @@ from functools import cached_property
 
 import dagster as dg
 
+from kpi_platform.engine.books.waiting_reports import tell_kept
+from kpi_platform.engine.hour_steps import FAILURES, error_line
 from kpi_platform.engine.layout import LayoutError, refuse_other_layout
 from kpi_platform.engine.platform import Platform
 from kpi_platform.metrics.otlp import EndedRun
@@ -16,6 +18,7 @@ from kpi_platform.orchestration.dagster_internals import keys_of_run
 from kpi_platform.orchestration.partitions import HOURLY, key_of
 from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
 from kpi_platform.settings import load_settings
+from kpi_platform.storage.lake.lake import Lake
 
 EVERYTHING = "everything"
 
@@ -30,9 +33,19 @@ class PlatformResource(dg.ConfigurableResource["PlatformResource"]):
             require_hours(run)
 
     def teardown_after_execution(self, context: dg.InitResourceContext) -> None:
-        """Tell whoever keeps traces that the run has ended: its steps run in this one process."""
-        run = context.dagster_run
-        if run is None or context.instance is None or not has_traces(load_settings()):
+        """Tell `run_ledger` what the run did, and whoever keeps traces that it has ended: its steps
+        run in this one process."""
+        run, settings = context.dagster_run, load_settings()
+        if run is None:
+            return
+        try:
+            tell_kept(Lake(settings.lake), settings.home)
+        except FAILURES as error:
+            if context.log is not None:
+                context.log.warning(
+                    f"run_ledger lacks this run until the next one: {error_line(error)}"
+                )
+        if context.instance is None or not has_traces(settings):
             return
         stats = context.instance.get_run_stats(run.run_id)
         now = datetime.now(UTC)

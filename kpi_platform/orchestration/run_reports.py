@@ -8,18 +8,16 @@ from collections.abc import Sequence
 
 import dagster as dg
 
-from kpi_platform.engine.books.run_ledger import write_reports
+from kpi_platform.engine.books.waiting_reports import keep_reports
 from kpi_platform.engine.hour_steps import FAILURES, error_line
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.outlets import tell
 from kpi_platform.settings import load_settings
-from kpi_platform.storage.lake.lake import Lake
 
 
-def tell_reports(
-    context: dg.AssetExecutionContext, lake: Lake, reports: Sequence[RunReport]
-) -> None:
-    """Write the reports down; of whole steps, say them in the log and send the metrics.
+def tell_reports(context: dg.AssetExecutionContext, reports: Sequence[RunReport]) -> None:
+    """Write the reports down, for `run_ledger` to have them when the run is over; of whole steps,
+    say them in the log and send the metrics.
 
     What cannot be written or sent is a warning: the run's own work is done.
     """
@@ -28,9 +26,10 @@ def tell_reports(
     for report in whole:
         figures = ", ".join(f"{name}={value}" for name, value in report.figures().items())
         context.log.info(f"{report.step}: {figures}")
+    settings = load_settings()
     try:
-        write_reports(lake, reports)
+        keep_reports(settings.home, reports)
     except FAILURES as error:
-        context.log.warning(f"run_ledger lacks this run: {error_line(error)}")
-    for line in tell(load_settings(), whole):
+        context.log.warning(f"run_ledger lacks this step: {error_line(error)}")
+    for line in tell(settings, whole):
         context.log.warning(line)

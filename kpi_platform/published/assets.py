@@ -89,7 +89,7 @@ def publications(
     done, others = report.done, report.others
     rows = sum(item.rows for item in done)
     run = measured.report(rows=rows, arrival_seconds=report.arrival_seconds)
-    tell_reports(context, platform.platform.lake, [run])
+    tell_reports(context, [run])
     shown = metadata_of(run)
     figures: dict[str, int | float | str] = {name: shown[name] for name in _SHOWN if name in shown}
     if others:

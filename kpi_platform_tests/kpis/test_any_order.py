@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kpi_platform_tests.kpis.builds import Lake, utc
+from kpi_platform_tests import reference
+from kpi_platform_tests.kpis.builds import HOUR, Lake, utc
 from kpi_platform_tests.kpis.fast_builds import FastBuild, fast_builds
 from kpi_platform_tests.reference import Event
 
@@ -129,6 +130,26 @@ def test_sessions_between_scattered_dates_keep_their_sightings(make_build: MakeB
     ]
 
     assert play(make_build(), [Move(came, sighted_twice), Move(later, late)]) == {}
+
+
+def test_a_session_that_falls_apart_keeps_the_sightings_of_its_first_part(
+    make_build: MakeBuild, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = utc(1)
+    told = {"PlayerId": "p1", "Version": "1.9"}
+    events = [
+        # Of the first part nothing moves but its end.
+        Event("s", start, "SoftwareVersion", start, told, 0, *ONE),
+        Event("s", start + HOUR, "SoftwareVersion", start, told, 1, *ONE),
+        Event("s", start + 2 * HOUR, "SessionEnd", start, {"DurationSeconds": "7200"}, 2, *ONE),
+        Event("s", start + 49 * HOUR, "SoftwareVersion", start, told, 3, *ONE),
+    ]
+    lake, build = Lake({start: events}, STUDIOS), make_build(only="repeated_sightings")
+    for silence in (72, 24, 72):
+        monkeypatch.setattr(reference, "SILENCE", silence * HOUR)
+        build.load(lake)
+        build.run()
+        assert build.differences() == {}, silence
 
 
 def at_day(day: int, *players: str) -> Move:

@@ -2,14 +2,18 @@
 
 import json
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 from botocore.stub import Stubber
+from filelock import FileLock
 
+from kpi_platform.engine.books import waiting_reports
 from kpi_platform.engine.books.run_ledger import write_reports
+from kpi_platform.engine.books.waiting_reports import keep_reports, tell_kept
 from kpi_platform.engine.run_report import FIGURE_NAMES, RunReport
 from kpi_platform.metrics import outlets
 from kpi_platform.metrics.cloudwatch import metric_data, put_metrics
@@ -124,3 +128,42 @@ def test_the_ledger_keeps_each_report(tmp_path: Path) -> None:
     assert [row["asset"] for row in rows] == [OTHER.asset, OTHER.asset, "sessions"]
     assert {name: rows[-1][name] for name in FIGURE_NAMES} == REPORT.figures()
     assert rows[-1]["first_hour"] == REPORT.first_hour
+
+
+def test_a_run_is_told_in_one_commit_and_one_that_was_killed_by_the_next(tmp_path: Path) -> None:
+    lake, home = Lake(str(tmp_path / "lake")), tmp_path / "home"
+
+    def told() -> list[str]:
+        return sorted(lake.scan("run_ledger").collect()["run_id"])
+
+    def keep(run_id: str) -> None:
+        for report in (REPORT, OTHER):
+            keep_reports(home, [replace(report, run_id=run_id)])
+
+    def end(*, is_alive: bool) -> dict[Path, FileLock]:
+        """What this process holds is another's, which may have been killed."""
+        others = dict(waiting_reports._own)
+        waiting_reports._own.clear()
+        for lock in () if is_alive else others.values():
+            lock.release()
+        return others
+
+    keep("killed")
+    [left] = end(is_alive=False)
+    with left.open("a") as file:
+        file.write('{"run_id": "cut sho')
+    keep("goes on")
+    going_on = end(is_alive=True)
+    tell_kept(lake, home)
+    assert lake.tables() == []
+    keep("next")
+    as_left = left.read_text()
+    tell_kept(lake, home)
+    assert told() == ["killed", "killed", "next", "next"]
+    assert lake.version("run_ledger") == 1
+    # Killed between telling and forgetting.
+    left.write_text(as_left)
+    waiting_reports._own.update(going_on)
+    tell_kept(lake, home)
+    assert told() == ["goes on"] * 2 + ["killed"] * 2 + ["next"] * 2
+    assert list((home / "waiting_reports").iterdir()) == []

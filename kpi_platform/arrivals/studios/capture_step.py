@@ -6,7 +6,7 @@ are new (`version_store.py`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from typing import Self
 
@@ -110,8 +110,7 @@ class CaptureStep:
         """
         with closing(VersionStore(self._lake, hours, self._followers)) as store:
             store.touch_stored([hour for hour in hours if hour not in self._known])
-            with self._reading():
-                errors = dict(self._read_all(hours, store.add, store.read_again))
+            errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()
         self._ledger.write(self._plan, hours, errors)
         self._refresh_dimensions()
@@ -148,8 +147,7 @@ class CaptureStep:
             if not news:
                 news = self._has_new(versions)
 
-        with self._reading():
-            errors = dict(self._read_all(hours, look, lambda: None))
+        errors = dict(self._read_all(hours, look, lambda: None))
         return news or self._ledger.would_mend(self._plan, hours, errors)
 
     def _has_new(self, versions: pl.DataFrame) -> bool:
@@ -162,15 +160,6 @@ class CaptureStep:
         )
         new = versions.lazy().join(stored, on=VERSION_COLUMNS, how="anti", nulls_equal=True)
         return bool(new.select(pl.len()).collect().item())
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """The studios' warehouses are read meanwhile, and rest after."""
-        try:
-            yield
-        finally:
-            for reader in self._readers.values():
-                reader.rest()
 
     def _read_all(
         self,
@@ -187,13 +176,14 @@ class CaptureStep:
         for each in self._plan:
             ranges = each.ranges(hours, captured, failed.get(each.key, ()))
             kept = captured | set(failed.get(each.key, ()))
-            problems = [
-                problem
-                for table in each.tables
-                if table.mapping.watermark is not None
-                for problem in self._read_table(each, table, ranges, kept, take, read_again)
-            ]
-            self._count_ahead(each, ahead)
+            with self._readers[each.studio.key].held():
+                problems = [
+                    problem
+                    for table in each.tables
+                    if table.mapping.watermark is not None
+                    for problem in self._read_table(each, table, ranges, kept, take, read_again)
+                ]
+                self._count_ahead(each, ahead)
             if problems:
                 yield each.key, "; ".join(dict.fromkeys(problems))
 
@@ -259,8 +249,8 @@ class CaptureStep:
         if self._dimensions_done:
             return
         self._dimensions_done = True
-        with self._reading():
-            for each in self._plan:
+        for each in self._plan:
+            with self._readers[each.studio.key].held():
                 for table in each.tables:
                     if table.mapping.watermark is None:
                         self._refresh_dimension(each, table)

@@ -6,7 +6,7 @@ was lost in the middle. Does not: what is kept of the rows.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -77,7 +77,9 @@ class StudioReader:
         A change that stops the studio counts as its being down. Raises StudioWarehouseError.
         """
         try:
-            drift = look_for_drift(lake, self.studio.key, sources, self._open())
+            warehouse = self._open()
+            with warehouse.held():
+                drift = look_for_drift(lake, self.studio.key, sources, warehouse)
         except StudioWarehouseError as error:
             self.down = str(error)
             raise
@@ -86,6 +88,15 @@ class StudioReader:
         for schema, catalog in drift.catalogs.items():
             self._columns[schema] = _columns_by_table(catalog)
         return drift
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Read several tables inside, one after the other, of a warehouse that stays open."""
+        with ExitStack() as stack:
+            # Why it cannot be opened is told by each table's own read.
+            with suppress(StudioWarehouseError):
+                stack.enter_context(self._open().held())
+            yield
 
     def count_ahead(self, table: CapturedTable, limit: datetime) -> int | None:
         """How many rows have a watermark at `limit` or later; None if that takes too long."""
@@ -99,11 +110,6 @@ class StudioReader:
         except StudioWarehouseError:
             self._close()
             return None
-
-    def rest(self) -> None:
-        """Nothing is read for a while: the studio may write what it could not meanwhile."""
-        if self._warehouse is not None:
-            self._warehouse.let_go()
 
     def close(self) -> None:
         """End the connection, if there is one."""
@@ -164,7 +170,6 @@ class StudioReader:
             except StudioWarehouseError as error:
                 self.down = str(error)
                 raise
-        self._warehouse.hold()
         return self._warehouse
 
     def _close(self) -> None:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.schemas.tables import TABLES
-from kpi_platform.storage.lake.lake import Lake, hours_in, hours_predicate
+from kpi_platform.storage.lake.lake import Lake, hours_in
 
 TABLE = "hour_fingerprints"
 
@@ -61,4 +61,5 @@ def forget_consumed(lake: Lake, table: str, hours: Sequence[datetime]) -> None:
     """Forget these hours, so that the next run works on them whatever their input."""
     # To find nothing to forget costs a fraction of deleting nothing.
     if hours and read_consumed(lake, table, hours):
-        lake.delete(TABLE, f"table_name = '{table}' AND ({hours_predicate(hours)})")
+        nothing = TABLES[TABLE].polars_schema.to_frame()
+        lake.replace_hours(TABLE, nothing, hours, where=f"table_name = '{table}'")

@@ -104,13 +104,17 @@ class DbtRun:
         written = self._target.resolve() / uuid.uuid4().hex[:7]
         places = ["--project-dir", str(self._project), "--profiles-dir", str(self._project)]
         places += ["--target-path", str(written), "--log-path", str(written)]
+        statements: dict[str, str] = {}
         with _cancelled_by_signals():
             arguments = [*BUILD, *how, *places, *_QUIETLY, *_LOGS]
-            result = _invoke(self._parsed, arguments, callbacks)
+            result = _invoke(self._parsed, arguments, callbacks, statements)
         for each in getattr(result.result, "results", ()):
             self._take(each)
         if not result.success:
             # The folder stays: it has dbt's log and the SQL as it was compiled.
+            for path, statement in statements.items():
+                Path(path).parent.mkdir(parents=True, exist_ok=True)
+                Path(path).write_text(statement, encoding="utf-8")
             raise DbtBuildError(_said(result, written))
         shutil.rmtree(written, ignore_errors=True)
         clear_failed(written.parent, datetime.now(UTC))
@@ -138,18 +142,41 @@ def _told(is_done: Callable[[str], None] | None) -> "list[Callable[[EventMsg], N
 
 
 def _invoke(
-    parsed: Path, arguments: list[str], callbacks: "Sequence[Callable[[EventMsg], None]]"
+    parsed: Path,
+    arguments: list[str],
+    callbacks: "Sequence[Callable[[EventMsg], None]]",
+    statements: dict[str, str],
 ) -> "dbtRunnerResult":
+    """Run dbt; the SQL that it would write comes to `statements`, by the path of its file."""
     with paused_collector(), _readers_made_when_used():
         from dbt.adapters.factory import reset_adapters
         from dbt.cli.main import dbtRunner
 
         manifest = _manifest(parsed)
     try:
-        return dbtRunner(manifest, callbacks=list(callbacks)).invoke(arguments)
+        with _not_written(statements):
+            return dbtRunner(manifest, callbacks=list(callbacks)).invoke(arguments)
     finally:
         reset_adapters()  # type: ignore[no-untyped-call]
         _close_duckdb()
+
+
+@contextmanager
+def _not_written(statements: dict[str, str]) -> Iterator[None]:
+    """Keep the SQL of nodes instead of writing it: nobody reads that of a build that succeeds, and
+    to make two hundred files costs more than to run their statements."""
+    from dbt.contracts.graph import nodes
+
+    def keep(path: str, contents: str = "") -> bool:
+        statements[path] = contents
+        return True
+
+    before = nodes.write_file
+    nodes.write_file = keep
+    try:
+        yield
+    finally:
+        nodes.write_file = before
 
 
 @contextmanager

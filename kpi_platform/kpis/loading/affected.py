@@ -151,6 +151,12 @@ SESSIONS = (
     select distinct $load_id, date_trunc('hour', started_at), 'sessions'
     from session_pairs where is_remeasured
     """,
+    # What was one session, or will be, has sightings where nothing else differs.
+    """
+    insert into lake.affected_sessions
+    select distinct $load_id, source, service_name, session_id
+    from session_pairs where old_ended_at != new_ended_at
+    """,
     """
     insert into lake.affected_players
     select distinct $load_id, player_id

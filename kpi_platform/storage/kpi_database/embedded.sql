@@ -149,7 +149,7 @@ create table if not exists lake.affected_dates (
     load_id bigint not null, date date not null, reason varchar not null
 );
 create table if not exists lake.affected_players (load_id bigint not null, player_id varchar not null);
--- The sessions of which events differ: their players are affected, though the session may be as it was.
+-- The sessions of which events or an end differ: their players are affected, though the session may be as it was.
 create table if not exists lake.affected_sessions (
     load_id bigint not null, source varchar not null, service_name varchar not null, session_id varchar not null
 );

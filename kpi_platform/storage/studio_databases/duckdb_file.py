@@ -1,4 +1,4 @@
-"""A studio's warehouse in a DuckDB file, opened read-only.
+"""A studio's warehouse in a DuckDB file, opened read-only for each use, or some at once.
 
 Belongs here: DuckDB's catalog, its types, its errors. Does not: what other databases do.
 """
@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +40,8 @@ _CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "threads": 2,
     "enable_external_access": False,
 }
+# For so long a file stays open for the next use: to open it costs more than most questions.
+_HELD_SECONDS = 1.0
 _NATIVE = {"boolean", "integer", "float", "text", "timestamp", "timestamptz", "date"}
 _CATALOG = """
 SELECT c.table_name AS "table",
@@ -77,6 +80,14 @@ WHERE database_name = current_database() AND schema_name = $schema AND NOT inter
 """
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A connection, and when the file was opened for it."""
+
+    con: duckdb.DuckDBPyConnection
+    at: float = field(default_factory=time.monotonic)
+
+
 class DuckDBWarehouse:
     """The file is held only while it is read: a studio that writes it is not kept out for long."""
 
@@ -84,8 +95,18 @@ class DuckDBWarehouse:
         self._path = base / connection.path
         self._attempts = connection.attempts
         self._silence = connection.timeout_seconds
-        self._is_to_be_held = False
-        self._held: duckdb.DuckDBPyConnection | None = None
+        self._is_held = False
+        self._idle: _Opened | None = None
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Leave the file open from one use to the next, a second at most."""
+        self._is_held = True
+        try:
+            yield
+        finally:
+            self._is_held = False
+            self.close()
 
     def schemas(self) -> list[str]:
         """Names of the schemas that hold something, sorted."""
@@ -156,8 +177,7 @@ class DuckDBWarehouse:
         self, schema: str, table: str, columns: Sequence[str], window: Window | None
     ) -> Iterator[pa.RecordBatch]:
         """The window's rows, streamed."""
-        con = retried(self._open, self._attempts)
-        try:
+        with self._opened(retried(self._take, self._attempts)) as con:
             with _translated():
                 types = _types(con, schema, table)
                 query = sql.select(
@@ -167,23 +187,12 @@ class DuckDBWarehouse:
                     reader = con.sql(query).to_arrow_reader(rows_at_a_time(len(columns)))
             waiting = Waiting(reader, self._silence, con.interrupt, _translated)
             yield from plain(waiting, table, columns)
-        finally:
-            con.close()
-
-    def hold(self) -> None:
-        """Keep the file open from its next use on, as opening takes ten times a question's time."""
-        self._is_to_be_held = True
-
-    def let_go(self) -> None:
-        """Nobody can write the file while it is open."""
-        self._is_to_be_held = False
-        if self._held is not None:
-            self._held.close()
-            self._held = None
 
     def close(self) -> None:
-        """Hold the file no longer."""
-        self.let_go()
+        """Close the file, if it was left open for the next use."""
+        idle, self._idle = self._idle, None
+        if idle is not None:
+            idle.con.close()
 
     def _within(
         self, seconds: float, table: str, ask: Callable[[duckdb.DuckDBPyConnection], T]
@@ -201,20 +210,35 @@ class DuckDBWarehouse:
     def _answer(
         self, ask: Callable[[duckdb.DuckDBPyConnection], T], seconds: float | None = None
     ) -> T:
-        con = self._open()
+        with (
+            self._opened(self._take()) as con,
+            _translated(),
+            limited(seconds or self._silence, con.interrupt),
+        ):
+            return ask(con)
+
+    def _take(self) -> _Opened:
+        idle, self._idle = self._idle, None
+        return idle or _Opened(self._open())
+
+    @contextmanager
+    def _opened(self, opened: _Opened) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Close the file after its use, or leave it open for the next if this one went well."""
+        is_left = False
         try:
-            with _translated(), limited(seconds or self._silence, con.interrupt):
-                return ask(con)
+            yield opened.con
+            is_left = self._is_held and time.monotonic() - opened.at < _HELD_SECONDS
         finally:
-            con.close()
+            if is_left:
+                self._idle = opened
+            else:
+                opened.con.close()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if not self._path.is_file():
             raise TerminalWarehouseError(f"{self._path}: no such DuckDB file")
         with _translated():
-            con = self._held or duckdb.connect(str(self._path), read_only=True, config=_CONFIG)
-            if self._is_to_be_held:
-                self._held, con = con, con.cursor()
+            con = duckdb.connect(str(self._path), read_only=True, config=_CONFIG)
             con.execute("SET TimeZone = 'UTC'")
             return con
 

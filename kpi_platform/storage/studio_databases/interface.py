@@ -4,6 +4,7 @@ Belongs here: what every implementation promises. Does not: any of them.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
@@ -68,6 +69,9 @@ class StudioWarehouse(Protocol):
     """A studio's warehouse. Every method raises TransientWarehouseError or Terminal...; transient
     errors have been retried with back-off before, except in the middle of a read."""
 
+    def held(self) -> AbstractContextManager[None]:
+        """Within it what is opened for one use may stay open for the next."""
+
     def schemas(self) -> list[str]:
         """Names of the schemas that can be seen, sorted."""
 
@@ -102,12 +106,6 @@ class StudioWarehouse(Protocol):
         self, schema: str, table: str, window: Window | None, seconds: float | None = None
     ) -> int:
         """How many rows the window has now; with `seconds`, TerminalWarehouseError after those."""
-
-    def hold(self) -> None:
-        """More will be asked soon: what costs much to open may stay open until `let_go`."""
-
-    def let_go(self) -> None:
-        """Leave to others what they cannot use while it is held."""
 
     def close(self) -> None:
         """End the connection; a warehouse closed twice is closed."""

@@ -5,6 +5,7 @@ they are in test_real_warehouses.py.
 """
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -34,6 +35,9 @@ class MemoryWarehouse:
         if self.is_down is not None:
             raise self.is_down
         return self
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def schemas(self) -> list[str]:
         return ["game"]
@@ -83,12 +87,6 @@ class MemoryWarehouse:
         self, schema: str, table: str, window: Window | None, seconds: float | None = None
     ) -> int:
         return self._rows(table, self.tables[table].columns, window).height
-
-    def hold(self) -> None:
-        """Nothing to keep open."""
-
-    def let_go(self) -> None:
-        """Nobody waits."""
 
     def close(self) -> None:
         """Nothing to end."""

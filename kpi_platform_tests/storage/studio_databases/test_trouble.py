@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import duckdb
 import pyarrow as pa
@@ -17,9 +18,11 @@ from kpi_platform.storage.studio_databases import (
     StudioWarehouseError,
     TerminalWarehouseError,
     TransientWarehouseError,
+    duckdb_file,
     open_warehouse,
 )
 from kpi_platform.storage.studio_databases.batches import plain
+from kpi_platform.storage.studio_databases.duckdb_file import DuckDBWarehouse
 from kpi_platform.storage.studio_databases.errors import one_line
 from kpi_platform.storage.studio_databases.retrying import retried
 from kpi_platform_tests.servers import PostgresServer
@@ -217,21 +220,30 @@ def test_a_duckdb_file_is_held_only_while_it_is_read(tmp_path: Path) -> None:
     assert warehouse.count("main", "t", None) == 2
 
 
-def test_a_duckdb_file_is_held_between_questions_until_it_is_let_go(tmp_path: Path) -> None:
+def test_a_duckdb_file_stays_open_for_several_questions_but_not_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     path = str(tmp_path / "x.duckdb")
     with duckdb.connect(path) as con:
         con.execute("CREATE TABLE t AS SELECT 1 AS a")
-    connection = DuckDBConnection(kind="duckdb", path="x.duckdb")
-    warehouse = open_warehouse(connection, tmp_path, {}.get)
-    warehouse.hold()
-    [batch] = warehouse.read_window("main", "t", ["a"], None)
-    assert batch.num_rows == 1
-    with pytest.raises(duckdb.ConnectionException, match="different configuration"):
-        duckdb.connect(path)
-    for let_go in (warehouse.let_go, warehouse.close):
-        warehouse.hold()
-        assert warehouse.count("main", "t", None) > 0
-        let_go()
+    warehouse = DuckDBWarehouse(DuckDBConnection(kind="duckdb", path="x.duckdb"), tmp_path)
+    opened = mock.Mock(side_effect=duckdb_file.duckdb.connect)
+    monkeypatch.setattr(duckdb_file.duckdb, "connect", opened)
+
+    def ask() -> list[int]:
+        batches = warehouse.read_window("main", "t", ["a"], None)
+        return [*warehouse.discover("main").height * [0], *(batch.num_rows for batch in batches)]
+
+    with warehouse.held():
+        assert ask() == [0, 1]
+        with pytest.raises(TerminalWarehouseError, match="is not in schema"):
+            warehouse.count("main", "nothing", None)
+        assert ask() == [0, 1]
+    # What failed is not asked again.
+    assert opened.call_count == 2
+    monkeypatch.setattr(duckdb_file, "_HELD_SECONDS", 0)
+    with warehouse.held():
+        ask()
         with duckdb.connect(path) as con:
             con.execute("INSERT INTO t VALUES (2)")
-    assert warehouse.count("main", "t", None) == 3
+        assert ask() == [0, 2]

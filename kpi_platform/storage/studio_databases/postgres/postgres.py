@@ -5,7 +5,7 @@ Belongs here: PostgreSQL's catalog, its types, its connection. Does not: its err
 
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 import adbc_driver_postgresql.dbapi as adbc
@@ -104,6 +104,10 @@ class PostgresWarehouse:
         self._idle: list[adbc.Connection] = []
         self._closings = 0
 
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing more: the connection is held until it is closed."""
+        return nullcontext()
+
     def schemas(self) -> list[str]:
         """Names of the schemas, sorted."""
         return [str(name) for name in self._table(_SCHEMAS).column(0).to_pylist()]
@@ -153,12 +157,6 @@ class PostgresWarehouse:
             is_whole = True
         finally:
             self._ended(read, is_whole)
-
-    def hold(self) -> None:
-        """Connections stay open as it is."""
-
-    def let_go(self) -> None:
-        """Nobody waits for them."""
 
     def close(self) -> None:
         """End the connections; those that are being read end with their read."""

@@ -5,7 +5,7 @@ Belongs here: choosing between the two, and the driver. Does not: UNLOAD, the ca
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 import polars as pl
@@ -62,6 +62,10 @@ class RedshiftWarehouse:
         self._above_rows = connection.unload.above_rows if connection.unload else None
         self._open: Any = None
 
+    def held(self) -> AbstractContextManager[None]:
+        """Nothing more: the connection is held until it is closed."""
+        return nullcontext()
+
     def schemas(self) -> list[str]:
         """Names of the schemas, sorted."""
         return [str(row[0]) for row in self._ask(SCHEMAS)]
@@ -116,12 +120,6 @@ class RedshiftWarehouse:
         else:
             batches = self._fetched(query, shape)
         yield from plain(_Shaped(batches, shape), table, columns)
-
-    def hold(self) -> None:
-        """The connection stays open as it is."""
-
-    def let_go(self) -> None:
-        """Nobody waits for it."""
 
     def close(self) -> None:
         """End the connection."""
