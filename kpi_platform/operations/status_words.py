@@ -71,7 +71,7 @@ def as_lines(found: Status) -> Iterator[str]:
         yield f"changed definitions   {found.changed_definitions}: {MEND}"
     yield f"open incidents        {len(found.incidents) or 'none'}"
     for row in found.incidents[:_INCIDENTS_SHOWN]:
-        yield f"  {row.get('kind')}: {row.get('cause')}"
+        yield f"  {row.get('incident_id')} {row.get('kind')}: {row.get('cause')}"
         yield from (f"    -> {command}" for command in str(row.get("mend") or "").splitlines())
     yield from _more(len(found.incidents) - _INCIDENTS_SHOWN, "incidents")
     yield from _run_lines(found)
@@ -101,7 +101,8 @@ def _failed(failed: FailedHours) -> str:
 def _held(found: Status) -> str:
     if not found.held_files:
         return "none"
-    return f"{found.held_files:,} in {found.held_hours:,} hours; kpi removals list"
+    hours = "1 hour" if found.held_hours == 1 else f"{found.held_hours:,} hours"
+    return f"{found.held_files:,} in {hours}; kpi removals list"
 
 
 def _run_lines(found: Status) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _run_lines(found: Status) -> Iterator[str]:
     runs = found.runs
     yield (
         f"runs                  {runs.at_work} at work, {runs.queued} queued,"
-        f" {runs.backfills} backfills under way"
+        f" {runs.backfills} {'backfill' if runs.backfills == 1 else 'backfills'} under way"
     )
     yield from (f"  {_run(run)}" for run in runs.newest)
 
@@ -137,7 +138,8 @@ def _verified(found: Status) -> str:
     if found.verified is None:
         return "never; kpi verify"
     said = "equal" if found.verified.get("equal") else "DIFFERENT; kpi verify"
-    return f"{found.verified.get('at')}, {found.verified.get('hours')} hours: {said}"
+    count = found.verified.get("hours")
+    return f"{found.verified.get('at')}, {count} hour{'' if count == 1 else 's'}: {said}"
 
 
 def _run_values(runs: RunStates) -> dict[str, Any]:
