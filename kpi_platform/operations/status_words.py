@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kpi_platform.operations.dagster_facts import RunState, RunStates
-from kpi_platform.operations.definition_checks import MEND
 from kpi_platform.operations.hour_states import FailedHours, SourceState
 from kpi_platform.operations.status import Status, TableSize
+from kpi_platform.operations.table_checks import BUILD_MARTS
 from kpi_platform.schemas.hours.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT
 
@@ -68,7 +68,7 @@ def as_lines(found: Status) -> Iterator[str]:
     waiting = ", ".join(f"{count:,} of {table}" for table, count in found.waiting.items())
     yield f"waiting hours         {waiting or 'none'}"
     if found.changed_definitions:
-        yield f"changed definitions   {found.changed_definitions}: {MEND}"
+        yield f"changed definitions   {found.changed_definitions}: {BUILD_MARTS}"
     yield f"open incidents        {len(found.incidents) or 'none'}"
     for row in found.incidents[:_INCIDENTS_SHOWN]:
         yield f"  {row.get('incident_id')} {row.get('kind')}: {row.get('cause')}"
