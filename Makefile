@@ -34,7 +34,8 @@ test: $(INSTALLED) ## every test
 image: $(INSTALLED) ## build docker/Dockerfile without Docker and try compose.yaml's commands in it, as root
 	docker/try-image.sh
 
-soak: $(INSTALLED) ## hunt for violations of the order law until stopped; finds are saved as cases
+soak: $(INSTALLED) ## run the month of faults, then hunt for violations of the order law until stopped; finds are saved as cases
+	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/alerts/test_month_of_faults.py --timeout 0
 	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/kpis/test_any_order.py -k broken --timeout 0
 	KPI_LAWS=soak $(BIN)/pytest kpi_platform_tests/laws/test_order_law.py -k any_moves --timeout 0
 

@@ -80,7 +80,8 @@ class Round:
             to = f"{entry.policy} {entry.recipient}".strip()
             yield f"{entry.state}: {entry.event} to {to}{f': {entry.error}' if entry.error else ''}"
         if self.waiting:
-            yield f"{self.waiting} messages wait; they are tried again"
+            wait = "1 message waits" if self.waiting == 1 else f"{self.waiting} messages wait"
+            yield f"{wait}, to be tried again"
 
     def _word(self, incident: Incident) -> str:
         if incident.opened_at == self.at:
@@ -196,7 +197,8 @@ def _undelivered(lake: Lake, at: datetime) -> tuple[Finding, ...]:
         Finding(
             "alerts_undelivered",
             policy,
-            f"{count} messages of the policy {policy} have not arrived for an hour: {error}",
+            f"{count} {'message' if count == 1 else 'messages'} of the policy {policy} could not be"
+            f" delivered for an hour: {error}",
             severity="error",
         )
         for policy, count, error in rows.group_by("policy", maintain_order=True)

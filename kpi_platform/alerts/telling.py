@@ -178,7 +178,8 @@ def _heartbeat(
     policy: Policy, recipient: str, incidents: Sequence[Incident], complete: str, at: datetime
 ) -> Message:
     count = len(incidents)
-    said = "no incident is open" if not count else f"{count} incidents are open"
+    one = "1 incident is open" if count == 1 else f"{count} incidents are open"
+    said = one if count else "no incident is open"
     return Message(
         _id(policy.name, recipient, HEARTBEAT, f"{at:%Y-%m-%d}"),
         HEARTBEAT,

@@ -124,6 +124,8 @@ def raw_studio_events(
                 context,
                 parts.lake,
                 step,
-                lambda hours: check_studios(parts.lake, hours, step.drifts.values(), step.notices),
+                lambda hours: check_studios(
+                    parts.lake, step.with_mended(hours), step.drifts.values(), step.notices
+                ),
                 HOURS_PER_CHUNK,
             )

@@ -3,7 +3,7 @@
 Belongs here: the checks of the raw tables. Does not: when they run.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -19,6 +19,7 @@ from kpi_platform.arrivals.studios.studio_checks import STUDIO_TABLE_CHECKS, che
 from kpi_platform.arrivals.studios.studio_notices import StudioNotices
 from kpi_platform.engine.books.hour_ledger import read_ledger
 from kpi_platform.engine.contract_checks import check_contract
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
 from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck, contract_spec
 from kpi_platform.schemas.sources_file.sources import Kind
 from kpi_platform.storage.lake.lake import Lake, hours_of
@@ -82,10 +83,15 @@ def check_studios(
     """Evaluate the checks of `raw_studio_events` for these hours; `drifts` and `notices` as the run
     saw them."""
     seen = list(drifts)
+    # Why these were not read is told by the check of their warehouse.
+    stopped = {source for drift in seen for source in drift.stopped}
+    ledger = hours_of(read_ledger(lake, hours, "warehouse"), hours)
+    is_unread = pl.col("source_error").is_not_null()
+    unread = {hour: rows.filter(is_unread)["source"].to_list() for hour, rows in ledger.items()}
     return [
         *check_contract(lake, "raw_studio_events", hours),
-        *_read(lake, hours, EVERY_STUDIO),
-        *(warehouses_are_as_mapped(hour, seen) for hour in hours),
+        *_read(lake, hours, EVERY_STUDIO, stopped),
+        *(warehouses_are_as_mapped(hour, seen, unread[hour]) for hour in hours),
         *check_studio_tables(hours, seen, notices or StudioNotices()),
     ]
 
@@ -128,8 +134,11 @@ _KINDS: dict[CheckSpec, Kind] = {
 }
 
 
-def _read(lake: Lake, hours: Sequence[datetime], spec: CheckSpec) -> list[HourCheck]:
-    """Whether each source has been read in each hour, and if not, why."""
+def _read(
+    lake: Lake, hours: Sequence[datetime], spec: CheckSpec, told: Collection[str] = ()
+) -> list[HourCheck]:
+    """Whether each source has been read in each hour, and if not, why; of those that another check
+    has `told`, there is no finding."""
     ledger = hours_of(read_ledger(lake, hours, _KINDS[spec]), hours)
     checks = []
     for hour, rows in ledger.items():
@@ -137,5 +146,17 @@ def _read(lake: Lake, hours: Sequence[datetime], spec: CheckSpec) -> list[HourCh
         errors = (f"{row['source']}: {row['source_error']}" for row in failed.to_dicts())
         figures: dict[str, int | float | str]
         figures = {"sources": rows.height, "failed": failed.height, "errors": "; ".join(errors)}
+        if failed.height:
+            findings = [
+                Finding(
+                    "check_failed",
+                    spec.table,
+                    f"The source could not be read: {row['source_error']}",
+                    source=str(row["source"]),
+                )
+                for row in failed.to_dicts()
+                if row["source"] not in told
+            ]
+            figures[FINDINGS] = findings_text(findings)
         checks.append(HourCheck(spec, hour, failed.is_empty(), figures))
     return checks

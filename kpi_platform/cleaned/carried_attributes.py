@@ -31,19 +31,22 @@ CARRIED = pl.Schema(
 )
 
 
-def count_carried(events: pl.DataFrame) -> pl.DataFrame:
+def count_carried(events: pl.DataFrame, looked_at: pl.DataFrame) -> pl.DataFrame:
     """Count events (`hour`, `source`, `service_name`, `event_name`, `attributes`): `CARRIED`.
 
-    One row per hour, source, service, event and attribute; with a blank attribute per event, and
-    with a blank event too for all events of the service, where `carrying` is `events`.
+    One row per hour, source, service, event and attribute, of those `looked_at`, some of the events
+    or all; with a blank attribute per event, and with a blank event too for all events of the
+    service, where `carrying` is `events`, of all.
     """
-    counts = events.group_by(*_SERVICE, "event_name").agg(
-        pl.len().cast(pl.Int64).alias("events"),
-        *(_carries(name).sum().cast(pl.Int64).alias(name) for name in _ATTRIBUTES),
-    )
-    services = counts.group_by(_SERVICE).agg(pl.col("events").sum())
-    known = counts.filter(pl.col("event_name").is_in(list(EVENT_ATTRIBUTES)))
-    carried = known.unpivot(
+    event = [*_SERVICE, "event_name"]
+    number = pl.len().cast(pl.Int64).alias("events")
+    named = events.group_by(event).agg(number)
+    services = named.group_by(_SERVICE).agg(pl.col("events").sum())
+    is_read = pl.col("event_name").is_in(list(EVENT_ATTRIBUTES))
+    known = named.filter(is_read)
+    carries = (_carries(name).sum().cast(pl.Int64).alias(name) for name in _ATTRIBUTES)
+    counts = looked_at.filter(is_read).group_by(event).agg(number, *carries)
+    carried = counts.unpivot(
         _ATTRIBUTES,
         index=[*_SERVICE, "event_name", "events"],
         variable_name="attribute",

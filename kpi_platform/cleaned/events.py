@@ -345,7 +345,7 @@ def _decode(raw: pl.DataFrame, *, are_files: bool) -> _Decoded:
         file="file",
     )
     held = events.select(list(_HELD))
-    carried = count_carried(_sampled(held))
+    carried = count_carried(held, _sampled(held))
     return _Decoded(held, _quarantined(bad), _sums([held]), files, carried)
 
 
@@ -366,8 +366,8 @@ def _numbered(raw: pl.DataFrame, *, are_files: bool) -> tuple[pl.DataFrame, pl.D
 
 
 def _sampled(held: pl.DataFrame) -> pl.DataFrame:
-    """The events of which attributes are counted: of many, those of some ids, which tell the shares
-    as well and cost a part of the time."""
+    """The events whose attributes are looked at: of many, those of some ids, which tell the shares
+    as well and cost a part of the time. How many events there are is counted of all."""
     if held.height <= COUNTED_WHOLE:
         return held
     return held.filter(_low(pl.col("event_id")) % ONE_OF == 0)

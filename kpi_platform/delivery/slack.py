@@ -23,6 +23,8 @@ HEADER, SECTION, TEXT = 150, 3000, 4000
 # Slack takes 50 blocks; a reader not that many.
 _MOST_SECTIONS = 8
 _MARKS = {"ok": ":large_green_circle:", "warn": ":large_orange_circle:", "error": ":red_circle:"}
+# The text of a report names its day and whose figures it has.
+_SAYS_ALL = "report"
 _MENDS = "What mends it:"
 # What an address may hold and Slack does not read as the end of it.
 _OF_ADDRESSES = "%/:?#[]@!$'()*+,;=~"
@@ -31,7 +33,8 @@ _WAIT = ("ratelimited", "internal_error", "fatal_error", "service_unavailable", 
 
 def slack_body(message: Message) -> dict[str, Any]:
     """What is posted of a message: `text`, for notifications, and `blocks`."""
-    facts = "\n".join(f"{name}: {value}" for name, value in message.facts)
+    told = () if message.event == _SAYS_ALL else message.facts
+    facts = "\n".join(f"{name}: {value}" for name, value in told)
     heading = f"{_MARKS[message.severity]} {message.heading}"[:HEADER]
     said = [_section(piece) for part in (message.text, facts) if part for piece in _pieces(part)]
     mend = [_section(piece) for piece in _pieces(message.command)] if message.command else []

@@ -10,6 +10,7 @@ from datetime import datetime
 
 import polars as pl
 
+from kpi_platform.schemas.findings import FINDINGS, Finding, findings_text
 from kpi_platform.schemas.hours.hour_checks import CheckSpec, HourCheck
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 from kpi_platform.schemas.texts.shown_text import shown
@@ -37,7 +38,7 @@ def few_names(
     """
     counted = rows.group_by("source").agg(pl.col(limited).n_unique())
     beyond = [
-        f"{row['source']} names {row[name]:,} {name.removesuffix('_name')}s"
+        (row["source"], f"{row['source']} names {row[name]:,} {name.removesuffix('_name')}s")
         for row in counted.sort("source").iter_rows(named=True)
         for name in limited
         if row[name] > MOST_NAMES[name]
@@ -45,7 +46,7 @@ def few_names(
     most = {
         f"most_{name}s": max(counted[name].cast(pl.Int64).to_list(), default=0) for name in limited
     }
-    return HourCheck(spec, hour, not beyond, {**most, "sources": "; ".join(beyond[:_MOST_TOLD])})
+    return HourCheck(spec, hour, not beyond, {**most, **_by_source(spec, beyond)})
 
 
 def known_platforms(
@@ -58,12 +59,28 @@ def known_platforms(
     unlisted = rows.filter(names.unlisted(pl.col("platform")))
     counted = unlisted.group_by("source", "platform").len("rows")
     texts = [
-        f"{source}: {', '.join(_told(part))}"
+        (str(source), f"{source}: {', '.join(_told(part))}")
         for (source,), part in counted.partition_by("source", as_dict=True).items()
     ]
-    sources = "; ".join(sorted(texts)[:_MOST_TOLD])
-    figures: dict[str, int | str] = {"rows_of_other": unlisted.height, "sources": sources}
+    figures: dict[str, int | str] = {
+        "rows_of_other": unlisted.height,
+        **_by_source(spec, sorted(texts)),
+    }
     return HourCheck(spec, hour, unlisted.is_empty(), figures)
+
+
+def _by_source(spec: CheckSpec, said: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """What is said of sources, all together and as a finding of each."""
+    texts: dict[str, list[str]] = {}
+    for source, text in said:
+        texts.setdefault(source, []).append(text)
+    holds = f" When it is green: {spec.description}" if spec.description else ""
+    findings = [
+        Finding("check_failed", spec.table, f"{'; '.join(each)}.{holds}", source=of)
+        for of, each in list(texts.items())[:_MOST_TOLD]
+    ]
+    figures = {"sources": "; ".join(text for _, text in said[:_MOST_TOLD])}
+    return figures | ({FINDINGS: findings_text(findings)} if findings else {})
 
 
 def _told(platforms: pl.DataFrame) -> list[str]:

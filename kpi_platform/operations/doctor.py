@@ -9,11 +9,16 @@ from pathlib import Path
 
 from kpi_platform.engine.platform import Platform
 from kpi_platform.operations.dagster_checks import check_dagster
-from kpi_platform.operations.definition_checks import check_definitions
 from kpi_platform.operations.findings import Check, Finding, looked_at
 from kpi_platform.operations.machine_checks import check_disks, check_open_files, check_rights
+from kpi_platform.operations.policy_checks import check_policies
 from kpi_platform.operations.storage_checks import check_locks, check_storage
-from kpi_platform.operations.table_checks import check_alerts, check_readers, check_tables
+from kpi_platform.operations.table_checks import (
+    check_alerts,
+    check_definitions,
+    check_readers,
+    check_tables,
+)
 from kpi_platform.settings import Settings
 from kpi_platform.storage.lake.locks import warehouse_lock
 
@@ -43,6 +48,7 @@ def _checks(platform: Platform, settings: Settings, now: datetime) -> list[Check
         ("readers", lambda: check_readers(platform)),
         ("definitions", check_definitions),
         ("dagster", lambda: check_dagster(now)),
+        ("policies", lambda: check_policies(platform)),
         ("alerts", lambda: check_alerts(platform.lake)),
     ]
 

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kpi_platform.operations.dagster_facts import RunState, RunStates
-from kpi_platform.operations.definition_checks import MEND
 from kpi_platform.operations.hour_states import FailedHours, SourceState
 from kpi_platform.operations.status import Status, TableSize
+from kpi_platform.operations.table_checks import BUILD_MARTS
 from kpi_platform.schemas.hours.hour_ranges import named_range
 from kpi_platform.settings import PARTITION_FORMAT
 
@@ -68,10 +68,10 @@ def as_lines(found: Status) -> Iterator[str]:
     waiting = ", ".join(f"{count:,} of {table}" for table, count in found.waiting.items())
     yield f"waiting hours         {waiting or 'none'}"
     if found.changed_definitions:
-        yield f"changed definitions   {found.changed_definitions}: {MEND}"
+        yield f"changed definitions   {found.changed_definitions}: {BUILD_MARTS}"
     yield f"open incidents        {len(found.incidents) or 'none'}"
     for row in found.incidents[:_INCIDENTS_SHOWN]:
-        yield f"  {row.get('kind')}: {row.get('cause')}"
+        yield f"  {row.get('incident_id')} {row.get('kind')}: {row.get('cause')}"
         yield from (f"    -> {command}" for command in str(row.get("mend") or "").splitlines())
     yield from _more(len(found.incidents) - _INCIDENTS_SHOWN, "incidents")
     yield from _run_lines(found)
@@ -101,7 +101,8 @@ def _failed(failed: FailedHours) -> str:
 def _held(found: Status) -> str:
     if not found.held_files:
         return "none"
-    return f"{found.held_files:,} in {found.held_hours:,} hours; kpi removals list"
+    hours = "1 hour" if found.held_hours == 1 else f"{found.held_hours:,} hours"
+    return f"{found.held_files:,} in {hours}; kpi removals list"
 
 
 def _run_lines(found: Status) -> Iterator[str]:
@@ -111,7 +112,7 @@ def _run_lines(found: Status) -> Iterator[str]:
     runs = found.runs
     yield (
         f"runs                  {runs.at_work} at work, {runs.queued} queued,"
-        f" {runs.backfills} backfills under way"
+        f" {runs.backfills} {'backfill' if runs.backfills == 1 else 'backfills'} under way"
     )
     yield from (f"  {_run(run)}" for run in runs.newest)
 
@@ -137,7 +138,8 @@ def _verified(found: Status) -> str:
     if found.verified is None:
         return "never; kpi verify"
     said = "equal" if found.verified.get("equal") else "DIFFERENT; kpi verify"
-    return f"{found.verified.get('at')}, {found.verified.get('hours')} hours: {said}"
+    count = found.verified.get("hours")
+    return f"{found.verified.get('at')}, {count} hour{'' if count == 1 else 's'}: {said}"
 
 
 def _run_values(runs: RunStates) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Whether the tables are those of this release, and can be read by those who are to read them.
 
-Belongs here: columns beside contracts, and a read really made. Does not: what the rows are, which
-`kpi verify` looks at.
+Belongs here: columns beside contracts, a read really made, what waits in the books. Does not: what
+the rows are, which `kpi verify` looks at.
 """
 
 from contextlib import closing
@@ -9,11 +9,13 @@ from contextlib import closing
 from kpi_platform.delivery.outbox import read_waiting
 from kpi_platform.engine.layout import is_half_upgraded
 from kpi_platform.engine.platform import Platform
+from kpi_platform.kpis.dbt.projects import definitions_waiting
 from kpi_platform.operations.findings import Finding
 from kpi_platform.operations.status import open_incidents
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.storage.lake.lake import Lake, LakeError
 
+BUILD_MARTS = "dagster job execute -m kpi_platform.definitions -j definitions_rebuild"
 _READ_FIRST = "kpi_daily"
 # dbt's variable `reader_role`.
 _READERS = "kpi_readers"
@@ -85,6 +87,21 @@ def _role(platform: Platform) -> Finding:
     return Finding("readers", "well", f"{_READERS} may read marts.{_READ_FIRST}")
 
 
+def check_definitions() -> list[Finding]:
+    """Whether a changed definition waits to be built; hours go on by the one before meanwhile."""
+    waiting = definitions_waiting()
+    if not waiting:
+        return [
+            Finding(
+                "definitions",
+                "well",
+                "the marts are built by those that are installed, or the next run builds them",
+            )
+        ]
+    said = f"changed and not built: {waiting}; hours go on by those before"
+    return [Finding("definitions", "wrong", said, BUILD_MARTS)]
+
+
 def check_alerts(lake: Lake) -> list[Finding]:
     """Whether anything that was to be told could not be delivered."""
     failed = [row for row in open_incidents(lake) if row.get("kind") == _UNDELIVERED]
@@ -92,7 +109,9 @@ def check_alerts(lake: Lake) -> list[Finding]:
         # Known at once; an hour later it is an incident.
         refused = [entry for entry in read_waiting(lake) if entry.attempts]
         if refused:
-            said = f"{len(refused)} messages were not taken and wait: {refused[-1].error}"
+            one = len(refused) == 1
+            wait = "1 message was not taken and waits" if one else f"{len(refused)} messages wait"
+            said = f"{wait}: {refused[-1].error}"
             return [Finding("alerts", "note", said, "kpi alerts test")]
         return [Finding("alerts", "well", "nothing waits that could not be delivered")]
     return [

@@ -105,7 +105,7 @@ _OF_TABLE = {
     "event_attributes": {
         "event_name": "Event; blank in the row of its service.",
         "attribute": "Attribute of the event; blank in the row of the event.",
-        "events": "Events of the hour.",
+        "events": "Events of the hour; with an attribute those looked at: of many a sixteenth.",
         "carrying": "Of these, those that carry the attribute.",
     },
     "session_parts": {

@@ -290,8 +290,9 @@ class TableLedger(Contract):
 
 
 class EventAttributes(Contract):
-    """One row per ingest hour, source, service, event and attribute: how many of the `events` were
-    `carrying` it. With a blank attribute a row of the event, with a blank event one of the service.
+    """One row per ingest hour, source, service, event and attribute: how many of the `events` that
+    were looked at were `carrying` it. With a blank attribute a row of the event, with a blank event
+    one of the service, of all events.
     """
 
     p_ingest_date_utc = _day(primary_key=True)

@@ -190,6 +190,7 @@ def test_the_commands_list_and_acknowledge(places: Places) -> None:
     acknowledge_incident(places.parts, listed[0]["incident_id"], AT)
     assert "no incident is open" in kpi("alerts", "list")
     assert "is closed" in kpi("alerts", "ack", listed[0]["incident_id"])
+    assert "already" in kpi("alerts", "ack", listed[0]["incident_id"])
     wrong = CliRunner().invoke(app, ["alerts", "ack", "nobody"])
     assert wrong.exit_code == 2
 

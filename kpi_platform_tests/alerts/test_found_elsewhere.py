@@ -117,7 +117,7 @@ def test_each_policy_has_a_limit_of_its_own_and_a_studio_hears_of_itself(
     said = told(server)
     assert set(said) == {"fine", "north"}
     assert said["fine"].startswith("2 complete figures changed beyond the limit, because of hours")
-    assert said["north"].startswith("1 complete figures") and "1015" not in said["north"]
+    assert said["north"].startswith("1 complete figure changed") and "1015" not in said["north"]
     # One publication is told once, and each by what it restated.
     alert_round(places, AT + 2 * MINUTE)
     assert told(server) == {}

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from kpi_platform.cleaned.events import EventCleaner, clean_events
+from kpi_platform.cleaned.events import COUNTED_WHOLE, EventCleaner, clean_events
 from kpi_platform.schemas.tables import CleanedEvents, QuarantinedEvents, RawTelemetry
 
 AT = datetime(2026, 1, 1, 5, 0, 0, 123000, UTC)
@@ -121,6 +121,24 @@ def test_an_hour_without_lines() -> None:
     assert cleaned.events.schema == CleanedEvents.to_polars_schema()
     assert cleaned.quarantined.schema == QuarantinedEvents.to_polars_schema()
     assert cleaned.accounts.rows() == []
+
+
+def test_events_are_counted_of_all_however_many_come_at_a_time() -> None:
+    bodies = ("{'Name': 'SoftwareVersion', 'Version': 1.2}", "{'Name': 'SessionStart'}")
+    lines = [
+        {"body_message": bodies[number % 3 == 0], "title_transaction_id": number}
+        for number in range(COUNTED_WHOLE + 1)
+    ]
+    cleaner = EventCleaner(SOURCES)
+    cleaner.add(raw(*lines))
+    carried = cleaner.carried().select("event_name", "attribute", "events", "carrying").rows()
+    counts = {tuple(row[:2]): tuple(row[2:]) for row in carried}
+    assert counts["", ""] == (5001, 5001)
+    assert counts["SoftwareVersion", ""] == (3334, 3334)
+    assert counts["SessionStart", ""] == (1667, 1667)
+    # Of these some are looked at, which tell the shares.
+    looked_at, carrying = counts["SoftwareVersion", "Version"]
+    assert 100 < looked_at < 400 and carrying == looked_at
 
 
 BODIES = ["{'Name': 'A'}", "{'Name': 'A', 'v': 1}", "{'Name': 'B', 'v': \"it's\"}", "{}", "x"]

@@ -98,6 +98,13 @@ def test_the_runbooks_address_is_a_link_and_nothing_in_it_ends_it() -> None:
     assert last["elements"][0]["text"] == f"<{address}|What it means, and what to do>"
 
 
+def test_a_report_ends_with_its_text() -> None:
+    facts = (("report", "all"), ("day", "2026-03-10"))
+    report = Message("m", "t", "report", "Daily KPI report", "s", "1,200 active players", facts)
+    assert [b["type"] for b in slack_body(report)["blocks"]] == ["header", "section"]
+    assert len(slack_body(replace(report, event="opened"))["blocks"]) == 3
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.text(max_size=9000), st.text(max_size=9000), st.text(max_size=300))
 def test_whatever_is_said_keeps_slacks_limits(text: str, subject: str, value: str) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import polars as pl
 
 from kpi_platform.engine.few_names import few_names, known_platforms
+from kpi_platform.schemas.findings import FINDINGS, findings_in
 from kpi_platform.schemas.hours.hour_checks import CheckSpec
 from kpi_platform.schemas.sources_file.platform_names import PlatformNames
 
@@ -23,11 +24,15 @@ def test_the_source_that_names_too_many_is_named() -> None:
     assert not check.passed
     assert check.figures["sources"] == "forged names 51 platforms"
     assert (check.figures["most_platforms"], check.figures["most_devices"]) == (51, 1)
+    # What it tells is of that source: a studio's policy hears of it.
+    (finding,) = findings_in(str(check.figures[FINDINGS]), "sessions", "few")
+    assert (finding.source, finding.cause) == ("forged", "forged names 51 platforms.")
 
 
 def test_services_are_counted_too() -> None:
     sessions = pl.DataFrame({"source": ["s"] * 51, "service_name": [f"x{n}" for n in range(51)]})
-    told = few_names(SPEC, HOUR, sessions, ["service_name"]).figures
+    told = dict(few_names(SPEC, HOUR, sessions, ["service_name"]).figures)
+    assert findings_in(str(told.pop(FINDINGS)), "sessions", "few")[0].source == "s"
     assert told == {"most_service_names": 51, "sources": "s names 51 services"}
 
 
@@ -43,7 +48,9 @@ def test_platforms_that_are_not_known_are_named_with_their_source() -> None:
     sessions = pl.DataFrame({"source": ["s"] * 5, "platform": named})
     check = known_platforms(SPEC, HOUR, sessions, PlatformNames())
     assert not check.passed
-    assert check.figures == {"rows_of_other": 3, "sources": "s: fridge, \\x1b[31mfridge"}
+    figures = dict(check.figures)
+    assert findings_in(str(figures.pop(FINDINGS)), "sessions", "known")[0].source == "s"
+    assert figures == {"rows_of_other": 3, "sources": "s: fridge, \\x1b[31mfridge"}
     listed = PlatformNames({"fridge": ["\x1b[31mfridge"]})
     assert known_platforms(SPEC, HOUR, sessions, listed).passed
     assert known_platforms(SPEC, HOUR, rows(honest=0), listed).passed

@@ -33,7 +33,8 @@ def world(
                 named = not (is_broken and event_stops) and chance.random() < 0.5
                 text = '{"Version":"1.0"}' if chance.random() < share else '{"version":"1.0"}'
                 rows.append((number, "a", service, "SoftwareVersion" if named else "Else", text))
-    counts = summed([count_carried(pl.DataFrame(rows, EVENTS, orient="row"))])
+    events = pl.DataFrame(rows, EVENTS, orient="row")
+    counts = summed([count_carried(events, events)])
     return counts.with_columns(hour=pl.lit(START) + pl.duration(hours=pl.col("hour")))
 
 
@@ -70,7 +71,8 @@ def test_a_blank_or_nested_value_is_none_and_made_up_services_are_bounded() -> N
     texts = ['{"Version":""}', '{"Version":null}', '{"Version":{"a":"b"}}', '{"Version":"1"}']
     rows = [(0, "a", "s", "SoftwareVersion", text) for text in texts]
     rows += [(0, "a", f"made up {n}", "Else", "{}") for n in range(MOST_SERVICES + 10)]
-    parts = [count_carried(pl.DataFrame([row], EVENTS, orient="row")) for row in rows]
+    events = [pl.DataFrame([row], EVENTS, orient="row") for row in rows]
+    parts = [count_carried(each, each) for each in events]
 
     counts = summed(parts)
 

@@ -28,6 +28,7 @@ from kpi_platform.operations.dagster_facts import (
 )
 from kpi_platform.operations.findings import Finding, looked_at
 from kpi_platform.operations.machine_checks import check_rights, judge_disk, judge_open_files
+from kpi_platform.operations.policy_checks import check_policies
 from kpi_platform.operations.storage_checks import (
     check_locks,
     check_storage,
@@ -37,11 +38,15 @@ from kpi_platform.operations.storage_checks import (
 from kpi_platform.operations.table_checks import check_alerts, check_readers, check_tables
 from kpi_platform.schemas.tables import TABLES
 from kpi_platform.schemas.texts.hidden_secrets import SafeError, remember_secret
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import Settings, load_settings
 from kpi_platform.storage.lake.lake import Lake
 from kpi_platform.storage.lake.locks import file_lock, lake_lock
 from kpi_platform_tests.cli.test_planted_secrets import SETTINGS, shows_secret
 
+ALERTS = """
+alert_policies:
+- {name: a, event_types: [ALL], notification_service: {url: {url_env: HOOK}}}
+"""
 NOW = datetime(2026, 3, 10, 12, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 
@@ -208,6 +213,32 @@ def test_alerts_that_could_not_be_delivered_are_wrong(lake: Lake) -> None:
         lake.path("incidents")
     )
     assert [(each.said, each.mend) for each in check_alerts(lake)] == [("429", "kpi alerts test")]
+
+
+def test_whether_anybody_is_told_is_asked_of_the_policies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "alerts.yaml"
+
+    def found(text: str | None) -> list[tuple[str, str]]:
+        if text is not None:
+            file.write_text(text)
+        platform = Platform(Settings(home=tmp_path, alerts=None if text is None else file))
+        looked = looked_at([("policies", lambda: check_policies(platform))])
+        return [(each.level, each.said) for each in looked]
+
+    assert found(None) == [
+        ("note", "KPI_ALERTS is not set: incidents are found, and nobody is told")
+    ]
+    for text in ("", ALERTS.replace("ALL]", "ALL], enabled: false")):
+        assert [level for level, _ in found(text)] == ["note"]
+    assert [level for level, _ in found("- a")] == ["wrong"]
+    monkeypatch.delenv("HOOK", raising=False)
+    assert found(ALERTS) == [("wrong", "policy a: HOOK is not set")]
+    monkeypatch.setenv("HOOK", "https://hooks.example/x")
+    assert found(ALERTS) == [("well", "policies that are on: 1")]
+    away = ALERTS.replace("ALL]", "ALL], alert_targets: [{studio_target: {studio: away}}]")
+    assert found(away) == [("wrong", "policy a: KPI_SOURCES names no studio 'away'")]
 
 
 def test_without_dagsters_home_its_books_cannot_be_read() -> None:

@@ -8,6 +8,7 @@ left for the next look: its retry may find it right.
 
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -179,13 +180,11 @@ def _findings(
     figures = {name: value.value for name, value in event.metadata.items()}
     severity: Severity = "error" if event.severity == dg.AssetCheckSeverity.ERROR else "warn"
     if FINDINGS in figures:
-        try:
-            named = findings_in(str(figures[FINDINGS]), asset, check)
-        except (ValueError, TypeError, KeyError):
-            named = []
-        if named:
-            return named
-    sources = str(figures.get("sources") or figures.get("source") or "")
+        # None at all: another check tells it.
+        with suppress(ValueError, TypeError, KeyError):
+            return findings_in(str(figures[FINDINGS]), asset, check)
+    named = figures.get("sources") or figures.get("source")
+    sources = named if isinstance(named, str) else ""
     cause = _words(check, asset, description, figures)
     return [
         Finding(

@@ -19,10 +19,13 @@ from kpi_platform.monitoring.freshness import JUDGED, Freshness, judge_freshness
 from kpi_platform.schemas.findings import Finding
 from kpi_platform.schemas.sources_file.sources import Sources
 from kpi_platform.schemas.texts.hidden_secrets import hide_secrets
-from kpi_platform.storage.lake.lake import Lake, hours_of
+from kpi_platform.storage.lake.lake import Lake, hours_in, hours_of
 
+_HOUR = timedelta(hours=1)
 _MOST_REASONS = 3
 _LONGEST = 400
+# The version of `freshness_text`.
+_TEXT = 2
 # An hour that failed by a check says so in its error: the check is the incident.
 _BY_A_CHECK = r"^check \w+ failed"
 
@@ -80,33 +83,47 @@ def freshness_text(lake: Lake, sources: Sources, kept: str) -> str:
     """What the ledger says of freshness, as JSON; `kept`, read before, if that is still true."""
     version = lake.version(TABLE)
     known = json.loads(kept) if kept else {}
-    state = f"{version} {sources.frame().hash_rows().sum()}"
+    state = f"{version} {sources.frame().hash_rows().sum()} {_TEXT}"
     if known.get("state") == state:
         return kept
-    ledger = lake.scan(TABLE).select(JUDGED).collect()
+    ledger = lake.scan(TABLE).select(*JUDGED, "error", "source_error").collect()
     all_sources = sources.frame().join(sources.kinds(), on="source")
     found = judge_freshness(ledger, all_sources, datetime(1970, 1, 1, tzinfo=UTC))
+    is_told = (pl.col("status") == "failed") & pl.col("source_error").is_null()
+    failed = ledger.filter(is_told, ~pl.col("error").fill_null("").str.contains(_BY_A_CHECK))
+    unread = ledger.filter(pl.col("source_error").is_not_null())
+    newest = {
+        source: max(hours_in(rows))
+        for (source,), rows in unread.partition_by("source", as_dict=True).items()
+    }
     return json.dumps(
         {
             "state": state,
             "processed": _text(found.processed),
             "complete": _text(found.complete),
+            "failed": _text(max(hours_in(failed), default=None)),
             "late": {source: _text(end) for source, end in found.late.items()},
+            "unread": {source: _text(hour) for source, hour in newest.items()},
         }
     )
 
 
 def look_at_freshness(text: str, limit: timedelta, at: datetime) -> list[Look]:
-    """Whether data is fresh at `at`. Sources that are late are told, not what they keep waiting."""
+    """Whether data is fresh at `at`. Sources that are late are told, not what they keep waiting. Of
+    what is late because hours failed or a source could not be read, that alone is told."""
     known = json.loads(text)
     processed, complete = _time(known["processed"]), _time(known["complete"])
     late = {str(source): _time(end) for source, end in known["late"].items()}
-    age = None if complete is None else at - complete - timedelta(hours=1)
+    age = None if complete is None else at - complete - _HOUR
     found = Freshness(processed, complete, late, age)
     findings: list[Finding] = []
     if processed is not None and not found.is_within(limit):
-        runs = at - processed - timedelta(hours=1) <= limit
-        findings = _silent(found, processed) if late and runs else [_not_fresh(found, processed)]
+        failed, unread = _time(known["failed"]), known["unread"]
+        if late and at - processed - _HOUR <= limit:
+            silent = {s: end for s, end in late.items() if not _is_unread(unread.get(s, ""), end)}
+            findings = _silent(silent, processed)
+        elif failed is None or failed < processed or at - failed - _HOUR > limit:
+            findings = [_not_fresh(found, processed)]
     by_kind = [
         tuple(each for each in findings if each.kind == kind)
         for kind in ("data_not_fresh", "source_silent")
@@ -127,7 +144,13 @@ def _not_fresh(found: Freshness, processed: datetime) -> Finding:
     return Finding("data_not_fresh", TABLE, cause, "newest_hour_is_recent", severity="error")
 
 
-def _silent(found: Freshness, processed: datetime) -> list[Finding]:
+def _is_unread(newest: str, end: datetime | None) -> bool:
+    """Whether the newest hour in which a source could not be read is one that is lacking."""
+    hour = _time(newest)
+    return hour is not None and (end is None or hour >= end)
+
+
+def _silent(late: Mapping[str, datetime | None], processed: datetime) -> list[Finding]:
     return [
         Finding(
             "source_silent",
@@ -142,7 +165,7 @@ def _silent(found: Freshness, processed: datetime) -> list[Finding]:
             "newest_hour_is_recent",
             source,
         )
-        for source, end in sorted(found.late.items())
+        for source, end in sorted(late.items())
     ]
 
 

@@ -65,8 +65,9 @@ def restatement_words(rows: pl.DataFrame) -> str:
     first = rows.sort(pl.col("studio") != "all", share, descending=[False, True])
     named = "; ".join(_words(row) for row in first.head(_MOST_NAMED).iter_rows(named=True))
     more = rows.height - _MOST_NAMED
+    figures = "1 complete figure" if rows.height == 1 else f"{rows.height} complete figures"
     return (
-        f"{rows.height} complete figures changed beyond the limit, because of "
+        f"{figures} changed beyond the limit, because of "
         f"{', '.join(causes)}: {named}{f'; and {more} more' if more > 0 else ''}."
     )
 

@@ -30,12 +30,14 @@ Remember = Literal["sound", "all", "nothing"]
 
 @dataclass(frozen=True)
 class StudioDrift:
-    """What changed at a studio, and the catalog of each schema as it is now."""
+    """What changed at a studio, and the catalog of each schema as it is now. `stopped`: the sources
+    whose hours stop for it."""
 
     studio: str
     changes: tuple[Change, ...]
     catalogs: Mapping[str, pl.DataFrame]
     traits: Mapping[str, SchemaTraits] = field(default_factory=dict)
+    stopped: tuple[str, ...] = ()
 
     @property
     def hidden(self) -> frozenset[tuple[str, str]]:
@@ -92,7 +94,21 @@ def look_for_drift(
         if remember != "nothing":
             kept = now if remember == "all" else _to_remember(seen, now, of_schema)
             _remember(lake, studio, schema, kept, marks, before)
-    return StudioDrift(studio, tuple(changes), catalogs, traits)
+    return StudioDrift(studio, tuple(changes), catalogs, traits, _stopped(changes, sources))
+
+
+def _stopped(changes: Sequence[Change], sources: Sequence[Source]) -> tuple[str, ...]:
+    blocking = [change for change in changes if change.is_blocking]
+    if any(change.stops_studio for change in blocking):
+        return tuple(sorted(source.key for source in sources))
+    broken = {(change.schema, change.table) for change in blocking}
+    return tuple(
+        sorted(
+            source.key
+            for source in sources
+            if any((s, t) in broken for s in schemas_of([source]) for t, _ in tables_of(source, s))
+        )
+    )
 
 
 def _traits(warehouse: StudioWarehouse, schema: str) -> SchemaTraits:

@@ -50,8 +50,9 @@ class CaptureLedger:
 
     def write(
         self, plan: Sequence[CapturedSource], hours: Sequence[datetime], errors: Mapping[str, str]
-    ) -> None:
-        """Write the rows of these hours, and of the hours that a source now read had failed in.
+    ) -> set[datetime]:
+        """Write the rows of these hours, and of the hours that a source now read had failed in:
+        these are returned.
 
         An hour that was captured stays so if a later look at it fails. Rows wait for the decoding.
         """
@@ -67,6 +68,7 @@ class CaptureLedger:
         if ledger.height:
             enqueue_hours(self._lake, "cleaned_events", mended.difference(hours))
             write_ledger(self._lake, ledger, touched, _KIND)
+        return mended
 
     def _hour(
         self,

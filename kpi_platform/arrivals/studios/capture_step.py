@@ -64,6 +64,7 @@ class CaptureStep:
         self._future_limit = future_limit
         self.drifts: dict[str, StudioDrift] = {}
         self.notices = StudioNotices()
+        self._mended: set[datetime] = set()
 
     @classmethod
     def of(cls, platform: Platform) -> Self:
@@ -97,6 +98,12 @@ class CaptureStep:
         """Mark the hour as failed in the ledger."""
         mark_failed(self._lake, hour, error, [])
 
+    def with_mended(self, hours: Sequence[datetime]) -> list[datetime]:
+        """These hours, and, once, those in which a source had failed that was now read: what their
+        checks said is no longer so."""
+        mended, self._mended = self._mended, set()
+        return sorted(mended.union(hours))
+
     def close(self) -> None:
         """End the connections to all studios."""
         for reader in self._readers.values():
@@ -112,7 +119,7 @@ class CaptureStep:
             store.touch_stored([hour for hour in hours if hour not in self._known])
             errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()
-        self._ledger.write(self._plan, hours, errors)
+        self._mended |= self._ledger.write(self._plan, hours, errors)
         self._refresh_dimensions()
         touched = {*hours, *store.changed}
         contents = stored_contents(self._lake, touched)

@@ -102,12 +102,17 @@ def ack(
     """
     from kpi_platform.alerts.alert_pass import UnknownIncidentError, acknowledge_incident
 
+    now = _now(at)
     try:
-        after = acknowledge_incident(Platform(load_settings()), incident, _now(at))
+        after = acknowledge_incident(Platform(load_settings()), incident, now)
     except UnknownIncidentError as error:
         raise typer.BadParameter(str(error)) from None
-    said = "acknowledged; it stays open until it is right again" if after.is_open else "is closed"
-    say(f"{after.incident_id}: {said}")
+    said = (
+        "is acknowledged; it stays open until it is right again" if after.is_open else "is closed"
+    )
+    if after.resolved_at is not None and after.resolved_at < now:
+        said = f"is closed, since {after.resolved_at:%Y-%m-%d %H:%M} UTC already"
+    say(f"{after.incident_id} {said}")
 
 
 @alerts_app.command(epilog="Example: kpi alerts test")

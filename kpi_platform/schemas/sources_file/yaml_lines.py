@@ -24,6 +24,24 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
+_UNKNOWN = "extra_forbidden"
+_WORDS = {
+    _UNKNOWN: "there is no such field",
+    "missing": "is missing",
+    "tuple_type": "must be a list",
+    "list_type": "must be a list",
+    "dict_type": "must have fields, `name: value`",
+    "model_type": "must have fields, `name: value`",
+    "string_type": "must be a text",
+    "string_too_short": "must not be blank",
+    "too_short": "must not be empty",
+    "bool_type": "must be true or false",
+    "bool_parsing": "must be true or false",
+    "int_type": "must be a whole number",
+    "int_parsing": "must be a whole number",
+    "float_type": "must be a number",
+    "float_parsing": "must be a number",
+}
 # What a parser quotes of the text may be a secret in the wrong place; single signs tell enough.
 _NAMED = re.compile(r"'[^']{2,}'|\"[^\"]{2,}\"")
 
@@ -37,8 +55,9 @@ class YamlError(ValueError):
 
 
 def plain_words(kind: str, message: str) -> str:
-    """A mistake of pydantic in the words of whoever raised it."""
-    return message.removeprefix("Value error, ")
+    """A mistake of pydantic in the words of whoever raised it, or of who writes files."""
+    said = _WORDS.get(kind) or message.removeprefix("Value error, ")
+    return said.replace("Input should be", "must be")
 
 
 def parse(
@@ -56,11 +75,18 @@ def parse(
     try:
         return model.model_validate(data if data is not None else {})
     except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "file"
-        line = line_of(tree, first["loc"])
+        # A field that is missing may be the one whose name is mistyped.
+        first = min(error.errors(), key=lambda each: each["type"] != _UNKNOWN)
+        field, line = _field(first["loc"]), line_of(tree, first["loc"])
         said = say(first["type"], first["msg"])
+        lacking = [_field(e["loc"]) for e in error.errors() if e["type"] == "missing"]
+        if first["type"] == _UNKNOWN and lacking:
+            said += f"; {', '.join(lacking)}: missing"
         raise YamlError(f"{_place(name, line)}: {field}: {said}", line) from None
+
+
+def _field(path: Sequence[str | int]) -> str:
+    return ".".join(str(part) for part in path) or "file"
 
 
 def _place(name: str, line: int | None) -> str:
