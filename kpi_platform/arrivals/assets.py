@@ -14,6 +14,7 @@ from kpi_platform.arrivals.checks import (
     STREAM_CHECKS,
     STUDIO_CHECKS,
     check_console,
+    check_mended,
     check_raw,
     check_stream,
     check_studios,
@@ -124,8 +125,9 @@ def raw_studio_events(
                 context,
                 parts.lake,
                 step,
-                lambda hours: check_studios(
-                    parts.lake, step.with_mended(hours), step.drifts.values(), step.notices
-                ),
+                lambda hours: [
+                    *check_studios(parts.lake, hours, step.drifts.values(), step.notices),
+                    *check_mended(parts.lake, step.take_mended(), step.drifts.values()),
+                ],
                 HOURS_PER_CHUNK,
             )

@@ -83,16 +83,27 @@ def check_studios(
     """Evaluate the checks of `raw_studio_events` for these hours; `drifts` and `notices` as the run
     saw them."""
     seen = list(drifts)
+    return [
+        *check_contract(lake, "raw_studio_events", hours),
+        *check_mended(lake, hours, seen),
+        *check_studio_tables(hours, seen, notices or StudioNotices()),
+    ]
+
+
+def check_mended(
+    lake: Lake, hours: Sequence[datetime], drifts: Iterable[StudioDrift]
+) -> list[HourCheck]:
+    """Evaluate the checks of `raw_studio_events` that say whether studios were read, which change
+    for hours that are read later than others."""
+    seen = list(drifts)
     # Why these were not read is told by the check of their warehouse.
     stopped = {source for drift in seen for source in drift.stopped}
     ledger = hours_of(read_ledger(lake, hours, "warehouse"), hours)
     is_unread = pl.col("source_error").is_not_null()
     unread = {hour: rows.filter(is_unread)["source"].to_list() for hour, rows in ledger.items()}
     return [
-        *check_contract(lake, "raw_studio_events", hours),
         *_read(lake, hours, EVERY_STUDIO, stopped),
         *(warehouses_are_as_mapped(hour, seen, unread[hour]) for hour in hours),
-        *check_studio_tables(hours, seen, notices or StudioNotices()),
     ]
 
 

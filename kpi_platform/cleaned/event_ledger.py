@@ -17,7 +17,7 @@ _SUMMED = ("rows", "duplicates", "quarantined")
 _COUNTED = ("rows", "duplicates", "undecoded", "min_event_at", "max_event_at")
 _MAPPED = ("lines", "figures", "left_out", "sealed", "duplicates")
 # Tells the errors of cleaning from those of reading, which only reading again can take back.
-_MAPPING_FAILED = "its mapping cannot be applied: "
+MAPPING_FAILED = "its mapping cannot be applied: "
 
 
 def completed_ledger(
@@ -66,10 +66,10 @@ def completed_ledger(
 
 
 def _source_error() -> pl.Expr:
-    of_reading = pl.when(~pl.col("source_error").str.starts_with(_MAPPING_FAILED)).then(
+    of_reading = pl.when(~pl.col("source_error").str.starts_with(MAPPING_FAILED)).then(
         "source_error"
     )
-    return pl.coalesce(of_reading, pl.lit(_MAPPING_FAILED) + pl.col("mapping_error"))
+    return pl.coalesce(of_reading, pl.lit(MAPPING_FAILED) + pl.col("mapping_error"))
 
 
 def _count(name: str) -> pl.Expr:

@@ -77,7 +77,7 @@ def _by_source(spec: CheckSpec, said: Sequence[tuple[str, str]]) -> dict[str, st
     holds = f" When it is green: {spec.description}" if spec.description else ""
     findings = [
         Finding("check_failed", spec.table, f"{'; '.join(each)}.{holds}", source=of)
-        for of, each in list(texts.items())[:_MOST_TOLD]
+        for of, each in texts.items()
     ]
     figures = {"sources": "; ".join(text for _, text in said[:_MOST_TOLD])}
     return figures | ({FINDINGS: findings_text(findings)} if findings else {})

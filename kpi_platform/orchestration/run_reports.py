@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 import dagster as dg
 
+from kpi_platform.engine.books.run_ledger import write_reports
 from kpi_platform.engine.books.waiting_reports import keep_reports
 from kpi_platform.engine.hour_steps import FAILURES, error_line
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.metrics.outlets import tell
-from kpi_platform.settings import load_settings
+from kpi_platform.settings import Settings, load_settings
+from kpi_platform.storage.lake.lake import Lake
 
 
 def tell_reports(context: dg.AssetExecutionContext, reports: Sequence[RunReport]) -> None:
@@ -28,8 +30,16 @@ def tell_reports(context: dg.AssetExecutionContext, reports: Sequence[RunReport]
         context.log.info(f"{report.step}: {figures}")
     settings = load_settings()
     try:
-        keep_reports(settings.home, reports)
+        _write_down(settings, reports)
     except FAILURES as error:
         context.log.warning(f"run_ledger lacks this step: {error_line(error)}")
     for line in tell(settings, whole):
         context.log.warning(line)
+
+
+def _write_down(settings: Settings, reports: Sequence[RunReport]) -> None:
+    try:
+        keep_reports(settings.home, reports)
+    except OSError:
+        # A home that is full or another user's: they do not wait then.
+        write_reports(Lake(settings.lake), reports)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from kpi_platform.alerts.finders import found_in_checks
 from kpi_platform.alerts.finders.found_in_checks import look_at_checks
 from kpi_platform.alerts.incident_rows import frame_of, hours_in_text, hours_text, incidents_of
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
@@ -320,6 +321,16 @@ def test_two_sources_that_lost_files_of_one_hour_are_open_until_each_is_right(
         "b": "itself",
     }
     assert len(passes.known) == 2
+
+
+def test_hours_beyond_those_that_are_read_go_with_every_source_of_the_last(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found_in_checks, "_MOST_READ", 2)
+    passes = Checked(instance)
+    for number in range(5):
+        ran(instance, number, "a", *(["b"] if number < 4 else []))
+    assert passes.open() == {("a", n) for n in range(5)} | {("b", n) for n in range(4)}
 
 
 def test_a_listing_says_the_newest_cause_and_every_command(instance: dg.DagsterInstance) -> None:

@@ -151,7 +151,7 @@ def test_a_run_is_told_in_one_commit_and_one_that_was_killed_by_the_next(tmp_pat
     keep("killed")
     [left] = end(is_alive=False)
     with left.open("a") as file:
-        file.write('{"run_id": "cut sho')
+        file.write('\n{"run_id": "cut sho')
     keep("goes on")
     going_on = end(is_alive=True)
     tell_kept(lake, home)
@@ -167,3 +167,42 @@ def test_a_run_is_told_in_one_commit_and_one_that_was_killed_by_the_next(tmp_pat
     tell_kept(lake, home)
     assert told() == ["goes on"] * 2 + ["killed"] * 2 + ["next"] * 2
     assert list((home / "waiting_reports").iterdir()) == []
+
+
+def test_what_others_left_stops_no_run_from_being_told(tmp_path: Path) -> None:
+    lake, home = Lake(str(tmp_path / "lake")), tmp_path / "home"
+    folder = home / "waiting_reports"
+    keep_reports(home, [replace(REPORT, run_id="full")])
+    [place] = waiting_reports._own
+    with place.open("a") as file:
+        file.write('\n{"cut by a full disk')
+    keep_reports(home, [replace(OTHER, run_id="full")])
+    known = json.loads(place.read_text().splitlines()[1])
+    left = {
+        "of-a-later-release": json.dumps(known | {"run_id": "later", "new": 1}).encode(),
+        "no-text": b"\xff\xfe",
+        "no-report": b'{"run_id": 1}\n[]\n' + json.dumps(known | {"rows": "many"}).encode(),
+        "no-time": json.dumps(known | {"started_at": None}).encode(),
+    }
+    for name, content in left.items():
+        (folder / f"{name}.jsonl").write_bytes(content)
+    # Not even root may open this one, as others may not what is root's.
+    (folder / "a-folder.jsonl").mkdir()
+    tell_kept(lake, home)
+    told = lake.scan("run_ledger").collect()["run_id"]
+    assert sorted(told) == ["full", "full", "later"]
+    kept = {f"{name}.unreadable" for name in ("no-text", "no-report", "no-time", place.stem)}
+    found = {each.name for each in folder.iterdir() if each.suffix != ".lock"}
+    assert found == kept | {"a-folder.jsonl"}
+
+
+def test_two_runs_that_end_at_once_are_both_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lake, home = Lake(str(tmp_path / "lake")), tmp_path / "home"
+    keep_reports(home, [REPORT])
+    gone = home / "waiting_reports" / "told-meanwhile.jsonl"
+    glob = Path.glob
+    monkeypatch.setattr(Path, "glob", lambda *given: [*glob(*given), gone])
+    tell_kept(lake, home)
+    assert lake.scan("run_ledger").collect().height == 1

@@ -139,19 +139,22 @@ def _of_hours(
     description: str,
     failing: Mapping[datetime, CheckState],
 ) -> list[Finding]:
-    """One finding for each source, with all its hours; those beyond what is read go with the
-    newest."""
+    """One finding for each source, with all its hours. Hours beyond what is read go with what was
+    found in the last that was; it is read on until something is found."""
     newest_first = sorted(failing, reverse=True)
     found: list[Finding] = []
-    for hour in newest_first[:_MOST_READ]:
+    last: list[Finding] = []
+    read = 0
+    for hour in newest_first:
+        if read >= _MOST_READ and found:
+            break
+        read += 1
         event = evaluation_of(instance, failing[hour])
-        for finding in _findings(event, description, (hour,)) if event else ():
-            found.append(replace(finding, hours=finding.hours or (hour,)))
-    joined = _joined(found)
-    rest = newest_first[_MOST_READ:]
-    if rest and joined:
-        joined[0] = replace(joined[0], hours=tuple(sorted({*joined[0].hours, *rest})))
-    return joined
+        of_hour = _findings(event, description, (hour,)) if event else []
+        last = [replace(finding, hours=finding.hours or (hour,)) for finding in of_hour] or last
+        found += last if of_hour else []
+    rest = newest_first[read:]
+    return _joined([*found, *(replace(each, hours=(*each.hours, *rest)) for each in last if rest)])
 
 
 def _joined(findings: Iterable[Finding]) -> list[Finding]:

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from kpi_platform.alerts.incidents import Look
+from kpi_platform.cleaned.event_ledger import MAPPING_FAILED
 from kpi_platform.engine.books.hour_ledger import TABLE, failed_rows
 from kpi_platform.monitoring.freshness import JUDGED, Freshness, judge_freshness
 from kpi_platform.schemas.findings import Finding
@@ -25,7 +26,7 @@ _HOUR = timedelta(hours=1)
 _MOST_REASONS = 3
 _LONGEST = 400
 # The version of `freshness_text`.
-_TEXT = 2
+_TEXT = 3
 # An hour that failed by a check says so in its error: the check is the incident.
 _BY_A_CHECK = r"^check \w+ failed"
 
@@ -91,7 +92,9 @@ def freshness_text(lake: Lake, sources: Sources, kept: str) -> str:
     found = judge_freshness(ledger, all_sources, datetime(1970, 1, 1, tzinfo=UTC))
     is_told = (pl.col("status") == "failed") & pl.col("source_error").is_null()
     failed = ledger.filter(is_told, ~pl.col("error").fill_null("").str.contains(_BY_A_CHECK))
-    unread = ledger.filter(pl.col("source_error").is_not_null())
+    # What was read and could not be mapped, nothing else tells.
+    is_mapped = ~pl.col("source_error").str.starts_with(MAPPING_FAILED)
+    unread = ledger.filter(pl.col("source_error").is_not_null(), is_mapped)
     newest = {
         source: max(hours_in(rows))
         for (source,), rows in unread.partition_by("source", as_dict=True).items()
@@ -110,7 +113,8 @@ def freshness_text(lake: Lake, sources: Sources, kept: str) -> str:
 
 def look_at_freshness(text: str, limit: timedelta, at: datetime) -> list[Look]:
     """Whether data is fresh at `at`. Sources that are late are told, not what they keep waiting. Of
-    what is late because hours failed or a source could not be read, that alone is told."""
+    what is late because hours failed or a source could not be read, that alone is told; hours that
+    go on failing for twice as long are told again, as new ones of an old cause open nothing."""
     known = json.loads(text)
     processed, complete = _time(known["processed"]), _time(known["complete"])
     late = {str(source): _time(end) for source, end in known["late"].items()}
@@ -122,7 +126,12 @@ def look_at_freshness(text: str, limit: timedelta, at: datetime) -> list[Look]:
         if late and at - processed - _HOUR <= limit:
             silent = {s: end for s, end in late.items() if not _is_unread(unread.get(s, ""), end)}
             findings = _silent(silent, processed)
-        elif failed is None or failed < processed or at - failed - _HOUR > limit:
+        elif (
+            failed is None
+            or failed < processed
+            or at - failed - _HOUR > limit
+            or at - processed - _HOUR > 2 * limit
+        ):
             findings = [_not_fresh(found, processed)]
     by_kind = [
         tuple(each for each in findings if each.kind == kind)

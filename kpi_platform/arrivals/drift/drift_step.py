@@ -80,9 +80,10 @@ def look_for_drift(
     """
     changes: list[Change] = []
     schemas = schemas_of(sources)
-    with as_studio_error():
-        catalogs = {schema: warehouse.discover(schema) for schema in schemas}
-    traits = {schema: _traits(warehouse, schema) for schema in schemas}
+    with warehouse.held():
+        with as_studio_error():
+            catalogs = {schema: warehouse.discover(schema) for schema in schemas}
+        traits = {schema: _traits(warehouse, schema) for schema in schemas}
     known = lake.scan(TABLE).filter(pl.col("studio") == studio).collect()
     for schema, now in catalogs.items():
         before = known.filter(pl.col("schema") == schema)

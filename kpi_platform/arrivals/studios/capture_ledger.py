@@ -39,52 +39,73 @@ class CaptureLedger:
         return {str(key[0]): set(hours_in(rows)) for key, rows in by_source.items()}
 
     def would_mend(
-        self, plan: Sequence[CapturedSource], hours: Sequence[datetime], errors: Mapping[str, str]
+        self,
+        plan: Sequence[CapturedSource],
+        hours: Sequence[datetime],
+        asked: Collection[str],
+        errors: Mapping[str, str],
     ) -> bool:
         """Whether a source that had failed in these hours, or was never asked, has been read."""
-        failed = self.failed_hours()
-        return any(
-            each.key not in errors and failed.get(each.key, set()).intersection(hours)
-            for each in plan
-        )
+        return not self._mended(plan, asked, errors).isdisjoint(hours)
 
     def write(
-        self, plan: Sequence[CapturedSource], hours: Sequence[datetime], errors: Mapping[str, str]
+        self,
+        plan: Sequence[CapturedSource],
+        hours: Sequence[datetime],
+        asked: Collection[str],
+        errors: Mapping[str, str],
     ) -> set[datetime]:
         """Write the rows of these hours, and of the hours that a source now read had failed in:
-        these are returned.
+        these are returned. Of a source that was not `asked` nothing was read.
 
         An hour that was captured stays so if a later look at it fails. Rows wait for the decoding.
         """
-        failed = self.failed_hours()
-        mended = {
-            hour for each in plan if each.key not in errors for hour in failed.get(each.key, ())
-        }
+        mended = self._mended(plan, asked, errors)
+        unasked = {each.key: each for each in plan if each.key not in asked}
         own = set(hours)
         touched = sorted(own | mended)
         known = hours_of(read_ledger(self._lake, touched, _KIND), touched)
-        rows = [self._hour(hour, plan, known[hour], errors, is_own=hour in own) for hour in touched]
+        rows = [
+            self._hour(hour, plan, known[hour], unasked, errors, is_own=hour in own)
+            for hour in touched
+        ]
         ledger = pl.concat(rows) if rows else pl.DataFrame()
         if ledger.height:
             enqueue_hours(self._lake, "cleaned_events", mended.difference(hours))
             write_ledger(self._lake, ledger, touched, _KIND)
         return mended
 
+    def _mended(
+        self, plan: Sequence[CapturedSource], asked: Collection[str], errors: Mapping[str, str]
+    ) -> set[datetime]:
+        """The hours that a source had failed in and that were read now, or that need not be."""
+        failed = self.failed_hours()
+        return {
+            hour
+            for each in plan
+            for hour in failed.get(each.key, ())
+            if not each.source.active_in(hour) or (each.key in asked and each.key not in errors)
+        }
+
     def _hour(
         self,
         hour: datetime,
         plan: Sequence[CapturedSource],
         known: pl.DataFrame,
+        unasked: Mapping[str, CapturedSource],
         errors: Mapping[str, str],
         *,
         is_own: bool,
     ) -> pl.DataFrame:
         before = dict(known.select("source", "source_error").iter_rows())
         active = {each.key for each in plan if is_own and each.source.active_in(hour)}
-        now = {
-            key: None if before.get(key, "") is None or key not in errors else errors[key]
-            for key in sorted({*before, *active})
-        }
+        now = {}
+        for key in sorted({*before, *active}):
+            known_error = before.get(key, "")
+            if known_error and key in unasked and unasked[key].source.active_in(hour):
+                now[key] = known_error
+            else:
+                now[key] = None if known_error is None else errors.get(key)
         rows = empty_rows(hour, now, _KIND)
         texts = pl.Series(list(now.values()), dtype=pl.String)
         return rows.with_columns(

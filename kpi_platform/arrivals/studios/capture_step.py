@@ -64,6 +64,8 @@ class CaptureStep:
         self._future_limit = future_limit
         self.drifts: dict[str, StudioDrift] = {}
         self.notices = StudioNotices()
+        # Whose warehouse the last look asked for rows.
+        self._asked: set[str] = set()
         self._mended: set[datetime] = set()
 
     @classmethod
@@ -98,11 +100,11 @@ class CaptureStep:
         """Mark the hour as failed in the ledger."""
         mark_failed(self._lake, hour, error, [])
 
-    def with_mended(self, hours: Sequence[datetime]) -> list[datetime]:
-        """These hours, and, once, those in which a source had failed that was now read: what their
-        checks said is no longer so."""
+    def take_mended(self) -> list[datetime]:
+        """The hours, told once, in which a source had failed that was now read: what their checks
+        said of it is no longer so."""
         mended, self._mended = self._mended, set()
-        return sorted(mended.union(hours))
+        return sorted(mended)
 
     def close(self) -> None:
         """End the connections to all studios."""
@@ -119,7 +121,8 @@ class CaptureStep:
             store.touch_stored([hour for hour in hours if hour not in self._known])
             errors = dict(self._read_all(hours, store.add, store.read_again))
             store.flush()
-        self._mended |= self._ledger.write(self._plan, hours, errors)
+        mended = self._ledger.write(self._plan, hours, self._asked, errors)
+        self._mended |= mended.difference(hours)
         self._refresh_dimensions()
         touched = {*hours, *store.changed}
         contents = stored_contents(self._lake, touched)
@@ -155,7 +158,7 @@ class CaptureStep:
                 news = self._has_new(versions)
 
         errors = dict(self._read_all(hours, look, lambda: None))
-        return news or self._ledger.would_mend(self._plan, hours, errors)
+        return news or self._ledger.would_mend(self._plan, hours, self._asked, errors)
 
     def _has_new(self, versions: pl.DataFrame) -> bool:
         hours = versions.select("p_ingest_date_utc", "p_ingest_hour_utc").unique()
@@ -175,6 +178,7 @@ class CaptureStep:
         read_again: Callable[[], None],
     ) -> Iterator[tuple[str, str]]:
         """Read every source's windows; yields the sources that failed and why."""
+        self._asked.clear()
         self._look()
         ahead = max(datetime.now(UTC), max(hours) + HOUR) + self._future_limit
         failed = self._ledger.failed_hours()
@@ -191,6 +195,9 @@ class CaptureStep:
                     for problem in self._read_table(each, table, ranges, kept, take, read_again)
                 ]
                 self._count_ahead(each, ahead)
+            self._enter_ahead(each)
+            if ranges:
+                self._asked.add(each.key)
             if problems:
                 yield each.key, "; ".join(dict.fromkeys(problems))
 
@@ -244,6 +251,8 @@ class CaptureStep:
             name = (each.key, table.table)
             if table.mapping.watermark is not None and name not in self.notices.ahead:
                 self.notices.ahead[name] = self._readers[each.studio.key].count_ahead(table, limit)
+
+    def _enter_ahead(self, each: CapturedSource) -> None:
         counts = {
             table: rows
             for (source, table), rows in self.notices.ahead.items()

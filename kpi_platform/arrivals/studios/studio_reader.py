@@ -77,9 +77,7 @@ class StudioReader:
         A change that stops the studio counts as its being down. Raises StudioWarehouseError.
         """
         try:
-            warehouse = self._open()
-            with warehouse.held():
-                drift = look_for_drift(lake, self.studio.key, sources, warehouse)
+            drift = look_for_drift(lake, self.studio.key, sources, self._open())
         except StudioWarehouseError as error:
             self.down = str(error)
             raise

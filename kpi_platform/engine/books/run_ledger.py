@@ -17,7 +17,11 @@ TABLE = "run_ledger"
 
 def write_reports(lake: Lake, reports: Sequence[RunReport]) -> None:
     """Add reports, in one commit; none that is there is looked at."""
-    if not reports:
-        return
+    if reports:
+        lake.append(TABLE, report_rows(reports))
+
+
+def report_rows(reports: Sequence[RunReport]) -> pl.DataFrame:
+    """The reports as rows of `run_ledger`."""
     rows = [asdict(each) | {"p_started_date_utc": each.started_at.date()} for each in reports]
-    lake.append(TABLE, pl.DataFrame(rows, schema=TABLES[TABLE].polars_schema, orient="row"))
+    return pl.DataFrame(rows, schema=TABLES[TABLE].polars_schema, orient="row")

@@ -6,20 +6,23 @@ writing the table (run_ledger.py), nor when a run is over.
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 from filelock import FileLock, Timeout
 
-from kpi_platform.engine.books.run_ledger import TABLE, write_reports
+from kpi_platform.engine.books.run_ledger import TABLE, report_rows, write_reports
 from kpi_platform.engine.run_report import RunReport
 from kpi_platform.storage.lake.lake import Lake
 
 _FOLDER = "waiting_reports"
+# What holds lines that are no reports of this release is left beside, under this ending.
+_UNREADABLE = ".unreadable"
+_FIELDS = {each.name for each in fields(RunReport)}
 _TIMES = ("started_at", "first_hour", "last_hour")
 # What this process has written; the system frees a lock when the process ends, however it ends.
 _own: dict[Path, FileLock] = {}
@@ -34,39 +37,45 @@ def keep_reports(home: Path, reports: Sequence[RunReport]) -> None:
         place = home / _FOLDER / f"{report.run_id}-{os.getpid()}.jsonl"
         if place not in _own:
             place.parent.mkdir(parents=True, exist_ok=True)
-            _own[place] = _lock_of(place)
-            _own[place].acquire()
+            lock = _lock_of(place)
+            lock.acquire()
+            _own[place] = lock
         with place.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(asdict(report), default=datetime.isoformat) + "\n")
+            # A line before it may have been cut by a full disk.
+            file.write("\n" + json.dumps(asdict(report), default=datetime.isoformat))
 
 
 def tell_kept(lake: Lake, home: Path) -> None:
     """Add to `run_ledger`, in one commit, what this process kept and what others that were killed
     left; nothing is looked for if this process kept nothing.
 
-    What cannot be written stays, for the next run to tell.
+    What cannot be written stays, for the next run to tell; so does what others left and this one
+    may not read.
     """
     if not _own:
         return
     with ExitStack() as held:
-        told: list[Path] = []
+        told: dict[Path, bool] = {}
         reports: list[RunReport] = []
         for place in sorted((home / _FOLDER).glob("*.jsonl")):
             is_own = place in _own
-            lock = _own.pop(place, None) or _lock_of(place)
-            if not is_own:
-                try:
+            try:
+                lock = _own.pop(place, None) or _lock_of(place)
+                if not is_own:
                     lock.acquire(timeout=0)
-                except Timeout:
-                    # Of a run that goes on.
-                    continue
-            held.callback(lock.release)
-            found = list(_read(place))
+                held.callback(lock.release)
+                found, is_whole = _read(place)
+            except (Timeout, OSError):
+                # Of a run that goes on, that was told meanwhile, or of another user.
+                continue
             reports += found if is_own else _untold(lake, found)
-            told.append(place)
+            told[place] = is_whole
         write_reports(lake, reports)
-        for place in told:
-            place.unlink()
+        for place, is_whole in told.items():
+            if is_whole:
+                place.unlink()
+            else:
+                place.rename(place.with_suffix(_UNREADABLE))
             Path(_lock_of(place).lock_file).unlink(missing_ok=True)
 
 
@@ -78,16 +87,23 @@ def _untold(lake: Lake, reports: Sequence[RunReport]) -> list[RunReport]:
     return [each for each in reports if (each.run_id, each.asset, each.started_at) not in rows]
 
 
-def _read(place: Path) -> Iterator[RunReport]:
-    for line in place.read_text(encoding="utf-8").splitlines():
-        try:
-            told = json.loads(line)
-            times = {name: told[name] and datetime.fromisoformat(told[name]) for name in _TIMES}
-            report = RunReport(**told | times)
-        except (ValueError, TypeError, KeyError):
-            # Cut short by a kill, or of another release.
-            continue
-        yield report
+def _read(place: Path) -> tuple[list[RunReport], bool]:
+    """The reports of a file, and whether every line is one; the last may be cut by a kill."""
+    lines = [each for each in place.read_bytes().split(b"\n") if each]
+    found = [_report(line) for line in lines]
+    reports = [each for each in found if each is not None]
+    return reports, None not in found[:-1] and (bool(reports) or not lines)
+
+
+def _report(line: bytes) -> RunReport | None:
+    try:
+        told = {name: value for name, value in json.loads(line).items() if name in _FIELDS}
+        times = {name: told[name] and datetime.fromisoformat(told[name]) for name in _TIMES}
+        report = RunReport(**told | times)
+        report_rows([report])
+    except (ValueError, TypeError, KeyError, AttributeError, pl.exceptions.PolarsError):
+        return None
+    return report
 
 
 def _lock_of(place: Path) -> FileLock:

@@ -15,7 +15,7 @@ import signal
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -112,9 +112,11 @@ class DbtRun:
             self._take(each)
         if not result.success:
             # The folder stays: it has dbt's log and the SQL as it was compiled.
-            for path, statement in statements.items():
-                Path(path).parent.mkdir(parents=True, exist_ok=True)
-                Path(path).write_text(statement, encoding="utf-8")
+            with suppress(OSError):
+                # A disk that is full must not hide what failed.
+                for path, statement in statements.items():
+                    Path(path).parent.mkdir(parents=True, exist_ok=True)
+                    Path(path).write_text(statement, encoding="utf-8")
             raise DbtBuildError(_said(result, written))
         shutil.rmtree(written, ignore_errors=True)
         clear_failed(written.parent, datetime.now(UTC))

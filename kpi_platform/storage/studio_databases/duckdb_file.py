@@ -82,10 +82,15 @@ WHERE database_name = current_database() AND schema_name = $schema AND NOT inter
 
 @dataclass(frozen=True)
 class _Opened:
-    """A connection, and when the file was opened for it."""
+    """A connection, how its file looked, and when it was opened."""
 
     con: duckdb.DuckDBPyConnection
+    look: tuple[int, int] | None
     at: float = field(default_factory=time.monotonic)
+
+    @property
+    def is_old(self) -> bool:
+        return time.monotonic() - self.at >= _HELD_SECONDS
 
 
 class DuckDBWarehouse:
@@ -219,7 +224,18 @@ class DuckDBWarehouse:
 
     def _take(self) -> _Opened:
         idle, self._idle = self._idle, None
-        return idle or _Opened(self._open())
+        if idle is not None and (idle.is_old or idle.look != self._look()):
+            # Somebody may wait to write it, or has put another in its place.
+            idle.con.close()
+            idle = None
+        return idle or _Opened(self._open(), self._look())
+
+    def _look(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     @contextmanager
     def _opened(self, opened: _Opened) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -227,7 +243,7 @@ class DuckDBWarehouse:
         is_left = False
         try:
             yield opened.con
-            is_left = self._is_held and time.monotonic() - opened.at < _HELD_SECONDS
+            is_left = self._is_held and not opened.is_old
         finally:
             if is_left:
                 self._idle = opened

@@ -1,6 +1,7 @@
 """What changed in a schema: found, said in plain words, blocking only where a mapping breaks."""
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -223,6 +224,9 @@ class OneSchema:
 
     def __init__(self, now: pl.DataFrame) -> None:
         self.now = now
+
+    def held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def discover(self, schema: str) -> pl.DataFrame:
         assert schema == "s"
