@@ -39,8 +39,9 @@ _SAID_BY_HOUR = {"no_hour_holds_files_that_are_gone": "every_file_is_still_there
 # The summary of a run over a range repeats what is kept of its hours.
 _OF_A_SUMMARY = "failed_hours"
 _NOT_SAID = ("sources", "source", "mend", FINDINGS)
-# Failing hours of a check whose evaluation is read for its words; the others say the same.
-_MOST_READ = 50
+# Failing hours of a check whose evaluation is read for its words; the others say the same. What has
+# no finding says nothing of the others.
+_MOST_READ = 500
 _LONGEST_VALUE = 300
 
 
@@ -141,15 +142,19 @@ def _of_hours(
 ) -> list[Finding]:
     """One finding for each source, with all its hours; those beyond what is read go with the
     newest."""
-    newest_first = sorted(failing, reverse=True)
     found: list[Finding] = []
-    for hour in newest_first[:_MOST_READ]:
+    rest: list[datetime] = []
+    read = 0
+    for hour in sorted(failing, reverse=True):
+        if read == _MOST_READ:
+            rest.append(hour)
+            continue
         event = evaluation_of(instance, failing[hour])
-        for finding in _findings(event, description, (hour,)) if event else ():
-            found.append(replace(finding, hours=finding.hours or (hour,)))
+        said = _findings(event, description, (hour,)) if event else []
+        found += [replace(finding, hours=finding.hours or (hour,)) for finding in said]
+        read += bool(said)
     joined = _joined(found)
-    rest = newest_first[_MOST_READ:]
-    if rest and joined:
+    if rest:
         joined[0] = replace(joined[0], hours=tuple(sorted({*joined[0].hours, *rest})))
     return joined
 
