@@ -70,7 +70,8 @@ def known_platforms(
 
 
 def _by_source(spec: CheckSpec, said: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """What is said of sources, all together and as a finding of each."""
+    """What is said of sources: of the first ones all together, and as a finding of each: a source
+    without a finding would count as right again."""
     texts: dict[str, list[str]] = {}
     for source, text in said:
         texts.setdefault(source, []).append(text)

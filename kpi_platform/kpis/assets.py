@@ -69,9 +69,9 @@ def kpis(
             rows = _rows_by_hour(report, key.path[-1])
             record_partitions(context, parts.lake, key, rows, run.seconds.get(key.path[-1], 0.0))
     made = _made(context, measured, report, run)
-    reports = [measured.report(rows=changed), *(made.values() if report.is_built else ())]
-    tell_reports(context, reports)
-    yield from _outputs(context, report, run, made)
+    whole = measured.report(rows=changed)
+    tell_reports(context, [whole, *(made.values() if report.is_built else ())])
+    yield from _outputs(context, report, run, made, whole)
     end_red_if_hours_failed(context, parts.lake)
 
 
@@ -143,9 +143,10 @@ def _outputs(
     report: BuildReport,
     run: DbtRun,
     made: Mapping[str, RunReport],
+    whole: RunReport,
 ) -> Iterator[dg.Output[None]]:
     """Record the selected models and their checks, and give the models' outputs, in the order of
-    their dependencies, as Dagster asks.
+    their dependencies, as Dagster asks. Those of the hourly models show the step as a whole.
 
     Recorded here, they wait for each other and are written together. For an output Dagster records
     them itself, after reading what the newest records of all that the model reads are: that would
@@ -163,7 +164,7 @@ def _outputs(
             context.log_event(_materialization(key, report, made[name]))
         for evaluation in evaluations.get(key, ()):
             context.log_event(evaluation)
-        yield already_recorded(name)
+        yield already_recorded(name, metadata_of(whole) if name in HOURLY_MODELS else {})
 
 
 def _materialization(

@@ -109,8 +109,8 @@ def check_alerts(lake: Lake) -> list[Finding]:
         # Known at once; an hour later it is an incident.
         refused = [entry for entry in read_waiting(lake) if entry.attempts]
         if refused:
-            one = len(refused) == 1
-            wait = "1 message was not taken and waits" if one else f"{len(refused)} messages wait"
+            one = "1 message was not taken and waits"
+            wait = one if len(refused) == 1 else f"{len(refused)} messages were not taken and wait"
             said = f"{wait}: {refused[-1].error}"
             return [Finding("alerts", "note", said, "kpi alerts test")]
         return [Finding("alerts", "well", "nothing waits that could not be delivered")]

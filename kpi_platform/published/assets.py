@@ -30,7 +30,7 @@ from kpi_platform.schemas.column_words import words_of_column, words_of_type
 from kpi_platform.storage.kpi_database.dbt_manifest import read_manifest
 from kpi_platform.storage.kpi_database.kept_project import manifest_in_force
 
-# Of the step's report, what the metadata of each of its assets show.
+# Of the step's report, what the metadata of the assets beside `publications` show.
 _SHOWN = ("seconds", "arrival_seconds", "peak_memory_mib")
 _MARTS = marts_to_publish(read_manifest())
 
@@ -100,7 +100,7 @@ def publications(
     context.log.info(f"publications: {len(done)} of {len(marts)} tables had changes")
     tables = ", ".join(item.table for item in done) or "none: nothing changed"
     metadata: dict[str, dict[str, int | float | str]] = {
-        PUBLICATIONS: {"tables": tables, "rows": run.rows},
+        PUBLICATIONS: {"tables": tables, **shown},
         KPI_RESTATEMENTS: {"rows": report.restated},
         KPI_VALUE_BOOKS: {"tables": tables},
     }

@@ -4,7 +4,7 @@ The slow reference keeps, of every check and hour, whether it is wrong now.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from sqlalchemy import text
 from kpi_platform.alerts.finders import found_in_checks
 from kpi_platform.alerts.finders.found_in_checks import look_at_checks
 from kpi_platform.alerts.incident_rows import frame_of, hours_in_text, hours_text, incidents_of
+from kpi_platform.alerts.incident_words import mend
 from kpi_platform.alerts.incidents import Incident, Look, acknowledge, fold
 from kpi_platform.schemas.findings import FINDINGS, Finding, findings_in, findings_text
 from kpi_platform.schemas.hours.hour_ranges import hours_within, ranges_of
@@ -236,17 +237,32 @@ def listed(instance: dg.DagsterInstance, found: Sequence[Finding]) -> None:
 def ran(instance: dg.DagsterInstance, number: int, *sources: str) -> None:
     """An hour runs and finds that files of these sources are gone."""
     found = [finding for source in sources for finding in held(source, number)]
-    evaluation = dg.AssetCheckEvaluation(
-        asset_key=dg.AssetKey("raw_telemetry"),
-        check_name=OWN,
-        passed=not found,
-        metadata={FINDINGS: findings_text(found)},
-        partition=f"{START + number * HOUR:%Y-%m-%d-%H:%M}",
-    )
+    evaluated(instance, OWN, {number: found}, passed=not found)
+
+
+def evaluated(
+    instance: dg.DagsterInstance,
+    check: str,
+    found: Mapping[int, Sequence[Finding]],
+    *,
+    passed: bool = False,
+) -> None:
+    """Hours run, and a check of theirs names these findings."""
+    evaluations = [
+        dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("raw_telemetry"),
+            check_name=check,
+            passed=passed,
+            metadata={FINDINGS: findings_text(of_hour)},
+            partition=f"{START + number * HOUR:%Y-%m-%d-%H:%M}",
+        )
+        for number, of_hour in found.items()
+    ]
 
     @dg.op
     def evaluate(context: dg.OpExecutionContext) -> None:
-        context.log_event(evaluation)  # type: ignore[arg-type]
+        for evaluation in evaluations:
+            context.log_event(evaluation)  # type: ignore[arg-type]
 
     @dg.job
     def evaluating() -> None:
@@ -342,6 +358,25 @@ def test_a_listing_says_the_newest_cause_and_every_command(instance: dg.DagsterI
     passes.open()
     (incident,) = passes.known.values()
     assert (incident.cause, incident.mend) == ("gone in 5", "third\nfirst\nsecond")
+
+
+def test_hours_that_say_nothing_hide_no_others(
+    instance: dg.DagsterInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(found_in_checks, "_MOST_READ", 2)
+    # Many hours had been read before the warehouse changed; older ones are read now for the first
+    # time. Another check tells why.
+    said = {0: held("a", 0), 1: held("a", 1), 2: held("b", 2), 3: [], 4: [], 5: []}
+    evaluated(instance, "warehouses_are_as_mapped", said)
+    assert Checked(instance).open() == {("a", 0), ("a", 1), ("b", 2)}
+
+
+def test_a_failed_check_of_the_listing_is_looked_at_again_by_the_listing() -> None:
+    mends = {
+        check: mend(fold([], [Look((Finding("check_failed", "t", "x", check),))], NOW)[0])
+        for check in ("every_source_is_configured", "services_send_what_they_sent")
+    }
+    assert [text.split()[-1] for text in mends.values()] == ["landing_listing", "freshness"]
 
 
 @pytest.mark.parametrize("is_one_pass", [True, False])

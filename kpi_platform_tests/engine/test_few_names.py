@@ -29,6 +29,13 @@ def test_the_source_that_names_too_many_is_named() -> None:
     assert (finding.source, finding.cause) == ("forged", "forged names 51 platforms.")
 
 
+def test_every_source_that_names_too_many_has_a_finding() -> None:
+    sources = {f"s{n}": 51 for n in range(7)}
+    check = few_names(SPEC, HOUR, rows(**sources), ["platform"])
+    findings = findings_in(str(check.figures[FINDINGS]), "sessions", "few")
+    assert [finding.source for finding in findings] == list(sources)
+
+
 def test_services_are_counted_too() -> None:
     sessions = pl.DataFrame({"source": ["s"] * 51, "service_name": [f"x{n}" for n in range(51)]})
     told = dict(few_names(SPEC, HOUR, sessions, ["service_name"]).figures)

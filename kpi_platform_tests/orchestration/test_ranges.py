@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 import pytest
 
+from kpi_platform.engine.run_report import FIGURE_NAMES
 from kpi_platform_tests.orchestration.home import (
     HOURLY,
     PLAYERS,
@@ -58,6 +59,27 @@ def hours_with_rows(home: Home, table: str) -> list[int]:
     return hours.to_series().to_list()
 
 
+def figures_of_outputs(instance: dg.DagsterInstance, run_id: str) -> dict[str, object]:
+    """Step -> the figures of the step as a whole, which all outputs that have them say alike."""
+    found: dict[str, object] = {}
+    for record in instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_OUTPUT):
+        event = record.get_dagster_event()
+        metadata = event.step_output_data.metadata
+        if "failed_hours" in metadata:
+            figures = {name: metadata[name].value for name in FIGURE_NAMES if name in metadata}
+            assert found.setdefault(str(event.step_key), figures) == figures
+    return found
+
+
+def figures_of_ledger(home: Home, run_id: str) -> dict[str, object]:
+    of_steps = pl.col("asset") == pl.col("step")
+    rows = home.lake.scan("run_ledger").filter(of_steps, run_id=run_id).collect().to_dicts()
+    return {
+        row["step"]: {name: row[name] for name in FIGURE_NAMES if row[name] is not None}
+        for row in rows
+    }
+
+
 @pytest.mark.slow
 def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path: Path) -> None:
     home = new_home(tmp_path / "home", START)
@@ -100,6 +122,10 @@ def test_a_bad_hour_is_left_out_and_named_and_the_same_command_heals_it(tmp_path
         for check, expected_text in NAMES.items():
             passed, text = latest_text(instance, "raw_telemetry", check)
             assert (passed, expected_text in text) == (False, True), check
+        run_id = instance.get_runs(limit=1)[0].run_id
+        told = figures_of_outputs(instance, run_id)
+        assert told.keys() >= {"raw_telemetry", "kpis", "publications"}
+        assert told == figures_of_ledger(home, run_id)
         raw = latest_metadata(instance, "raw_telemetry")
         assert {key for key in raw if not raw[key]["unchanged"]} == keys([bad])
         figures = raw["2026-01-01-01:00"]

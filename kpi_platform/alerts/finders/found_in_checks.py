@@ -39,8 +39,9 @@ _SAID_BY_HOUR = {"no_hour_holds_files_that_are_gone": "every_file_is_still_there
 # The summary of a run over a range repeats what is kept of its hours.
 _OF_A_SUMMARY = "failed_hours"
 _NOT_SAID = ("sources", "source", "mend", FINDINGS)
-# Failing hours of a check whose evaluation is read for its words; the others say the same.
-_MOST_READ = 50
+# Failing hours of a check whose evaluation is read for its words; the others say the same. What has
+# no finding says nothing of the others.
+_MOST_READ = 500
 _LONGEST_VALUE = 300
 
 
@@ -140,19 +141,20 @@ def _of_hours(
     failing: Mapping[datetime, CheckState],
 ) -> list[Finding]:
     """One finding for each source, with all its hours. Hours beyond what is read go with what was
-    found in the last that was; it is read on until something is found."""
+    found in the last that was; hours that say nothing count for nothing."""
     newest_first = sorted(failing, reverse=True)
     found: list[Finding] = []
     last: list[Finding] = []
-    read = 0
+    read = telling = 0
     for hour in newest_first:
-        if read >= _MOST_READ and found:
+        if telling == _MOST_READ:
             break
         read += 1
         event = evaluation_of(instance, failing[hour])
-        of_hour = _findings(event, description, (hour,)) if event else []
-        last = [replace(finding, hours=finding.hours or (hour,)) for finding in of_hour] or last
-        found += last if of_hour else []
+        if said := _findings(event, description, (hour,)) if event else []:
+            telling += 1
+            last = [replace(finding, hours=finding.hours or (hour,)) for finding in said]
+            found += last
     rest = newest_first[read:]
     return _joined([*found, *(replace(each, hours=(*each.hours, *rest)) for each in last if rest)])
 
