@@ -1,8 +1,11 @@
 """Fixtures that tests of every room share."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
+from kpi_platform.schemas.texts import hidden_secrets
 from kpi_platform_tests.browser import HOW_TO_GET_ONE, browser, chromium
 from kpi_platform_tests.servers import postgres_server, s3_server
 
@@ -11,6 +14,17 @@ __all__ = ["browser", "postgres_server", "s3_server"]
 # A busy machine is no fault of what is tested: no property has a deadline.
 settings.register_profile("without_deadline", settings(), deadline=None)
 settings.load_profile("without_deadline")
+
+
+@pytest.fixture(autouse=True)
+def _secrets_of_one_test() -> Iterator[None]:
+    """What one test calls a secret, such as the last word of an address, is none to the next."""
+    known = dict(hidden_secrets._secrets)
+    yield
+    if hidden_secrets._secrets != known:
+        hidden_secrets._secrets.clear()
+        hidden_secrets._secrets.update(known)
+        hidden_secrets._pattern.cache_clear()
 
 
 @pytest.hookimpl(tryfirst=True)
