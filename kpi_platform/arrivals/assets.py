@@ -14,8 +14,8 @@ from kpi_platform.arrivals.checks import (
     STREAM_CHECKS,
     STUDIO_CHECKS,
     check_console,
-    check_mended,
     check_raw,
+    check_reads,
     check_stream,
     check_studios,
 )
@@ -127,7 +127,7 @@ def raw_studio_events(
                 step,
                 lambda hours: [
                     *check_studios(parts.lake, hours, step.drifts.values(), step.notices),
-                    *check_mended(parts.lake, step.take_mended(), step.drifts.values()),
+                    *check_reads(parts.lake, step.take_mended(), step.drifts.values()),
                 ],
                 HOURS_PER_CHUNK,
             )

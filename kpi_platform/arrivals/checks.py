@@ -3,7 +3,7 @@
 Belongs here: the checks of the raw tables. Does not: when they run.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 import polars as pl
@@ -85,24 +85,25 @@ def check_studios(
     seen = list(drifts)
     return [
         *check_contract(lake, "raw_studio_events", hours),
-        *check_mended(lake, hours, seen),
+        *check_reads(lake, hours, seen),
         *check_studio_tables(hours, seen, notices or StudioNotices()),
     ]
 
 
-def check_mended(
+def check_reads(
     lake: Lake, hours: Sequence[datetime], drifts: Iterable[StudioDrift]
 ) -> list[HourCheck]:
-    """Evaluate the checks of `raw_studio_events` that say whether studios were read, which change
-    for hours that are read later than others."""
+    """Evaluate the checks of `raw_studio_events` that say whether studios were read: all that
+    changes for an hour which a later run reads."""
+    if not hours:
+        return []
     seen = list(drifts)
     # Why these were not read is told by the check of their warehouse.
     stopped = {source for drift in seen for source in drift.stopped}
-    ledger = hours_of(read_ledger(lake, hours, "warehouse"), hours)
-    is_unread = pl.col("source_error").is_not_null()
-    unread = {hour: rows.filter(is_unread)["source"].to_list() for hour, rows in ledger.items()}
+    ledger = _ledger(lake, hours, EVERY_STUDIO)
+    unread = {hour: rows.filter(_IS_UNREAD)["source"].to_list() for hour, rows in ledger.items()}
     return [
-        *_read(lake, hours, EVERY_STUDIO, stopped),
+        *_read(ledger, EVERY_STUDIO, stopped),
         *(warehouses_are_as_mapped(hour, seen, unread[hour]) for hour in hours),
     ]
 
@@ -111,7 +112,7 @@ def check_console(lake: Lake, hours: Sequence[datetime]) -> list[HourCheck]:
     """Evaluate the checks of `raw_console_feed` for these hours."""
     return [
         *check_contract(lake, "raw_console_feed", hours),
-        *_read(lake, hours, EVERY_CONSOLE),
+        *_read(_ledger(lake, hours, EVERY_CONSOLE), EVERY_CONSOLE),
         *check_held(lake, "raw_console_feed", "console", hours),
     ]
 
@@ -123,7 +124,7 @@ def check_stream(
     rows = hours_of(lake.read_hours("raw_stream_feed", hours), hours)
     return [
         *check_contract(lake, "raw_stream_feed", hours),
-        *_read(lake, hours, EVERY_STREAM),
+        *_read(_ledger(lake, hours, EVERY_STREAM), EVERY_STREAM),
         *check_held(lake, "raw_stream_feed", "stream", hours),
         *(_agrees(hour, contradictions(rows[hour], statements)) for hour in hours),
     ]
@@ -145,15 +146,24 @@ _KINDS: dict[CheckSpec, Kind] = {
 }
 
 
+_IS_UNREAD = pl.col("source_error").is_not_null()
+
+
+def _ledger(
+    lake: Lake, hours: Sequence[datetime], spec: CheckSpec
+) -> Mapping[datetime, pl.DataFrame]:
+    """The ledger's rows of the sources that a check is about, hour by hour."""
+    return hours_of(read_ledger(lake, hours, _KINDS[spec]), hours)
+
+
 def _read(
-    lake: Lake, hours: Sequence[datetime], spec: CheckSpec, told: Collection[str] = ()
+    ledger: Mapping[datetime, pl.DataFrame], spec: CheckSpec, told: Collection[str] = ()
 ) -> list[HourCheck]:
     """Whether each source has been read in each hour, and if not, why; of those that another check
     has `told`, there is no finding."""
-    ledger = hours_of(read_ledger(lake, hours, _KINDS[spec]), hours)
     checks = []
     for hour, rows in ledger.items():
-        failed = rows.filter(pl.col("source_error").is_not_null()).sort("source")
+        failed = rows.filter(_IS_UNREAD).sort("source")
         errors = (f"{row['source']}: {row['source_error']}" for row in failed.to_dicts())
         figures: dict[str, int | float | str]
         figures = {"sources": rows.height, "failed": failed.height, "errors": "; ".join(errors)}

@@ -24,7 +24,7 @@ import polars as pl
 
 from kpi_platform.alerts.alert_pass import Places
 from kpi_platform.alerts.alert_round import alert_round
-from kpi_platform.arrivals.checks import check_mended, check_raw, check_studios
+from kpi_platform.arrivals.checks import check_raw, check_reads, check_studios
 from kpi_platform.arrivals.studios.capture_step import CaptureStep
 from kpi_platform.arrivals.telemetry.raw_step import RawStep
 from kpi_platform.cleaned.checks import check_events
@@ -220,7 +220,7 @@ class MonthOfFiles:
                     drifts = list(step.drifts.values())
                     return [
                         *check_studios(lake, some, drifts, step.notices),
-                        *check_mended(lake, step.take_mended(), drifts),
+                        *check_reads(lake, step.take_mended(), drifts),
                     ]
 
                 self._work(step, check, hours)
